@@ -1,0 +1,20 @@
+//! The wire types that every front door of the agent and every client share. Pure.
+//!
+//! They are what the HTTPS API sends as JSON (shape `v1`), what D-Bus carries as JSON strings and
+//! what `orlop --json` prints. A field may be added; none is renamed or removed within `v1`.
+
+mod event;
+mod fault;
+mod job;
+mod request;
+mod view;
+
+pub use event::{Event, EventKind};
+pub use fault::{Fault, FaultKind};
+pub use job::{Job, JobId, JobState, Operation, Progress};
+pub use request::{ApplyConfigRequest, ApplyRequest, LogQuery, RollBackRequest, StageRequest};
+pub use view::{
+    CheckView, ConfigReport, ConfigView, ContainerState, ContainerView, DiagnosticView, GateView,
+    GenerationStatus, GenerationView, HealthState, ImageView, LogLine, Phase, Status, TrialView,
+    Trigger, VerdictView, Why,
+};

@@ -1,0 +1,296 @@
+//! What callers see.
+
+use crate::Job;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The agent has started and is finding out what runs.
+    Starting,
+    /// No usable config; the API is up, `problems` says what is wrong.
+    SafeMode,
+    /// Nothing under way.
+    Idle,
+    /// A generation is being fetched.
+    Staging,
+    /// On the way to another generation.
+    Switching,
+    /// A new generation runs and the gate has not decided.
+    Trial,
+    /// On the way back.
+    RollingBack,
+    /// On a good generation that fails its own gate; `problems` says which check.
+    Degraded,
+}
+
+/// `orlop status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Host name.
+    pub host: String,
+    /// The machine's id, 32 hex digits, the same for the life of its state partition.
+    pub machine_id: String,
+    /// What the node is doing.
+    pub phase: Phase,
+    /// The generation that runs; none before the first.
+    pub current: Option<GenerationView>,
+    /// The generation that waits for `apply`.
+    pub staged: Option<GenerationView>,
+    /// The trial under way.
+    pub trial: Option<TrialView>,
+    /// The job under way, or the last one.
+    pub job: Option<Job>,
+    /// What is wrong now, a sentence each.
+    pub problems: Vec<String>,
+    /// Version of the agent.
+    pub agent: String,
+    /// Whether the running root was mounted with fs-verity required.
+    pub verity: bool,
+    /// Seconds since the machine started.
+    pub uptime_secs: u64,
+}
+
+/// An image of a generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageView {
+    /// As the config names it.
+    pub reference: String,
+    /// Digest of the manifest, `sha256:…`.
+    pub manifest: String,
+    /// fs-verity digest of the root file system, 64 hex digits.
+    pub root: String,
+    /// Version, where the image says one.
+    pub version: Option<String>,
+}
+
+/// How a generation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GenerationStatus {
+    /// Fetched, never run.
+    Staged,
+    /// Being tried.
+    Trial,
+    /// Passed its gate.
+    Good,
+    /// Failed its gate or did not boot.
+    Failed,
+}
+
+/// One generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationView {
+    /// Its number.
+    pub id: u64,
+    /// How it stands.
+    pub status: GenerationStatus,
+    /// Whether it runs now.
+    pub current: bool,
+    /// The OS.
+    pub os: ImageView,
+    /// Digest of the TOML.
+    pub config: String,
+    /// Containers' images by name.
+    pub containers: BTreeMap<String, ImageView>,
+    /// Seconds since 1970-01-01 UTC.
+    pub created: u64,
+    /// How it came to be: `first boot`, `update`, `config`, `roll back of 7 to 6`.
+    pub origin: String,
+}
+
+/// A trial under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialView {
+    /// The generation on trial.
+    pub generation: u64,
+    /// Where a failure leads back to.
+    pub fallback: Option<u64>,
+    /// The gate, once the generation runs.
+    pub gate: Option<GateView>,
+}
+
+/// The gate of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateView {
+    /// For how many seconds all checks have passed.
+    pub held_secs: u64,
+    /// For how many they must.
+    pub hold_secs: u64,
+    /// Seconds until the deadline.
+    pub left_secs: u64,
+    /// The checks.
+    pub checks: Vec<CheckView>,
+}
+
+/// One gate check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckView {
+    /// `container web`, `http http://127.0.0.1:8080/`, `tcp 10.0.0.1:443`.
+    pub name: String,
+    /// Whether it passes; none before its first result.
+    pub pass: Option<bool>,
+    /// What it saw: `unhealthy: exit status 1`, `status 503, expected 200`.
+    pub detail: String,
+}
+
+/// What ended a trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Trigger {
+    /// The gate held.
+    Gate,
+    /// A check did not pass before the deadline.
+    Check {
+        /// Its name.
+        check: String,
+        /// Its last result.
+        detail: String,
+    },
+    /// Every boot try was used up without the agent deciding.
+    BootCounter {
+        /// How many tries there were.
+        tries: u32,
+    },
+    /// The operator rolled back.
+    Operator {
+        /// Who.
+        caller: String,
+    },
+    /// A step of the switch could not be carried out.
+    Switch {
+        /// Which, and why.
+        detail: String,
+    },
+}
+
+/// The end of a trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictView {
+    /// The generation that was tried.
+    pub generation: u64,
+    /// Whether it stayed.
+    pub good: bool,
+    /// The generation that runs because of it.
+    pub running: u64,
+    /// What decided.
+    pub trigger: Trigger,
+    /// Seconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// The last log lines of what failed.
+    pub log: Vec<String>,
+}
+
+/// `orlop why`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// Why this generation runs, a sentence.
+    pub running: String,
+    /// Why not a newer one, a sentence; none where this is the newest.
+    pub not_newer: Option<String>,
+    /// What is being waited for.
+    pub waiting_for: Option<String>,
+    /// The newest verdict.
+    pub verdict: Option<VerdictView>,
+}
+
+/// A problem in a TOML.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiagnosticView {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// `orlop config check`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigReport {
+    /// Whether it may be applied.
+    pub ok: bool,
+    /// Every problem, in the order of the text.
+    pub diagnostics: Vec<DiagnosticView>,
+    /// The same for people, with the text underlined; empty where all is well.
+    pub rendered: String,
+}
+
+/// `orlop config show`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigView {
+    /// Digest of the TOML.
+    pub digest: String,
+    /// The TOML.
+    pub text: String,
+}
+
+/// What a container does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerState {
+    /// Its image, mounts or network are being prepared.
+    Preparing,
+    /// Its unit starts.
+    Starting,
+    /// It runs.
+    Running,
+    /// It ended and waits to be started again.
+    Restarting,
+    /// It ended and stays so.
+    Exited,
+    /// It cannot be started.
+    Failed,
+}
+
+/// How a container's probe stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthState {
+    /// It has no probe.
+    None,
+    /// No result yet.
+    Starting,
+    /// The probe passes.
+    Healthy,
+    /// The probe failed `retries` times in a row.
+    Unhealthy,
+}
+
+/// One container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerView {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub state: ContainerState,
+    /// How its probe stands.
+    pub health: HealthState,
+    /// The last probe's or start's words, `exit status 1: no route`.
+    pub detail: String,
+    /// Its image.
+    pub image: ImageView,
+    /// Its first process, on the host.
+    pub pid: Option<u32>,
+    /// How often systemd started it again.
+    pub restarts: u32,
+    /// Addresses in its networks.
+    pub addresses: Vec<String>,
+    /// Published ports as the TOML writes them.
+    pub ports: Vec<String>,
+    /// Seconds since 1970-01-01 UTC at which it started.
+    pub started: Option<u64>,
+}
+
+/// One log line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Microseconds since 1970-01-01 UTC.
+    pub at_micros: u64,
+    /// The line, without its end.
+    pub text: String,
+}

@@ -1,0 +1,3 @@
+//! orlop: the operator's command.
+
+fn main() {}

@@ -1,0 +1,78 @@
+//! A generation: everything that a node runs, under one number.
+
+use orlop_config::{Digest, RootDigest};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The number of a generation. Never used twice on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GenerationId(pub u64);
+
+/// Seconds since 1970-01-01 UTC, by the node's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+/// An OS image, resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OsImage {
+    /// As the config or the operator named it.
+    pub reference: String,
+    /// Digest of the manifest that the reference was resolved to.
+    pub manifest: Digest,
+    /// The root file system.
+    pub root: RootDigest,
+    /// `IMAGE_VERSION` of its os-release.
+    pub version: String,
+    /// Digest over kernel, initrd and kernel arguments without the root's digest: where two OS
+    /// images agree on it, one can follow the other without a reboot.
+    pub boot: Digest,
+}
+
+/// A container image, resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerImage {
+    /// As the config named it.
+    pub reference: String,
+    /// Digest of the manifest that the reference was resolved to.
+    pub manifest: Digest,
+    /// The root file system.
+    pub root: RootDigest,
+}
+
+/// How a generation came to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Origin {
+    /// The machine's first.
+    FirstBoot,
+    /// Another OS or other container images under the same config.
+    Update,
+    /// Another config.
+    Config,
+}
+
+/// Everything that a node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Its number.
+    pub id: GenerationId,
+    /// The OS.
+    pub os: OsImage,
+    /// Digest of the TOML's bytes.
+    pub config: Digest,
+    /// Container images by container name.
+    pub containers: BTreeMap<String, ContainerImage>,
+    /// When it was recorded.
+    pub created: Timestamp,
+    /// How it came to be.
+    pub origin: Origin,
+}
+
+impl fmt::Display for GenerationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

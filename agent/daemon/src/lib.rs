@@ -1,0 +1,3 @@
+//! The agent: executors and front doors.
+
+pub mod ops;

@@ -1,0 +1,3 @@
+//! orlop-image: build, inspect, disk, push, serve.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! OCI images, registries, the content store, UKIs.

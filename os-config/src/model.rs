@@ -1,0 +1,279 @@
+//! The validated node configuration. What is here has passed every check.
+
+use crate::image_ref::ImageRef;
+use ipnet::IpNet;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// A whole node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NodeConfig {
+    /// Version of the TOML's shape; 1 is the only one so far.
+    pub schema: u32,
+    /// Who the node is.
+    pub host: Host,
+    /// The OS that it should run; none keeps the one that runs.
+    pub os: Option<Os>,
+    /// How updates come.
+    pub update: Update,
+    /// What makes a new generation good.
+    pub gate: Gate,
+    /// The HTTPS API.
+    pub api: Api,
+    /// Registries by host, `registry.example.com:5000`.
+    pub registry: BTreeMap<String, Registry>,
+    /// Container networks.
+    pub net: BTreeMap<Name, Net>,
+    /// Named volumes.
+    pub volume: BTreeMap<Name, Volume>,
+    /// Containers.
+    pub container: BTreeMap<Name, Container>,
+}
+
+/// A name of a container, network or volume: 1 to 48 of `a-z`, `0-9` and `-`, neither first nor
+/// last a `-`. 48 leaves room for the units and interfaces that are named after it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Name(String);
+
+impl Name {
+    /// The longest name, in bytes.
+    pub const MAX_LEN: usize = 48;
+
+    /// `text` as a name, or none where it is not one.
+    pub fn new(text: &str) -> Option<Self> {
+        let ok = (1..=Self::MAX_LEN).contains(&text.len())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        ok.then(|| Self(text.to_owned()))
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `[host]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Host {
+    /// Host name (RFC 1123); none takes `orlop-` and eight digits of the machine id.
+    pub name: Option<String>,
+    /// IANA name, `Europe/Berlin`; none is UTC.
+    pub timezone: Option<String>,
+    /// Free labels, for people and the fleet.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `[os]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Os {
+    /// Where the OS image comes from.
+    pub image: ImageRef,
+}
+
+/// `[update]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Update {
+    /// What the agent does by itself.
+    pub policy: UpdatePolicy,
+}
+
+/// What the agent does by itself about new images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpdatePolicy {
+    /// Fetch and switch.
+    Auto,
+    /// Fetch, and wait for the operator to switch.
+    Download,
+    /// Nothing.
+    #[default]
+    Manual,
+}
+
+/// `[gate]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Gate {
+    /// All checks must pass for this long without a break. Default 10 s.
+    pub hold: Duration,
+    /// The hold must be complete this long after the switch. Default 5 min; longer than `hold`.
+    pub deadline: Duration,
+    /// The checks, in the order of the file. With none, the gate asks that every container that
+    /// has a probe is healthy, and that every other one runs.
+    pub check: Vec<Check>,
+}
+
+/// `[[gate.check]]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// The container is healthy by its own probe, or, without a probe, runs.
+    Container(Name),
+    /// A GET of this URL answers with this status. `http` only.
+    Http {
+        /// `http://host[:port]/path`.
+        url: String,
+        /// The status that counts as good. Default 200.
+        status: u16,
+    },
+    /// A TCP connection to this `host:port` opens.
+    Tcp(String),
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Api {
+    /// Where the HTTPS API listens; none is the local socket only.
+    pub listen: Option<SocketAddr>,
+    /// PEM of the CA whose client certificates are let in; needed with `listen`.
+    pub clients: Option<String>,
+}
+
+/// `[registry."host:port"]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Registry {
+    /// Plain HTTP instead of TLS. Loopback addresses need no leave for it.
+    pub plain_http: bool,
+    /// PEM of a CA to trust for this registry besides the usual ones.
+    pub ca: Option<String>,
+}
+
+/// `[net.NAME]`: a container network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Net {
+    /// Its addresses; the first one is the bridge's own. Between /8 and /29 for IPv4, /64 for IPv6.
+    pub subnet: IpNet,
+}
+
+/// `[volume.NAME]`: a named directory that outlives its containers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Volume {}
+
+/// `[container.NAME]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Container {
+    /// The image.
+    pub image: ImageRef,
+    /// Replaces the image's entrypoint (and drops its command).
+    pub command: Option<Vec<String>>,
+    /// Replaces the image's command: the arguments after the entrypoint.
+    pub args: Option<Vec<String>>,
+    /// Added to, and winning over, the image's environment.
+    pub env: BTreeMap<String, String>,
+    /// Published ports.
+    pub ports: Vec<Port>,
+    /// Networks to join; none at all is the built-in network `default` (10.89.0.0/24).
+    pub networks: Vec<Name>,
+    /// Mounted volumes.
+    pub volumes: Vec<VolumeMount>,
+    /// How to tell that it is healthy.
+    pub health: Option<Health>,
+    /// When to start it again. Default `always`.
+    pub restart: Restart,
+    /// Memory limit.
+    pub memory: Option<ByteSize>,
+    /// Processor limit.
+    pub cpus: Option<Cpus>,
+    /// Limit of the number of processes and threads.
+    pub pids: Option<u32>,
+    /// Whether the container's root is read-only. Default false: a writable layer that is thrown
+    /// away when the container is replaced.
+    pub read_only: bool,
+}
+
+/// A published port, `[host_ip:]host:container[/tcp|udp]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Port {
+    /// The address it is published on; none is every address.
+    pub host_ip: Option<IpAddr>,
+    /// Port on the host.
+    pub host: u16,
+    /// Port in the container.
+    pub container: u16,
+    /// Default TCP.
+    pub protocol: Protocol,
+}
+
+/// The protocol of a published port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A mounted volume, `name:/path[:ro]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VolumeMount {
+    /// The volume, declared as `[volume.NAME]`.
+    pub volume: Name,
+    /// Absolute path in the container.
+    pub path: String,
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
+}
+
+/// `health = { … }` of a container.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Health {
+    /// What is asked.
+    pub probe: Probe,
+    /// Time between two probes. Default 10 s.
+    pub every: Duration,
+    /// A probe that takes longer has failed. Default 5 s.
+    pub timeout: Duration,
+    /// So many failures in a row make the container unhealthy. Default 3.
+    pub retries: u32,
+    /// Failures within this time after the start do not count. Default 0 s.
+    pub start: Duration,
+}
+
+/// What a health probe asks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probe {
+    /// A command in the container exits with 0.
+    Exec(Vec<String>),
+    /// A GET of `:port/path` on the container's own address answers with a 2xx or 3xx status.
+    Http {
+        /// Port in the container.
+        port: u16,
+        /// Path with its leading `/`.
+        path: String,
+    },
+    /// A connection to this port on the container's own address opens.
+    Tcp(u16),
+}
+
+/// When a container is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Whenever it ends.
+    #[default]
+    Always,
+    /// When it ends with anything but status 0.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// A size in bytes, written `"256 MiB"` (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1000).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ByteSize(pub u64);
+
+/// A share of processors in thousandths: `cpus = 1.5` is 1500.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Cpus(pub u32);

@@ -1,0 +1,3 @@
+//! Machines for tests: namespace and QEMU machines, and the scenarios that run on them.
+
+fn main() {}
