@@ -2,6 +2,7 @@
 
 use crate::Fault;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The number of a job, counted up on this node since the agent started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +35,30 @@ pub enum Operation {
     ApplyConfig,
     /// Switch to an earlier generation.
     RollBack,
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Operation {
+    /// The name that the wire and people use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Apply => "apply",
+            Self::ApplyConfig => "apply-config",
+            Self::RollBack => "roll-back",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// How a job stands.

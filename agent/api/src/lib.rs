@@ -3,12 +3,14 @@
 //! They are what the HTTPS API sends as JSON (shape `v1`), what D-Bus carries as JSON strings and
 //! what `orlop --json` prints. A field may be added; none is renamed or removed within `v1`.
 
+mod answer;
 mod event;
 mod fault;
 mod job;
 mod request;
 mod view;
 
+pub use answer::{Answer, StreamEnd};
 pub use event::{Event, EventKind};
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};

@@ -3,6 +3,7 @@
 use crate::Job;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What the node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,28 @@ pub enum Phase {
     RollingBack,
     /// On a good generation that fails its own gate; `problems` says which check.
     Degraded,
+}
+
+impl Phase {
+    /// The name that the wire and people use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::SafeMode => "safe-mode",
+            Self::Idle => "idle",
+            Self::Staging => "staging",
+            Self::Switching => "switching",
+            Self::Trial => "trial",
+            Self::RollingBack => "rolling-back",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// `orlop status`.
@@ -78,6 +101,24 @@ pub enum GenerationStatus {
     Good,
     /// Failed its gate or did not boot.
     Failed,
+}
+
+impl GenerationStatus {
+    /// The name that the wire and people use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Trial => "trial",
+            Self::Good => "good",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for GenerationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// One generation.
@@ -166,6 +207,25 @@ pub enum Trigger {
     },
 }
 
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate => f.write_str("the gate held"),
+            Self::Check { check, detail } if detail.is_empty() => {
+                write!(f, "check `{check}` did not pass in time")
+            }
+            Self::Check { check, detail } => {
+                write!(f, "check `{check}` did not pass in time: {detail}")
+            }
+            Self::BootCounter { tries } => {
+                write!(f, "boot counter: {tries} tries were used up without a working system")
+            }
+            Self::Operator { caller } => write!(f, "rolled back by {caller}"),
+            Self::Switch { detail } => write!(f, "the switch failed: {detail}"),
+        }
+    }
+}
+
 /// The end of a trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerdictView {
@@ -247,6 +307,26 @@ pub enum ContainerState {
     Failed,
 }
 
+impl ContainerState {
+    /// The name that the wire and people use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Exited => "exited",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for ContainerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// How a container's probe stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -259,6 +339,24 @@ pub enum HealthState {
     Healthy,
     /// The probe failed `retries` times in a row.
     Unhealthy,
+}
+
+impl HealthState {
+    /// The name that the wire and people use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+impl fmt::Display for HealthState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// One container.
