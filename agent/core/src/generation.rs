@@ -4,6 +4,7 @@ use orlop_config::{Digest, RootDigest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// The number of a generation. Never used twice on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,5 +75,50 @@ pub struct Generation {
 impl fmt::Display for GenerationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Milliseconds since the machine started (`CLOCK_BOOTTIME`). The gate measures with it, because
+/// the node's clock may jump by years when it is first set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Uptime(pub u64);
+
+impl Uptime {
+    /// The time from `earlier` to this; nothing where it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FirstBoot => "first boot",
+            Self::Update => "update",
+            Self::Config => "config",
+        })
+    }
+}
+
+/// A generation's file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the generation")]
+pub struct GenerationError(#[from] serde_json::Error);
+
+impl Generation {
+    /// Reads a generation's file.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, GenerationError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// The generation as its file has it: indented JSON and a newline.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("only strings are keys");
+        bytes.push(b'\n');
+        bytes
     }
 }

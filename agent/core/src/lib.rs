@@ -1,5 +1,30 @@
 //! Generations, plans, the gate, the boot policy, verdicts and the state machine. Pure.
+//!
+//! Nothing here does I/O or reads a clock: what the node is like ([`Observed`]) and the time come
+//! in as arguments, a [`Plan`] or an [`Action`] goes out. The executor in `orlopd` does the rest:
+//! observe, plan, carry out one step after the other, observe again.
 
+pub mod boot;
+mod gate;
 mod generation;
+mod machine;
+pub mod paths;
+mod plan;
+mod state;
+mod verdict;
+mod view;
+mod why;
 
-pub use generation::{ContainerImage, Generation, GenerationId, Origin, OsImage, Timestamp};
+pub use gate::{CheckResult, Gate, GateCheck, GateVerdict, UnknownCheck};
+pub use generation::{
+    ContainerImage, Generation, GenerationError, GenerationId, Origin, OsImage, Timestamp, Uptime,
+};
+pub use machine::{Action, Event, IllegalEvent, Machine, Then};
+pub use plan::{Asker, Blocked, Ends, Esp, Goal, Means, Observed, Plan, Policy, Step, plan};
+pub use state::{
+    BootId, GenerationStatus, Held, NodeState, STATE_FORMAT, StateError, Trial, TrialKind,
+    TrialStage,
+};
+pub use verdict::{Trigger, VERDICT_FORMAT, VERDICT_LOG_LINES, Verdict, VerdictError};
+pub use view::generation_view;
+pub use why::why;

@@ -1,0 +1,9 @@
+//! Boot entries, the boot loader's choice, and what a boot means.
+
+mod entry;
+pub mod loader;
+mod resolve;
+mod version;
+
+pub use entry::{BootSequence, Counter, Entry, EntryFile, EntryName, ForeignEntry};
+pub use resolve::{BootDecision, Booted, resolve_boot};

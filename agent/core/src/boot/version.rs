@@ -1,0 +1,1 @@
+//! Versions as systemd compares them.

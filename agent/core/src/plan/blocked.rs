@@ -1,0 +1,83 @@
+//! Why something cannot be done now.
+
+use crate::GenerationId;
+
+/// Why there is no plan. Nothing has been changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Blocked {
+    /// The ESP cannot hold the OS image's boot file besides those of the images that must stay.
+    #[error(
+        "cannot write the boot file of generation {generation}: it and its reserve need {need} \
+         bytes, the ESP has room for {have}"
+    )]
+    NotEnoughEspSpace {
+        /// The generation.
+        generation: GenerationId,
+        /// Bytes needed.
+        need: u64,
+        /// Bytes free, once everything that may go is gone.
+        have: u64,
+    },
+    /// An image failed a trial and the agent asked by itself.
+    #[error(
+        "cannot stage image {manifest} by itself: generation {generation} failed with it; \
+         an operator may stage it again"
+    )]
+    Held {
+        /// The manifest's digest.
+        manifest: String,
+        /// The generation that failed.
+        generation: GenerationId,
+    },
+    /// There is no such generation on record.
+    #[error("cannot find generation {generation}: `orlop generations` lists those on record")]
+    NoSuchGeneration {
+        /// Which.
+        generation: GenerationId,
+    },
+    /// The generation cannot be gone back to.
+    #[error("cannot go back to generation {generation}: it never passed its gate")]
+    NotGood {
+        /// Which.
+        generation: GenerationId,
+    },
+    /// There is nothing to apply.
+    #[error("cannot apply: no generation is staged; `orlop update stage` stages one")]
+    NothingStaged,
+    /// There is nothing to go back to.
+    #[error("cannot go back: there is no earlier good generation on record")]
+    NothingEarlier,
+    /// The generation runs already.
+    #[error("cannot switch to generation {generation}: it runs already")]
+    AlreadyThere {
+        /// Which.
+        generation: GenerationId,
+    },
+    /// The staged generation is, image by image, the one that runs.
+    #[error(
+        "cannot stage: generation {generation} runs already and has the same OS, config and containers"
+    )]
+    NothingNew {
+        /// Which.
+        generation: GenerationId,
+    },
+    /// A switch is under way.
+    #[error(
+        "cannot do this now: generation {generation} is on trial; wait for its verdict, or roll back"
+    )]
+    TrialUnderWay {
+        /// The one on trial.
+        generation: GenerationId,
+    },
+    /// There is no switch to go on with, to judge or to end.
+    #[error("cannot go on with a switch: none is under way")]
+    NoTrial,
+    /// The OS image of a generation is not in the store.
+    #[error(
+        "cannot write the boot file of generation {generation}: the store does not have its OS image"
+    )]
+    NoUki {
+        /// The generation.
+        generation: GenerationId,
+    },
+}

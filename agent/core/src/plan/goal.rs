@@ -1,0 +1,109 @@
+//! What is asked of the planner.
+
+use super::{Blocked, Ends, Means, Observed, Policy, Step};
+use crate::{Generation, GenerationId, Timestamp, Trigger, Uptime};
+
+/// On whose behalf an image is staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The agent's update policy: a held image stays out.
+    Agent,
+    /// A person or program at a front door.
+    Operator,
+}
+
+/// What is to be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Record a generation, fetched and verified, to be applied later.
+    Stage {
+        /// The generation; its id is [`NodeState::next_generation`](crate::NodeState).
+        generation: Box<Generation>,
+        /// Its TOML.
+        config: String,
+        /// On whose behalf.
+        asker: Asker,
+    },
+    /// Record the node's first generation and start it, on trial without a fallback.
+    Begin {
+        /// The generation; its OS is the one that runs.
+        generation: Box<Generation>,
+        /// Its TOML.
+        config: String,
+    },
+    /// Switch to the staged generation, on trial.
+    Apply,
+    /// Switch to an earlier good generation by the operator's order: out of a trial, back to the
+    /// fallback; else to `to`, or to the newest good one before the current.
+    RollBack {
+        /// Which; none picks.
+        to: Option<GenerationId>,
+        /// Who ordered it.
+        caller: String,
+    },
+    /// Go on with the switch or the ending that was cut short.
+    GoOn,
+    /// Note that the trial runs, and in which run of the machine.
+    Enter {
+        /// When its gate begins.
+        uptime: Uptime,
+    },
+    /// End the trial by this; without a trial, judge the current generation again.
+    End {
+        /// What decided.
+        trigger: Trigger,
+        /// The last log lines of what failed.
+        log: Vec<String>,
+    },
+    /// The machine goes down in good order in the middle of a trial: this boot shall not count.
+    GiveTryBack,
+    /// No switch is under way and this generation runs: make records and ESP agree with that.
+    Settle {
+        /// What runs.
+        generation: GenerationId,
+    },
+}
+
+/// What has to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What it is for, a phrase: `switch to generation 2`.
+    pub purpose: String,
+    /// The generation that it starts from.
+    pub from: Option<GenerationId>,
+    /// The generation that it is about; it runs when the plan has been carried out and the machine,
+    /// where that is the last step, restarted. Except for staging, of course.
+    pub to: Option<GenerationId>,
+    /// What the difference takes.
+    pub derived: Means,
+    /// What is used for it.
+    pub used: Means,
+    /// Why, a sentence for people.
+    pub why: String,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// What state the machine is in after the last step.
+    pub fn ends(&self) -> Ends {
+        match self.steps.last() {
+            Some(Step::Reboot) => Ends::Rebooting,
+            _ => Ends::Here,
+        }
+    }
+}
+
+/// The plan that reaches `goal`.
+///
+/// # Errors
+/// Where the goal cannot be reached from here; nothing has been changed then.
+pub fn plan(
+    observed: &Observed,
+    goal: &Goal,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Plan, Blocked> {
+    let _ = (observed, goal, policy, now);
+    Err(Blocked::NoTrial)
+}

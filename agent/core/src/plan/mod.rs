@@ -1,0 +1,14 @@
+//! Plans: what has to be done, step by step, to get a node from what it is to what it should be.
+
+mod blocked;
+mod goal;
+mod means;
+mod observed;
+mod step;
+mod text;
+
+pub use blocked::Blocked;
+pub use goal::{Asker, Goal, Plan, plan};
+pub use means::Means;
+pub use observed::{Esp, Observed, Policy};
+pub use step::{Ends, Step};

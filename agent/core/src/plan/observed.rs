@@ -1,0 +1,57 @@
+//! What a plan starts from.
+
+use crate::boot::{Booted, EntryFile};
+use crate::{Generation, GenerationId, NodeState};
+use orlop_config::{Digest, NodeConfig, RootDigest};
+use std::collections::BTreeMap;
+
+/// The node as it is, read anew before each plan.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The node state; [`NodeState::first`] where there is no file yet.
+    pub state: NodeState,
+    /// Every generation on record.
+    pub generations: BTreeMap<GenerationId, Generation>,
+    /// What was booted.
+    pub booted: Booted,
+    /// The EFI system partition.
+    pub esp: Esp,
+    /// Sizes in bytes of the boot files (UKIs) that the store has, by root.
+    pub uki_sizes: BTreeMap<RootDigest, u64>,
+    /// TOMLs that could be read, by digest. With both that differ the plan knows which containers a
+    /// new config touches; without, it replaces all.
+    pub configs: BTreeMap<Digest, NodeConfig>,
+}
+
+/// The EFI system partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Esp {
+    /// Files in `/efi/loader/entries`.
+    pub entries: Vec<EntryFile>,
+    /// UKIs in `/efi/EFI/orlop` and their sizes in bytes.
+    pub ukis: BTreeMap<RootDigest, u64>,
+    /// Bytes free.
+    pub free: u64,
+}
+
+/// What the agent's owner, not the node's TOML, decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How often a new OS image may boot without a verdict.
+    pub tries: u32,
+    /// How often a switch is begun again when the boot loader does not start the new entry.
+    pub switch_attempts: u32,
+    /// Bytes of the ESP that stay free: for the renames and directory entries of a switch.
+    pub esp_reserve: u64,
+}
+
+impl Default for Policy {
+    /// 3 tries, 5 attempts, 1 MiB.
+    fn default() -> Self {
+        Self {
+            tries: 3,
+            switch_attempts: 5,
+            esp_reserve: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! How trials ended.
+
+use crate::{GenerationId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The format of the verdict file that this crate writes.
+pub const VERDICT_FORMAT: u32 = 1;
+/// At most so many log lines are kept in a verdict, the newest.
+pub const VERDICT_LOG_LINES: usize = 20;
+
+/// What ended a trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Trigger {
+    /// The gate held.
+    Gate,
+    /// A check did not pass before the deadline.
+    Check {
+        /// Its name.
+        check: String,
+        /// Its last result.
+        detail: String,
+    },
+    /// Every try was used up without the agent deciding.
+    BootCounter {
+        /// How many tries there were.
+        tries: u32,
+    },
+    /// The operator rolled back.
+    Operator {
+        /// Who.
+        caller: String,
+    },
+    /// A step of the switch could not be carried out.
+    Switch {
+        /// Which, and why.
+        detail: String,
+    },
+}
+
+/// The end of a trial, as `/state/orlop/verdicts/<generation>-<number>.json` has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// [`VERDICT_FORMAT`].
+    pub format: u32,
+    /// Counts up on this node; a higher one is newer.
+    pub number: u32,
+    /// The generation that was tried.
+    pub generation: GenerationId,
+    /// Whether it passed.
+    pub good: bool,
+    /// The generation that runs because of it.
+    pub running: GenerationId,
+    /// What decided.
+    pub trigger: Trigger,
+    /// When.
+    pub at: Timestamp,
+    /// The last log lines of what failed, oldest first; at most [`VERDICT_LOG_LINES`].
+    #[serde(default)]
+    pub log: Vec<String>,
+}
+
+/// A verdict file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VerdictError {
+    /// Not JSON, or a field is missing or of a wrong type.
+    #[error("cannot read the verdict")]
+    Syntax(#[from] serde_json::Error),
+    /// Of another format.
+    #[error("cannot use the verdict: it has format {found}, this agent knows {VERDICT_FORMAT}")]
+    Format {
+        /// What the file says.
+        found: u32,
+    },
+}
+
+impl Verdict {
+    /// Reads a verdict file.
+    ///
+    /// # Errors
+    /// Where it is no verdict or one of another format.
+    pub fn decode(bytes: &[u8]) -> Result<Self, VerdictError> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: u32,
+        }
+        let header: Header = serde_json::from_slice(bytes)?;
+        if header.format != VERDICT_FORMAT {
+            return Err(VerdictError::Format {
+                found: header.format,
+            });
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// The verdict as its file has it: indented JSON and a newline.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("only strings are keys");
+        bytes.push(b'\n');
+        bytes
+    }
+}

@@ -1,0 +1,85 @@
+//! What callers see of the core's types.
+
+use crate::{ContainerImage, Generation, GenerationStatus, OsImage, Trigger, Verdict};
+use orlop_api::{GenerationView, ImageView, VerdictView};
+
+impl From<GenerationStatus> for orlop_api::GenerationStatus {
+    fn from(status: GenerationStatus) -> Self {
+        match status {
+            GenerationStatus::Staged => Self::Staged,
+            GenerationStatus::Trial => Self::Trial,
+            GenerationStatus::Good => Self::Good,
+            GenerationStatus::Failed => Self::Failed,
+        }
+    }
+}
+
+impl From<&OsImage> for ImageView {
+    fn from(image: &OsImage) -> Self {
+        Self {
+            reference: image.reference.clone(),
+            manifest: image.manifest.to_string(),
+            root: image.root.to_string(),
+            version: Some(image.version.clone()),
+        }
+    }
+}
+
+impl From<&ContainerImage> for ImageView {
+    fn from(image: &ContainerImage) -> Self {
+        Self {
+            reference: image.reference.clone(),
+            manifest: image.manifest.to_string(),
+            root: image.root.to_string(),
+            version: None,
+        }
+    }
+}
+
+impl From<Trigger> for orlop_api::Trigger {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Gate => Self::Gate,
+            Trigger::Check { check, detail } => Self::Check { check, detail },
+            Trigger::BootCounter { tries } => Self::BootCounter { tries },
+            Trigger::Operator { caller } => Self::Operator { caller },
+            Trigger::Switch { detail } => Self::Switch { detail },
+        }
+    }
+}
+
+impl From<&Verdict> for VerdictView {
+    fn from(verdict: &Verdict) -> Self {
+        Self {
+            generation: verdict.generation.0,
+            good: verdict.good,
+            running: verdict.running.0,
+            trigger: verdict.trigger.clone().into(),
+            at: verdict.at.0,
+            log: verdict.log.clone(),
+        }
+    }
+}
+
+/// A generation as callers see it. `running` is the id of the one that runs
+/// ([`NodeState::running`](crate::NodeState::running)).
+pub fn generation_view(
+    generation: &Generation,
+    status: GenerationStatus,
+    running: Option<crate::GenerationId>,
+) -> GenerationView {
+    GenerationView {
+        id: generation.id.0,
+        status: status.into(),
+        current: running == Some(generation.id),
+        os: (&generation.os).into(),
+        config: generation.config.to_string(),
+        containers: generation
+            .containers
+            .iter()
+            .map(|(name, image)| (name.clone(), image.into()))
+            .collect(),
+        created: generation.created.0,
+        origin: generation.origin.to_string(),
+    }
+}
