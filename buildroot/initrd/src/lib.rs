@@ -1,1 +1,17 @@
 //! PID 1 of the initrd, and the mounting of a root that the agent and the test machines share.
+//!
+//! [`root::prepare`] makes a directory a complete root file system out of a state partition: the
+//! initrd does it for the booted image, the agent for the next one before a live swap, and a
+//! namespace machine for itself. The other modules are the parts of it, and what only the initrd
+//! needs.
+
+pub mod atomic_write;
+pub mod boot_record;
+pub mod factory;
+pub mod fs_context;
+pub mod machine_id;
+pub mod root;
+pub mod seal;
+pub mod state;
+
+pub use root::{RootError, RootSpec, Verity, prepare};
