@@ -1,0 +1,35 @@
+//! What the runtime tells about containers: outcomes of a reconciliation, and changes as they come.
+
+use super::error::RuntimeError;
+use orlop_api::{ContainerState, HealthState};
+use orlop_config::Name;
+use std::collections::BTreeMap;
+
+/// What a reconciliation did to one container.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was as desired and was not touched.
+    Kept,
+    /// It was not there and has been started.
+    Started,
+    /// It was another one under the same name and has been replaced.
+    Replaced,
+    /// It was not desired any more and is gone, with everything of it but volumes.
+    Removed,
+    /// A step failed; the steps done so far stand, and the next reconciliation goes on.
+    Failed(RuntimeError),
+}
+
+/// Outcomes by container.
+pub type Outcomes = BTreeMap<Name, Outcome>;
+
+/// A container's state or health became another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerChange {
+    /// Which.
+    pub name: Name,
+    /// What it does now.
+    pub state: ContainerState,
+    /// How its probe stands now.
+    pub health: HealthState,
+}

@@ -1,0 +1,149 @@
+//! What containers there shall be.
+
+use orlop_config::{Container, Digest, Name, Net, RootDigest, Volume};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All containers that the node shall run, and what they share.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// The containers.
+    pub containers: Vec<DesiredContainer>,
+    /// The declared networks; `default` is there without being declared.
+    pub nets: BTreeMap<Name, Net>,
+    /// The declared volumes.
+    pub volumes: BTreeMap<Name, Volume>,
+}
+
+/// One container that shall run.
+#[derive(Clone, Debug)]
+pub struct DesiredContainer {
+    /// Its name.
+    pub name: Name,
+    /// Its part of the TOML.
+    pub config: Container,
+    /// Its image, resolved and in the store.
+    pub image: ImageRecord,
+}
+
+/// An image in the store, as far as the runtime needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// As the config names it.
+    pub reference: String,
+    /// Digest of the manifest.
+    pub manifest: Digest,
+    /// The root file system.
+    pub root: RootDigest,
+    /// What the image says about running it.
+    pub run: ImageRun,
+}
+
+/// The `config` object of an OCI image configuration (OCI image specification 1.1, config.md).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageRun {
+    /// The program and its first arguments.
+    pub entrypoint: Vec<String>,
+    /// The arguments after the entrypoint, or the whole command without one.
+    pub cmd: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// `user`, `uid`, `user:group`, `uid:gid`; empty is root.
+    pub user: String,
+    /// Working directory; empty is `/`.
+    pub working_dir: String,
+    /// Signal that asks it to stop: `SIGQUIT` or a number.
+    pub stop_signal: Option<String>,
+    /// The image's version label (`org.opencontainers.image.version`), for people.
+    pub version: Option<String>,
+}
+
+/// Digest over everything that makes up a container as it runs: two with the same hash need no
+/// restart to go from one to the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SpecHash(String);
+
+/// Counted up when the runtime makes something else out of the same input, so that containers
+/// are replaced once by a newer agent where they must be.
+const RECIPE: u32 = 1;
+
+#[derive(Serialize)]
+struct Hashed<'a> {
+    recipe: u32,
+    name: &'a Name,
+    config: &'a Container,
+    root: &'a RootDigest,
+    run: &'a ImageRun,
+    nets: BTreeMap<&'a Name, String>,
+}
+
+impl SpecHash {
+    /// The hash of `container` in `nets`.
+    pub(super) fn of(container: &DesiredContainer, nets: &BTreeMap<Name, Net>) -> Self {
+        let nets = container
+            .networks()
+            .iter()
+            .filter_map(|name| nets.get_key_value(name))
+            .map(|(name, net)| (name, net.subnet.to_string()))
+            .collect();
+        // `orlop_config::Container` names its image by reference: a tag that moves changes the
+        // root digest, and a reference that is merely written otherwise changes nothing that runs.
+        let mut config = container.config.clone();
+        config.image = orlop_config::ImageRef::Layout { dir: String::new(), tag: None };
+        // A probe is asked from outside; changing it must not restart what is probed.
+        config.health = None;
+        let hashed = Hashed {
+            recipe: RECIPE,
+            name: &container.name,
+            config: &config,
+            root: &container.image.root,
+            run: &container.image.run,
+            nets,
+        };
+        let bytes = serde_json::to_vec(&hashed).expect("plain data with string keys serialises");
+        Self(Digest::of(&bytes).hex().to_owned())
+    }
+
+    /// `text` as found in a unit file; anything is accepted, for it is only compared.
+    pub(super) fn found(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The 64 hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl DesiredContainer {
+    /// Networks to join, in order; never empty.
+    pub(super) fn networks(&self) -> Vec<Name> {
+        if self.config.networks.is_empty() {
+            return vec![default_net_name()];
+        }
+        let mut seen = BTreeSet::new();
+        self.config.networks.iter().filter(|name| seen.insert(*name)).cloned().collect()
+    }
+}
+
+impl Desired {
+    /// Every network there is, the built-in one too.
+    pub(super) fn all_nets(&self) -> BTreeMap<Name, Net> {
+        let mut nets = self.nets.clone();
+        nets.entry(default_net_name()).or_insert_with(default_net);
+        nets
+    }
+}
+
+/// The built-in network's name.
+fn default_net_name() -> Name {
+    Name::new("default").expect("`default` is a name")
+}
+
+/// The built-in network: 10.89.0.0/24 (CONFIG.md).
+fn default_net() -> Net {
+    let subnet = ipnet::Ipv4Net::new(std::net::Ipv4Addr::new(10, 89, 0, 0), 24);
+    Net { subnet: subnet.expect("24 is a prefix length").into() }
+}

@@ -1,0 +1,138 @@
+//! Containers' log lines, from the journal by way of journalctl(1).
+
+use super::error::{RuntimeError, Step, StepError};
+use super::places::unit_name;
+use super::runtime::LogStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use orlop_api::LogLine;
+use orlop_config::Name;
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio_util::codec::{FramedRead, LinesCodec};
+
+const JOURNALCTL: &str = "journalctl";
+/// journald cuts a line of output at 48 KiB (journald.conf(5), `LineMax=`); one that is not text
+/// comes as an array of numbers of up to four characters, and other fields take some space.
+const LONGEST_ENTRY: usize = 512 * 1024;
+/// Reading the tail of the journal takes milliseconds, or seconds with a cold disk.
+const TAIL_LIMIT: Duration = Duration::from_secs(10);
+
+/// journalctl's JSON, as far as it is of use (systemd.journal-fields(7)).
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "__REALTIME_TIMESTAMP")]
+    at: String,
+    #[serde(rename = "MESSAGE", default)]
+    message: Message,
+}
+
+/// A message: text, bytes where it is no UTF-8, or nothing where it is empty.
+#[derive(Deserialize, Default)]
+#[serde(untagged)]
+enum Message {
+    Text(String),
+    Bytes(Vec<u8>),
+    #[default]
+    Empty,
+}
+
+fn parse(line: &str) -> Result<LogLine, serde_json::Error> {
+    let entry: Entry = serde_json::from_str(line)?;
+    let text = match entry.message {
+        Message::Text(text) => text,
+        Message::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Message::Empty => String::new(),
+    };
+    let at_micros = entry.at.parse().map_err(serde::de::Error::custom)?;
+    Ok(LogLine { at_micros, text })
+}
+
+/// The newest `lines` lines of `name`, and with `follow` those that come. The child process ends
+/// when the stream is dropped.
+pub(super) fn read(name: &Name, lines: u32, follow: bool) -> Result<LogStream, RuntimeError> {
+    let mut command = Command::new(JOURNALCTL);
+    command
+        .args(["--output=json", "--all", "--quiet", "--no-pager", "--output-fields=MESSAGE"])
+        .arg(format!("--lines={lines}"))
+        // Only what the container said, not what systemd said about its unit.
+        .arg(format!("_SYSTEMD_UNIT={}", unit_name(name)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    if follow {
+        command.arg("--follow");
+    }
+    let fail = RuntimeError::of(name, Step::ReadLog);
+    let run = |source| StepError::Run { program: PathBuf::from(JOURNALCTL), source };
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(source) => return Err(fail(run(source))),
+    };
+    match child.stdout.take() {
+        Some(stdout) => Ok(lines_of(name.clone(), child, stdout)),
+        None => Err(fail(run(std::io::Error::other("no pipe")))),
+    }
+}
+
+fn lines_of(name: Name, child: Child, stdout: ChildStdout) -> LogStream {
+    let frames = FramedRead::new(stdout, LinesCodec::new_with_max_length(LONGEST_ENTRY));
+    let lines = frames.map(move |frame| {
+        let journal = || PathBuf::from("the journal");
+        let line = frame.map_err(|error| StepError::File {
+            verb: "read",
+            path: journal(),
+            source: std::io::Error::other(error),
+        });
+        line.and_then(|line| {
+            parse(&line).map_err(|source| StepError::Format { path: journal(), source })
+        })
+        .map_err(RuntimeError::of(&name, Step::ReadLog))
+    });
+    // The child lives as long as the stream: dropping it kills and later reaps journalctl.
+    stream::unfold((Box::pin(lines), child), |(mut lines, child)| async move {
+        let line = lines.next().await?;
+        Some((line, (lines, child)))
+    })
+    .boxed()
+}
+
+/// The newest `lines` lines of `name`, oldest first.
+pub(super) async fn tail(name: &Name, lines: u32) -> Result<Vec<String>, RuntimeError> {
+    let texts = read(name, lines, false)?.map_ok(|line| line.text).try_collect();
+    match tokio::time::timeout(TAIL_LIMIT, texts).await {
+        Ok(lines) => lines,
+        Err(_) => Err(RuntimeError::of(name, Step::ReadLog)(StepError::Timeout {
+            what: JOURNALCTL.to_owned(),
+            limit: TAIL_LIMIT,
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_may_be_text_bytes_or_nothing() {
+        for (message, text) in [
+            (r#""hello""#, "hello"),
+            ("[104,105,255]", "hi\u{fffd}"),
+            ("null", ""),
+        ] {
+            let line = format!(r#"{{"__REALTIME_TIMESTAMP":"17","MESSAGE":{message},"_X":"y"}}"#);
+            assert_eq!(parse(&line).unwrap(), LogLine { at_micros: 17, text: text.into() });
+        }
+        assert_eq!(parse(r#"{"__REALTIME_TIMESTAMP":"1"}"#).unwrap().text, "");
+    }
+
+    #[test]
+    fn what_is_no_entry_is_an_error() {
+        for line in ["", "{}", r#"{"__REALTIME_TIMESTAMP":"x","MESSAGE":"y"}"#] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where everything of the containers is (docs/design/loop.md, "Paths on a node").
+
+use orlop_config::Name;
+use std::path::{Path, PathBuf};
+
+/// The directories that containers live in. What is below `/run` is gone after a reboot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Run-time files: `/run/orlop`.
+    pub run: PathBuf,
+    /// The agent's own records: `/state/orlop`.
+    pub records: PathBuf,
+    /// The state partition: `/state`.
+    pub state: PathBuf,
+    /// Units made at run time: `/run/systemd/system`.
+    pub units: PathBuf,
+    /// Named network namespaces, where iproute2 looks for them: `/run/netns`.
+    pub netns: PathBuf,
+}
+
+const UNIT_PREFIX: &str = "orlop-container-";
+const UNIT_SUFFIX: &str = ".service";
+const NETNS_PREFIX: &str = "orlop-";
+
+impl Places {
+    /// The places of a real node.
+    pub fn node() -> Self {
+        Self::under(Path::new("/"))
+    }
+
+    /// The same tree below `root`.
+    pub fn under(root: &Path) -> Self {
+        Self {
+            run: root.join("run/orlop"),
+            records: root.join("state/orlop"),
+            state: root.join("state"),
+            units: root.join("run/systemd/system"),
+            netns: root.join("run/netns"),
+        }
+    }
+
+    /// All bundles.
+    pub(super) fn bundles(&self) -> PathBuf {
+        self.run.join("containers")
+    }
+
+    /// A container's OCI bundle, and what else is kept of it while it is there.
+    pub(super) fn bundle(&self, name: &Name) -> PathBuf {
+        self.bundles().join(name.as_str())
+    }
+
+    /// Where its root file system is mounted.
+    pub(super) fn rootfs(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("rootfs")
+    }
+
+    /// The OCI runtime spec.
+    pub(super) fn spec(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("config.json")
+    }
+
+    /// What netavark was given, kept from before the set-up until after the tear-down.
+    pub(super) fn network_request(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("network.json")
+    }
+
+    /// There once the network is set up.
+    pub(super) fn network_ready(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("network.ready")
+    }
+
+    /// The process id of the container's first process, written by the OCI runtime.
+    pub(super) fn pid_file(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("pid")
+    }
+
+    /// The OCI runtime's own state.
+    pub(super) fn crun_state(&self) -> PathBuf {
+        self.run.join("crun")
+    }
+
+    /// netavark's and aardvark-dns' own state.
+    pub(super) fn netavark_state(&self) -> PathBuf {
+        self.run.join("netavark")
+    }
+
+    /// All writable layers.
+    pub(super) fn layers(&self) -> PathBuf {
+        self.state.join("containers")
+    }
+
+    /// A container's writable layer: `upper`, `work` and `spec`.
+    pub(super) fn layer(&self, name: &Name) -> PathBuf {
+        self.layers().join(name.as_str())
+    }
+
+    /// The hash of the container that the writable layer belongs to.
+    pub(super) fn layer_spec(&self, name: &Name) -> PathBuf {
+        self.layer(name).join("spec")
+    }
+
+    /// A named volume.
+    pub(super) fn volume(&self, name: &Name) -> PathBuf {
+        self.state.join("volumes").join(name.as_str())
+    }
+
+    /// Addresses given to containers.
+    pub(super) fn leases(&self) -> PathBuf {
+        self.records.join("leases.json")
+    }
+
+    /// A container's unit file.
+    pub(super) fn unit_file(&self, name: &Name) -> PathBuf {
+        self.units.join(unit_name(name))
+    }
+
+    /// The slice's unit file.
+    pub(super) fn slice_file(&self) -> PathBuf {
+        self.units.join(SLICE)
+    }
+
+    /// A container's network namespace.
+    pub(super) fn netns_file(&self, name: &Name) -> PathBuf {
+        self.netns.join(format!("{NETNS_PREFIX}{name}"))
+    }
+}
+
+/// The slice of all containers.
+pub(super) const SLICE: &str = "orlop-containers.slice";
+
+/// A container's unit.
+pub(super) fn unit_name(name: &Name) -> String {
+    format!("{UNIT_PREFIX}{name}{UNIT_SUFFIX}")
+}
+
+/// The container of a unit, if it is one of ours.
+pub(super) fn name_of_unit(unit: &str) -> Option<Name> {
+    Name::new(unit.strip_prefix(UNIT_PREFIX)?.strip_suffix(UNIT_SUFFIX)?)
+}
+
+/// The container of a network namespace, if it is one of ours.
+pub(super) fn name_of_netns(file: &str) -> Option<Name> {
+    Name::new(file.strip_prefix(NETNS_PREFIX)?)
+}
