@@ -88,7 +88,10 @@ impl FromStr for RootDigest {
         if is_hex(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(DigestError { text: text.to_owned(), expected: "64 lower-case hex digits" })
+            Err(DigestError {
+                text: text.to_owned(),
+                expected: "64 lower-case hex digits",
+            })
         }
     }
 }
@@ -128,12 +131,21 @@ mod tests {
     fn a_digest_is_read_back_as_written() {
         let digest = Digest::of(b"orlop");
         assert_eq!(digest.as_str().parse(), Ok(digest.clone()));
-        assert_eq!(digest.hex().parse::<RootDigest>().map(String::from), Ok(digest.hex().to_owned()));
+        assert_eq!(
+            digest.hex().parse::<RootDigest>().map(String::from),
+            Ok(digest.hex().to_owned())
+        );
     }
 
     #[test]
     fn anything_but_sha256_in_lower_case_is_refused() {
-        for text in ["", "sha256:", "sha512:00", "sha256:ABC", &format!("sha256:{}", "A".repeat(64))] {
+        for text in [
+            "",
+            "sha256:",
+            "sha512:00",
+            "sha256:ABC",
+            &format!("sha256:{}", "A".repeat(64)),
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

@@ -49,7 +49,9 @@ const LAYOUT_PREFIX: &str = "oci:";
 fn is_repository(text: &str) -> bool {
     let part_ok = |part: &str| {
         !part.is_empty()
-            && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+            && part
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
             && part.as_bytes()[0].is_ascii_alphanumeric()
             && part.as_bytes()[part.len() - 1].is_ascii_alphanumeric()
     };
@@ -59,7 +61,9 @@ fn is_repository(text: &str) -> bool {
 fn is_tag(text: &str) -> bool {
     let mut bytes = text.bytes();
     text.len() <= 128
-        && bytes.next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && bytes
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
@@ -71,7 +75,10 @@ impl FromStr for ImageRef {
     type Err = ImageRefError;
 
     fn from_str(text: &str) -> Result<Self, ImageRefError> {
-        let fail = |why| ImageRefError { text: text.to_owned(), why };
+        let fail = |why| ImageRefError {
+            text: text.to_owned(),
+            why,
+        };
         if let Some(rest) = text.strip_prefix(LAYOUT_PREFIX) {
             return parse_layout(rest).ok_or_else(|| {
                 fail("expected `oci:` and an absolute directory, such as \"oci:/media/usb/os:stable\"")
@@ -102,10 +109,17 @@ impl FromStr for ImageRef {
             ));
         }
         if tag.as_deref().is_some_and(|tag| !is_tag(tag)) {
-            return Err(fail("a tag is at most 128 letters, digits, `_`, `.` and `-`"));
+            return Err(fail(
+                "a tag is at most 128 letters, digits, `_`, `.` and `-`",
+            ));
         }
         let tag = tag.or_else(|| digest.is_none().then(|| "latest".to_owned()));
-        Ok(Self::Registry { registry, repository, tag, digest })
+        Ok(Self::Registry {
+            registry,
+            repository,
+            tag,
+            digest,
+        })
     }
 }
 
@@ -115,13 +129,21 @@ fn parse_layout(rest: &str) -> Option<ImageRef> {
         Some(_) => return None,
         None => (rest, None),
     };
-    dir.starts_with('/').then(|| ImageRef::Layout { dir: dir.to_owned(), tag })
+    dir.starts_with('/').then(|| ImageRef::Layout {
+        dir: dir.to_owned(),
+        tag,
+    })
 }
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Registry { registry, repository, tag, digest } => {
+            Self::Registry {
+                registry,
+                repository,
+                tag,
+                digest,
+            } => {
                 write!(f, "{registry}/{repository}")?;
                 if let Some(tag) = tag {
                     write!(f, ":{tag}")?;
@@ -168,13 +190,24 @@ mod tests {
             ("localhost:5000/os", "localhost:5000/os:latest"),
             ("oci:/media/usb/os:stable", "oci:/media/usb/os:stable"),
         ] {
-            assert_eq!(text.parse::<ImageRef>().map(|r| r.to_string()).as_deref(), Ok(full));
+            assert_eq!(
+                text.parse::<ImageRef>().map(|r| r.to_string()).as_deref(),
+                Ok(full)
+            );
         }
     }
 
     #[test]
     fn what_is_no_reference_is_refused() {
-        for text in ["", "UPPER", "a:b:c", "x@sha256:12", "oci:relative", "a//b", "-a"] {
+        for text in [
+            "",
+            "UPPER",
+            "a:b:c",
+            "x@sha256:12",
+            "oci:relative",
+            "a//b",
+            "-a",
+        ] {
             assert!(text.parse::<ImageRef>().is_err(), "{text}");
         }
     }

@@ -45,7 +45,9 @@ impl Name {
     /// `text` as a name, or none where it is not one.
     pub fn new(text: &str) -> Option<Self> {
         let ok = (1..=Self::MAX_LEN).contains(&text.len())
-            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            && text
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
             && !text.starts_with('-')
             && !text.ends_with('-');
         ok.then(|| Self(text.to_owned()))

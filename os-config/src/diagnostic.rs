@@ -1,0 +1,192 @@
+//! Problems in a TOML: where, what, what to write instead; and their rendering for people.
+
+use crate::limits::MAX_DIAGNOSTICS;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::fmt;
+use std::ops::Range;
+
+/// One problem in a TOML.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The bytes of the text that are wrong; always on character boundaries of the text.
+    pub span: Range<usize>,
+    /// What is wrong, a phrase without a full stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// Every problem of a TOML, in the order of the text. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostics {
+    file_name: String,
+    text: String,
+    list: Vec<Diagnostic>,
+    more: usize,
+}
+
+/// Whether rendered diagnostics carry ANSI colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colour {
+    /// Plain text.
+    #[default]
+    Never,
+    /// With ANSI escape sequences.
+    Always,
+}
+
+/// A problem before its place is counted out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Diagnostics {
+    /// The findings about `text`, sorted and placed. At most [`MAX_DIAGNOSTICS`] are kept.
+    pub(crate) fn new(file_name: &str, text: &str, mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
+        findings.dedup();
+        let more = findings.len().saturating_sub(MAX_DIAGNOSTICS);
+        findings.truncate(MAX_DIAGNOSTICS);
+        let list = findings
+            .into_iter()
+            .map(|finding| place(text, finding))
+            .collect();
+        Self {
+            file_name: file_name.to_owned(),
+            text: text.to_owned(),
+            list,
+            more,
+        }
+    }
+
+    /// The problems, in the order of the text.
+    pub fn list(&self) -> &[Diagnostic] {
+        &self.list
+    }
+
+    /// How many problems were found beyond those listed.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+
+    /// The problems as plain text for people, each with its line underlined.
+    pub fn render(&self) -> String {
+        self.render_with(Colour::Never)
+    }
+
+    /// The same, with or without colour. Colour carries no meaning of its own.
+    pub fn render_with(&self, colour: Colour) -> String {
+        let renderer = match colour {
+            Colour::Never => Renderer::plain(),
+            Colour::Always => Renderer::styled(),
+        };
+        let mut out = String::new();
+        for diagnostic in &self.list {
+            out.push_str(&self.render_one(&renderer, diagnostic));
+            out.push_str("\n\n");
+        }
+        out.push_str(&self.to_string());
+        out.push('\n');
+        out
+    }
+
+    fn render_one(&self, renderer: &Renderer, diagnostic: &Diagnostic) -> String {
+        let (first_line, source, span) = excerpt(&self.text, &diagnostic.span);
+        let snippet = Snippet::source(source)
+            .line_start(first_line)
+            .path(self.file_name.as_str())
+            .annotation(AnnotationKind::Primary.span(span));
+        let mut group = Level::ERROR
+            .primary_title(diagnostic.message.as_str())
+            .element(snippet);
+        if let Some(help) = &diagnostic.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.list.len() + self.more;
+        let noun = if count == 1 { "problem" } else { "problems" };
+        write!(f, "cannot use {}: {count} {noun}", self.file_name)?;
+        if self.more > 0 {
+            write!(f, " (the first {} are shown)", self.list.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "line {}, column {}: {}",
+            self.line, self.column, self.message
+        )?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn place(text: &str, finding: Finding) -> Diagnostic {
+    let start = text.floor_char_boundary(finding.span.start);
+    let end = text.ceil_char_boundary(finding.span.end).max(start);
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    Diagnostic {
+        line: text[..start].matches('\n').count() + 1,
+        column: text[line_start..start].chars().count() + 1,
+        span: start..end,
+        message: finding.message,
+        help: finding.help,
+    }
+}
+
+/// The lines that `span` touches (at most three, so that a certificate is not printed whole), the
+/// number of the first, and the span within them.
+fn excerpt<'a>(text: &'a str, span: &Range<usize>) -> (usize, &'a str, Range<usize>) {
+    const MAX_LINES: usize = 3;
+    let from = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let ends = text[from..].match_indices('\n').map(|(at, _)| from + at);
+    let wanted = text[span.start..span.end]
+        .matches('\n')
+        .count()
+        .min(MAX_LINES - 1);
+    let to = ends
+        .skip(wanted)
+        .chain([text.len()])
+        .min()
+        .unwrap_or(text.len());
+    let first_line = text[..from].matches('\n').count() + 1;
+    let source = &text[from..to];
+    (
+        first_line,
+        source,
+        span.start - from..span.end.min(to).saturating_sub(from).max(span.start - from),
+    )
+}
+
+/// The candidate that `word` was most likely meant to be, if any is near.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    const ALIKE: f64 = 0.75;
+    candidates
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,34 @@
+//! The text forms of values: each read from a string into its type, or refused with a reason.
+
+mod host;
+mod network;
+mod pem;
+mod published;
+mod quantity;
+
+pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone};
+pub(crate) use network::{host_port, http_url, listen, own_port_path, registry_host, subnet};
+pub(crate) use pem::certificates;
+pub(crate) use published::{port, volume_mount};
+pub(crate) use quantity::{duration, memory};
+
+/// Why a value is refused, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}

@@ -1,0 +1,58 @@
+//! Durations and sizes within their limits.
+
+use super::Problem;
+use crate::duration::{format_duration, parse_duration};
+use crate::limits::MIN_MEMORY_BYTES;
+use crate::model::ByteSize;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// A duration within `range`.
+pub(crate) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
+    let duration = parse_duration(text).map_err(|error| {
+        Problem::new(error.to_string()).help(
+            "write whole numbers with `d`, `h`, `m`, `s` or `ms`, such as \"30s\" or \"1h30m\"",
+        )
+    })?;
+    if range.contains(&duration) {
+        return Ok(duration);
+    }
+    let (least, most) = (
+        format_duration(*range.start()),
+        format_duration(*range.end()),
+    );
+    Err(Problem::new(format!("`{text}` is out of range"))
+        .help(format!("anything from {least} to {most} will do")))
+}
+
+/// A memory limit.
+pub(crate) fn memory(text: &str) -> Result<ByteSize, Problem> {
+    let size: ByteSize = text
+        .parse()
+        .map_err(|error: crate::SizeError| Problem::new(error.to_string()).help(size_help(text)))?;
+    if size.0 < MIN_MEMORY_BYTES {
+        return Err(
+            Problem::new(format!("a container does not start within {size}"))
+                .help(format!("write at least \"{}\"", ByteSize(MIN_MEMORY_BYTES))),
+        );
+    }
+    Ok(size)
+}
+
+fn size_help(text: &str) -> String {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let meant = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "k" | "kb" | "kib" => Some("KiB"),
+        "m" | "mb" | "mib" => Some("MiB"),
+        "g" | "gb" | "gib" => Some("GiB"),
+        "t" | "tb" | "tib" => Some("TiB"),
+        _ => None,
+    };
+    match meant {
+        Some(unit) if !number.is_empty() => format!("write \"{number} {unit}\""),
+        _ => "write a whole number with `B`, `KiB`, `MiB`, `GiB` or `TiB` (or `KB`, `MB`, `GB`, `TB`), \
+              such as \"256 MiB\""
+            .to_owned(),
+    }
+}

@@ -1,0 +1,38 @@
+//! Every limit of what a TOML may hold, in one place.
+
+use std::time::Duration;
+
+/// The longest TOML, in bytes. It is held in memory whole and kept per generation; the largest
+/// node that was thought of (256 containers) needs a fifth of it.
+pub const MAX_TEXT_BYTES: usize = 256 * 1024;
+
+/// The most containers on a node: each costs a unit, a network namespace and an overlay mount.
+pub const MAX_CONTAINERS: usize = 256;
+
+/// The most problems reported at once; the rest are counted.
+pub const MAX_DIAGNOSTICS: usize = 100;
+
+/// The most checks of a gate: each is polled about once a second.
+pub const MAX_CHECKS: usize = 64;
+
+/// The longest `gate.hold` and `gate.deadline`: a trial that takes longer blocks every other switch.
+pub const MAX_TRIAL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest time of a health probe's keys.
+pub const MAX_PROBE: Duration = Duration::from_secs(60 * 60);
+
+/// The longest host name, in bytes (Linux, `HOST_NAME_MAX`).
+pub const MAX_HOST_NAME: usize = 64;
+
+/// The smallest memory limit: below it the runtime itself is killed before the container starts
+/// (the figure is Docker's).
+pub const MIN_MEMORY_BYTES: u64 = 6 * 1024 * 1024;
+
+/// The most processors that a limit may name.
+pub const MAX_CPUS: f64 = 1024.0;
+
+/// The smallest share of a processor: one percent, the step of systemd's `CPUQuota=`.
+pub const MIN_CPUS: f64 = 0.01;
+
+/// The largest limit of processes (Linux, `PID_MAX_LIMIT` on 64 bits).
+pub const MAX_PIDS: u64 = 4_194_304;

@@ -1,0 +1,167 @@
+//! `[container.NAME]` and its health probe.
+
+use super::context::{Context, Noun, Published};
+use super::node::{image, name};
+use super::section::Section;
+use crate::forms::{self, Problem};
+use crate::limits::MAX_PROBE;
+use crate::model::{Container, Cpus, Health, Name, Port, Probe, Restart, VolumeMount};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MIN_PROBE: Duration = Duration::from_millis(100);
+const DEFAULT_EVERY: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_RETRIES: u32 = 3;
+
+pub(super) fn containers(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Container> {
+    let mut out = BTreeMap::new();
+    for (name, section) in root.named(cx, "container", name) {
+        if let Some(container) = container(cx, &name, &section) {
+            out.insert(name, container);
+        }
+    }
+    out
+}
+
+fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Container> {
+    let image = section.text(cx, "image", image);
+    let command = words(cx, section, "command");
+    report_empty_program(cx, section, "command", command.as_deref());
+    Some(Container {
+        command,
+        args: words(cx, section, "args"),
+        env: section.text_map(cx, "env", forms::env_name, forms::env_value),
+        ports: ports(cx, name, section),
+        networks: networks(cx, section),
+        volumes: volumes(cx, section),
+        health: section
+            .section(cx, "health")
+            .and_then(|section| health(cx, &section)),
+        restart: match section.word("restart") {
+            Some("on-failure") => Restart::OnFailure,
+            Some("never") => Restart::Never,
+            _ => Restart::Always,
+        },
+        memory: section.text(cx, "memory", forms::memory),
+        cpus: section.number("cpus").map(thousandths),
+        pids: section
+            .integer("pids")
+            .and_then(|pids| u32::try_from(pids).ok()),
+        read_only: section.boolean("read_only").unwrap_or(false),
+        // Last, so that a missing image hides no problem of the other keys.
+        image: image?,
+    })
+}
+
+fn words(cx: &mut Context, section: &Section<'_>, key: &str) -> Option<Vec<String>> {
+    let words = section.texts(cx, key, forms::env_value)?;
+    Some(words.into_iter().map(|(_, word)| word).collect())
+}
+
+fn report_empty_program(
+    cx: &mut Context,
+    section: &Section<'_>,
+    key: &str,
+    words: Option<&[String]>,
+) {
+    if words
+        .and_then(|words| words.first())
+        .is_some_and(String::is_empty)
+    {
+        let problem = Problem::new(format!("the program of `{key}` is empty"))
+            .help("the first string names the program");
+        cx.report(section.span_of(key), problem);
+    }
+}
+
+fn ports(cx: &mut Context, name: &Name, section: &Section<'_>) -> Vec<Port> {
+    let ports = section.texts(cx, "ports", forms::port).unwrap_or_default();
+    for (span, port) in &ports {
+        let holder = format!("container `{name}`");
+        cx.published.push(Published {
+            span: span.clone(),
+            holder,
+            port: *port,
+        });
+    }
+    ports.into_iter().map(|(_, port)| port).collect()
+}
+
+fn networks(cx: &mut Context, section: &Section<'_>) -> Vec<Name> {
+    let mut out: Vec<Name> = Vec::new();
+    for (span, network) in section.texts(cx, "networks", name).unwrap_or_default() {
+        cx.refer(Noun::Net, network.as_str(), span.clone());
+        if out.contains(&network) {
+            let problem = Problem::new(format!("network `{network}` is named twice"));
+            cx.report(span, problem.help("remove one of the two"));
+        }
+        out.push(network);
+    }
+    out
+}
+
+fn volumes(cx: &mut Context, section: &Section<'_>) -> Vec<VolumeMount> {
+    let mut out: Vec<VolumeMount> = Vec::new();
+    for (span, mount) in section
+        .texts(cx, "volumes", forms::volume_mount)
+        .unwrap_or_default()
+    {
+        cx.refer(Noun::Volume, mount.volume.as_str(), span.clone());
+        if let Some(other) = out.iter().find(|other| other.path == mount.path) {
+            let message = format!(
+                "volume `{}` is mounted on `{}` already",
+                other.volume, mount.path
+            );
+            cx.report(
+                span,
+                Problem::new(message).help("mount each volume on a path of its own"),
+            );
+        }
+        out.push(mount);
+    }
+    out
+}
+
+/// In thousandths, rounded; the range was checked when the section was opened.
+fn thousandths(cpus: f64) -> Cpus {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float cast saturates, and what is out of range has been reported"
+    )]
+    Cpus((cpus * 1000.0).round() as u32)
+}
+
+fn health(cx: &mut Context, section: &Section<'_>) -> Option<Health> {
+    let mut time = |key, least, default| {
+        section
+            .text(cx, key, |text| forms::duration(text, least..=MAX_PROBE))
+            .unwrap_or(default)
+    };
+    let every = time("every", MIN_PROBE, DEFAULT_EVERY);
+    let timeout = time("timeout", MIN_PROBE, DEFAULT_TIMEOUT);
+    let start = time("start", Duration::ZERO, Duration::ZERO);
+    let retries = section
+        .integer("retries")
+        .and_then(|retries| u32::try_from(retries).ok());
+    Some(Health {
+        every,
+        timeout,
+        retries: retries.unwrap_or(DEFAULT_RETRIES),
+        start,
+        probe: probe(cx, section)?,
+    })
+}
+
+fn probe(cx: &mut Context, section: &Section<'_>) -> Option<Probe> {
+    let exec = words(cx, section, "exec");
+    report_empty_program(cx, section, "exec", exec.as_deref());
+    let http = section.text(cx, "http", forms::own_port_path);
+    let tcp = section
+        .integer("tcp")
+        .and_then(|port| u16::try_from(port).ok());
+    exec.map(Probe::Exec)
+        .or_else(|| http.map(|(port, path)| Probe::Http { port, path }))
+        .or_else(|| tcp.map(Probe::Tcp))
+}

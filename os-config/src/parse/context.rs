@@ -1,0 +1,169 @@
+//! What the parser gathers on its way through the file: findings, and what they refer to.
+
+use crate::diagnostic::{Finding, nearest};
+use crate::forms::Problem;
+use crate::model::{Port, Protocol};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::ops::Range;
+use toml::de::DeTable;
+
+/// The built-in network that a container without networks joins.
+pub(crate) const DEFAULT_NET: &str = "default";
+
+/// What can be declared under a name and referred to elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Noun {
+    Container,
+    Net,
+    Volume,
+}
+
+/// Who holds a port of the host.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) span: Range<usize>,
+    /// `container \`web\`` or `the API`.
+    pub(crate) holder: String,
+    pub(crate) port: Port,
+}
+
+/// A declared subnet.
+#[derive(Clone, Debug)]
+pub(crate) struct Subnet {
+    pub(crate) span: Range<usize>,
+    pub(crate) name: String,
+    pub(crate) net: IpNet,
+}
+
+/// Everything gathered so far.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) published: Vec<Published>,
+    pub(crate) subnets: Vec<Subnet>,
+    declared: BTreeMap<Noun, BTreeSet<String>>,
+}
+
+impl Noun {
+    /// The key of the table that declares it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Net => "net",
+            Self::Volume => "volume",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Net => "network",
+            Self::Volume => "volume",
+        }
+    }
+}
+
+impl Context {
+    /// Knows what `root` declares, also where a declaration itself is wrong: a name that is there
+    /// is no dangling reference.
+    pub(crate) fn new(root: &DeTable<'_>) -> Self {
+        let mut declared = BTreeMap::new();
+        for noun in [Noun::Container, Noun::Net, Noun::Volume] {
+            let table = root
+                .get(noun.key())
+                .and_then(|value| value.get_ref().as_table());
+            let mut names: BTreeSet<String> = table
+                .map(|table| table.keys().map(|key| key.get_ref().to_string()).collect())
+                .unwrap_or_default();
+            if noun == Noun::Net {
+                names.insert(DEFAULT_NET.to_owned());
+            }
+            declared.insert(noun, names);
+        }
+        Self {
+            findings: Vec::new(),
+            published: Vec::new(),
+            subnets: Vec::new(),
+            declared,
+        }
+    }
+
+    /// Notes a problem.
+    pub(crate) fn report(&mut self, span: Range<usize>, problem: Problem) {
+        self.findings.push(Finding {
+            span,
+            message: problem.message,
+            help: problem.help,
+        });
+    }
+
+    /// Notes a problem where `name` is not declared.
+    pub(crate) fn refer(&mut self, noun: Noun, name: &str, span: Range<usize>) {
+        let Some(names) = self.declared.get(&noun) else {
+            return;
+        };
+        if names.contains(name) {
+            return;
+        }
+        let help = match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("declare it as `[{}.{name}]`", noun.key()),
+        };
+        let message = format!("there is no {} `{name}`", noun.word());
+        self.report(span, Problem::new(message).help(help));
+    }
+
+    /// Notes every port of the host that two hold.
+    pub(crate) fn report_port_clashes(&mut self) {
+        let mut published = std::mem::take(&mut self.published);
+        published.sort_by_key(|entry| entry.span.start);
+        let mut held: BTreeMap<(Protocol, u16), Vec<Published>> = BTreeMap::new();
+        for entry in published {
+            let holders = held
+                .entry((entry.port.protocol, entry.port.host))
+                .or_default();
+            if let Some(first) = holders.iter().find(|first| addresses_meet(first, &entry)) {
+                let message = format!(
+                    "port {}/{} of the host is taken by {}",
+                    entry.port.host, entry.port.protocol, first.holder
+                );
+                let help = "take another port of the host, or another address".to_owned();
+                self.report(entry.span.clone(), Problem::new(message).help(help));
+            }
+            holders.push(entry);
+        }
+    }
+
+    /// Notes every network whose addresses another has too.
+    pub(crate) fn report_subnet_clashes(&mut self, default_net: IpNet) {
+        let mut subnets = std::mem::take(&mut self.subnets);
+        subnets.sort_by_key(|subnet| subnet.span.start);
+        let mut seen = vec![(DEFAULT_NET.to_owned(), default_net)];
+        for subnet in subnets {
+            let clash = seen
+                .iter()
+                .find(|(_, net)| net.contains(&subnet.net) || subnet.net.contains(net));
+            if let Some((name, net)) = clash {
+                let message = format!("subnet {} overlaps {net} of network `{name}`", subnet.net);
+                let help = "give each network addresses of its own";
+                self.report(subnet.span.clone(), Problem::new(message).help(help));
+            }
+            seen.push((subnet.name, subnet.net));
+        }
+    }
+}
+
+/// Whether two holders of the same port number hold it on a common address.
+fn addresses_meet(a: &Published, b: &Published) -> bool {
+    let (Some(a), Some(b)) = (a.port.host_ip, b.port.host_ip) else {
+        return true;
+    };
+    a == b || covers(a, b) || covers(b, a)
+}
+
+/// `::` is every address (sockets are dual-stack), `0.0.0.0` every one of IPv4.
+fn covers(wide: IpAddr, narrow: IpAddr) -> bool {
+    wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
+}

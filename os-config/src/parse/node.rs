@@ -1,0 +1,137 @@
+//! `[host]`, `[os]`, `[update]`, `[api]`, `[registry]`, `[net]` and `[volume]`.
+
+use super::context::{Context, DEFAULT_NET, Published, Subnet};
+use super::section::Section;
+use crate::forms::{self, Problem};
+use crate::image_ref::ImageRef;
+use crate::model::{
+    Api, Host, Name, Net, Os, Port, Protocol, Registry, Update, UpdatePolicy, Volume,
+};
+use std::collections::BTreeMap;
+
+pub(super) fn host(cx: &mut Context, root: &Section<'_>) -> Host {
+    let Some(host) = root.section(cx, "host") else {
+        return Host::default();
+    };
+    Host {
+        name: host.text(cx, "name", forms::host_name),
+        timezone: host.text(cx, "timezone", forms::timezone),
+        labels: host.text_map(cx, "labels", forms::label_name, forms::label_value),
+    }
+}
+
+pub(super) fn os(cx: &mut Context, root: &Section<'_>) -> Option<Os> {
+    let os = root.section(cx, "os")?;
+    Some(Os {
+        image: os.text(cx, "image", image)?,
+    })
+}
+
+/// An image reference.
+pub(super) fn image(text: &str) -> Result<ImageRef, Problem> {
+    text.parse().map_err(|error: crate::ImageRefError| {
+        Problem::new(format!("`{text}` is not an image reference")).help(error.why)
+    })
+}
+
+pub(super) fn update(cx: &mut Context, root: &Section<'_>) -> Update {
+    let Some(update) = root.section(cx, "update") else {
+        return Update::default();
+    };
+    let policy = match update.word("policy") {
+        Some("auto") => UpdatePolicy::Auto,
+        Some("download") => UpdatePolicy::Download,
+        _ => UpdatePolicy::Manual,
+    };
+    Update { policy }
+}
+
+pub(super) fn api(cx: &mut Context, root: &Section<'_>) -> Api {
+    let Some(api) = root.section(cx, "api") else {
+        return Api::default();
+    };
+    let listen = api.text(cx, "listen", forms::listen);
+    let clients = api.text(cx, "clients", forms::certificates);
+    match (api.has("listen"), api.has("clients")) {
+        (true, false) => cx.report(
+            api.span_of("listen"),
+            Problem::new("the API would listen without knowing whom to let in")
+                .help("add `clients` with the certificate of the CA that signs your clients"),
+        ),
+        (false, true) => cx.report(
+            api.span_of("clients"),
+            Problem::new("`clients` has no effect without `listen`")
+                .help("add `listen = \"0.0.0.0:6443\"`, or remove `clients`"),
+        ),
+        _ => {}
+    }
+    if let Some(address) = listen {
+        let port = Port {
+            host_ip: Some(address.ip()),
+            host: address.port(),
+            container: address.port(),
+            protocol: Protocol::Tcp,
+        };
+        let span = api.span_of("listen");
+        cx.published.push(Published {
+            span,
+            holder: "the API".to_owned(),
+            port,
+        });
+    }
+    Api { listen, clients }
+}
+
+pub(super) fn registries(cx: &mut Context, root: &Section<'_>) -> BTreeMap<String, Registry> {
+    let mut out = BTreeMap::new();
+    for (name, section) in root.named(cx, "registry", forms::registry_host) {
+        let plain_http = section.boolean("plain_http").unwrap_or(false);
+        let ca = section.text(cx, "ca", forms::certificates);
+        if plain_http && section.has("ca") {
+            let problem = Problem::new("a CA has no effect with `plain_http`")
+                .help("remove one of the two; `plain_http` means that nothing is verified by TLS");
+            cx.report(section.span_of("ca"), problem);
+        }
+        out.insert(name, Registry { plain_http, ca });
+    }
+    out
+}
+
+/// The name of a container, network or volume.
+pub(super) fn name(text: &str) -> Result<Name, Problem> {
+    Name::new(text).ok_or_else(|| {
+        Problem::new(format!("`{text}` is not a name")).help(format!(
+            "1 to {} of `a-z`, `0-9` and `-`, neither first nor last a `-`",
+            Name::MAX_LEN
+        ))
+    })
+}
+
+pub(super) fn nets(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Net> {
+    let mut out = BTreeMap::new();
+    for (name, section) in root.named(cx, "net", name) {
+        if name.as_str() == DEFAULT_NET {
+            let problem = Problem::new("the network `default` is built in")
+                .help("give this network another name");
+            cx.report(section.span.clone(), problem);
+            continue;
+        }
+        if let Some(subnet) = section.text(cx, "subnet", forms::subnet) {
+            let span = section.span_of("subnet");
+            cx.subnets.push(Subnet {
+                span,
+                name: name.to_string(),
+                net: subnet,
+            });
+            out.insert(name, Net { subnet });
+        }
+    }
+    out
+}
+
+pub(super) fn volumes(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Volume> {
+    root.named(cx, "volume", name)
+        .into_iter()
+        .map(|(name, _)| (name, Volume {}))
+        .collect()
+}
