@@ -82,6 +82,8 @@ pub enum Action {
     PrepareFirst,
     /// Fetch and verify (the events are `StageDone` and `StageFailed`).
     Fetch,
+    /// Find out again what runs and how it stands (the event is `Booted`).
+    Resolve,
     /// Observe, plan, carry out (the events are `StepsDone` and `StepsFailed`).
     Run(Goal),
     /// See to it that the containers of the running generation run.

@@ -218,6 +218,113 @@ pub(super) fn entry_value<'a>(content: &'a str, key: &str) -> Option<&'a str> {
         .filter_map(|line| line.split_once([' ', '\t']))
         .filter(|(found, _)| *found == key)
         .map(|(_, value)| value.trim_matches([' ', '\t']))
+        .map(|value| {
+            value
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .unwrap_or(value)
+        })
         .filter(|value| !value.is_empty())
         .next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> RootDigest {
+        "ab".repeat(32).parse().unwrap()
+    }
+
+    #[test]
+    fn names_are_read_back_as_written() {
+        let sequence = BootSequence(7);
+        for (counter, text) in [
+            (None, "orlop-7.conf"),
+            (Some(Counter::full(3)), "orlop-7+3.conf"),
+            (Some(Counter { left: 2, done: 1 }), "orlop-7+2-1.conf"),
+            (Some(Counter { left: 0, done: 3 }), "orlop-7+0-3.conf"),
+        ] {
+            let name = EntryName { sequence, counter };
+            assert_eq!(name.to_string(), text);
+            assert_eq!(text.parse(), Ok(name));
+        }
+    }
+
+    #[test]
+    fn foreign_names_are_left_alone() {
+        for name in [
+            "orlop-.conf",
+            "orlop-x.conf",
+            "orlop-1",
+            "orlop-1+.conf",
+            "orlop-1+3-.conf",
+            "orlop-1+a.conf",
+            "orlop--1.conf",
+            "orlop-1+-1.conf",
+            "debian.conf",
+            "orlop-99999999999999999999.conf",
+            "orlop-1+4294967296.conf",
+            "orlop-+3.conf",
+        ] {
+            assert!(name.parse::<EntryName>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_written_to_the_byte() {
+        let entry = Entry::new("2", BootSequence(7), root());
+        let expected = format!(
+            "title Orlop 2\nsort-key orlop\nversion 7\nefi /EFI/orlop/{}.efi\n",
+            root()
+        );
+        assert_eq!(entry.content(), expected);
+        assert_eq!(Entry::read(&expected), Some(entry));
+    }
+
+    #[test]
+    fn the_reader_takes_what_the_boot_loader_takes() {
+        let text = format!(
+            "# by hand\r\n\tversion\t \"12\"\r\nunknown x\nefi /a.efi\nefi /EFI/orlop/{}.efi  \n",
+            root()
+        );
+        let entry = Entry::read(&text).unwrap();
+        assert_eq!(
+            (entry.sequence, entry.root, entry.title.as_str()),
+            (BootSequence(12), root(), "")
+        );
+    }
+
+    #[test]
+    fn what_starts_no_image_of_ours_is_no_entry() {
+        for text in [
+            "",
+            "version 1\n",
+            "version 1\nefi /EFI/BOOT/BOOTX64.EFI\n",
+            "\0\0\0",
+        ] {
+            assert_eq!(Entry::read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_with_line_breaks_makes_no_second_line() {
+        let entry = Entry::new("2\nefi /x", BootSequence(7), root());
+        assert_eq!(Entry::read(&entry.content()), Some(entry));
+    }
+
+    #[test]
+    fn the_next_number_follows_all_that_are_there() {
+        let file = |name: &str| EntryFile {
+            name: name.to_owned(),
+            content: String::new(),
+        };
+        assert_eq!(BootSequence::after(&[]), BootSequence(1));
+        let files = [
+            file("orlop-9+0-3.conf"),
+            file("orlop-4.conf"),
+            file("other-77.conf"),
+        ];
+        assert_eq!(BootSequence::after(&files), BootSequence(10));
+    }
 }

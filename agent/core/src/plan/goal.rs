@@ -1,7 +1,7 @@
 //! What is asked of the planner.
 
 use super::{Blocked, Ends, Means, Observed, Policy, Step};
-use crate::{Generation, GenerationId, Timestamp, Trigger, Uptime};
+use crate::{Generation, GenerationId, Timestamp, Trigger};
 
 /// On whose behalf an image is staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Asker {
 pub enum Goal {
     /// Record a generation, fetched and verified, to be applied later.
     Stage {
-        /// The generation; its id is [`NodeState::next_generation`](crate::NodeState).
+        /// The generation. The plan gives it its id, whatever it says here: `Plan::to`.
         generation: Box<Generation>,
         /// Its TOML.
         config: String,
@@ -26,7 +26,7 @@ pub enum Goal {
     },
     /// Record the node's first generation and start it, on trial without a fallback.
     Begin {
-        /// The generation; its OS is the one that runs.
+        /// The generation; its OS is the one that runs. The plan gives it its id.
         generation: Box<Generation>,
         /// Its TOML.
         config: String,
@@ -43,11 +43,8 @@ pub enum Goal {
     },
     /// Go on with the switch or the ending that was cut short.
     GoOn,
-    /// Note that the trial runs, and in which run of the machine.
-    Enter {
-        /// When its gate begins.
-        uptime: Uptime,
-    },
+    /// Note that the trial runs, in which run of the machine, and that its gate begins now.
+    Enter,
     /// End the trial by this; without a trial, judge the current generation again.
     End {
         /// What decided.

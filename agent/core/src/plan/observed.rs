@@ -1,7 +1,7 @@
 //! What a plan starts from.
 
 use crate::boot::{Booted, EntryFile};
-use crate::{Generation, GenerationId, NodeState};
+use crate::{Generation, GenerationId, NodeState, Uptime};
 use orlop_config::{Digest, NodeConfig, RootDigest};
 use std::collections::BTreeMap;
 
@@ -14,6 +14,8 @@ pub struct Observed {
     pub generations: BTreeMap<GenerationId, Generation>,
     /// What was booted.
     pub booted: Booted,
+    /// For how long the machine has been up.
+    pub uptime: Uptime,
     /// The EFI system partition.
     pub esp: Esp,
     /// Sizes in bytes of the boot files (UKIs) that the store has, by root.
@@ -43,10 +45,13 @@ pub struct Policy {
     pub switch_attempts: u32,
     /// Bytes of the ESP that stay free: for the renames and directory entries of a switch.
     pub esp_reserve: u64,
+    /// How many generations stay on record; the current one, the one to go back to and a staged or
+    /// tried one always do.
+    pub keep_generations: usize,
 }
 
 impl Default for Policy {
-    /// 3 tries, 5 attempts, 1 MiB.
+    /// 3 tries, 5 attempts, 1 MiB, 16 generations.
     fn default() -> Self {
         Self {
             tries: 3,

@@ -22,6 +22,14 @@ pub enum Step {
         /// What.
         generation: Box<Generation>,
     },
+    /// Removes a generation's file, if it is there; the node state no longer lists it. What only it
+    /// used in the store is garbage then.
+    RemoveGeneration {
+        /// Which.
+        path: String,
+        /// Whose.
+        generation: GenerationId,
+    },
     /// Writes the state file ([`NodeState::encode`]).
     RecordState {
         /// Where to.
