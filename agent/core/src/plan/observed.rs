@@ -57,6 +57,7 @@ impl Default for Policy {
             tries: 3,
             switch_attempts: 5,
             esp_reserve: 1 << 20,
+            keep_generations: 16,
         }
     }
 }
