@@ -9,6 +9,7 @@ mod pull_error;
 mod record;
 mod store;
 mod store_error;
+pub mod uki;
 
 pub use kind::ErrorKind;
 pub use layer_error::LayerError;
