@@ -1,3 +1,15 @@
-//! PID 1 of the initrd, and the mounting of a root that the agent and the test machines share.
+//! PID 1 of the initrd: finds the state partition, mounts the root that the kernel command line
+//! names, and hands over to systemd. What fails is said on the console; then the machine reboots,
+//! so that the boot loader's counter can fall back to another entry.
 
-fn main() {}
+mod boot;
+mod console;
+
+fn main() {
+    console::reboot_on_panic();
+    let error = match boot::boot() {
+        Err(error) => error,
+        Ok(never) => match never {},
+    };
+    console::give_up(&console::chain(&error));
+}

@@ -1,6 +1,9 @@
 //! A root prepared for real, in a mount namespace of the test's own. Needs root and `mkfs.erofs`.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a failure is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, where a failure is a failed test"
+)]
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
