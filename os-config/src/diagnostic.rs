@@ -178,15 +178,21 @@ fn excerpt<'a>(text: &'a str, span: &Range<usize>) -> (usize, &'a str, Range<usi
     )
 }
 
-/// The candidate that `word` was most likely meant to be, if any is near.
+/// The candidate that `word` was most likely meant to be, if any is near: a third of its letters off
+/// at most, or the same beginning.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    const ALIKE: f64 = 0.75;
+    const ALIKE: f64 = 0.85;
+    let length = word.chars().count();
+    let near = |candidate: &&'a str| {
+        let edits = strsim::damerau_levenshtein(word, candidate);
+        edits < length && edits <= (length / 3).max(1)
+            || strsim::jaro_winkler(word, candidate) >= ALIKE
+    };
+    let likeness = |candidate: &&'a str| strsim::normalized_damerau_levenshtein(word, candidate);
     candidates
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(score, _)| *score >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
+        .filter(near)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }

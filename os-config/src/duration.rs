@@ -46,7 +46,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             return Err(fail("a whole number and its unit are expected"));
         }
         if unit.is_empty() {
-            return Err(fail("the number has no unit"));
+            return Err(fail(match tail.bytes().next() {
+                Some(b'.' | b',') => "the number is not whole",
+                Some(b' ') => "a blank stands behind the number",
+                _ => "the number has no unit",
+            }));
         }
         if !UNITS.iter().any(|(name, _)| *name == unit) {
             return Err(fail(&format!("`{unit}` is not a unit")));
@@ -110,7 +114,8 @@ mod tests {
             ("30", "the number has no unit"),
             ("s", "a whole number and its unit are expected"),
             ("-1s", "a whole number and its unit are expected"),
-            ("1.5s", "the number has no unit"),
+            ("1.5s", "the number is not whole"),
+            ("5 min", "a blank stands behind the number"),
             ("5min", "`min` is not a unit"),
             ("30m1h", "the larger unit comes first, and each unit once"),
             ("1s1s", "the larger unit comes first, and each unit once"),

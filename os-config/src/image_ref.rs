@@ -1,6 +1,7 @@
 //! References to images: `registry/repository:tag@digest`.
 
 use crate::digest::Digest;
+use crate::forms;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -98,6 +99,11 @@ impl FromStr for ImageRef {
             Some(_) => (DEFAULT_REGISTRY.to_owned(), rest.to_owned()),
             None => (DEFAULT_REGISTRY.to_owned(), format!("library/{rest}")),
         };
+        if forms::registry_host(&registry).is_err() {
+            return Err(fail(
+                "in front of the first `/` stands the registry, `host` or `host:port`",
+            ));
+        }
         let (repository, tag) = match path.split_once(':') {
             Some((repository, tag)) => (repository.to_owned(), Some(tag.to_owned())),
             None => (path, None),
@@ -187,6 +193,7 @@ mod tests {
         for (text, full) in [
             ("nginx", "docker.io/library/nginx:latest"),
             ("me/app:2", "docker.io/me/app:2"),
+            ("[::1]:5000/os", "[::1]:5000/os:latest"),
             ("localhost:5000/os", "localhost:5000/os:latest"),
             ("oci:/media/usb/os:stable", "oci:/media/usb/os:stable"),
         ] {
@@ -206,6 +213,9 @@ mod tests {
             "x@sha256:12",
             "oci:relative",
             "a//b",
+            "host:0/a",
+            "host:x/a",
+            "a_b.c/d",
             "-a",
         ] {
             assert!(text.parse::<ImageRef>().is_err(), "{text}");

@@ -11,7 +11,9 @@ mod keys;
 pub mod limits;
 mod model;
 mod parse;
+mod reference;
 mod render;
+mod schema;
 mod size;
 mod spec;
 
@@ -24,5 +26,7 @@ pub use model::{
     Probe, Protocol, Registry, Restart, Update, UpdatePolicy, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
+pub use reference::reference_page;
 pub use render::{Body, NodeFacts, RenderedFile, host_name, render};
+pub use schema::json_schema;
 pub use size::SizeError;

@@ -41,6 +41,9 @@ impl FromStr for ByteSize {
         if number.is_empty() {
             return Err(fail("a whole number and its unit are expected"));
         }
+        if unit.starts_with(['.', ',']) {
+            return Err(fail("the number is not whole"));
+        }
         if unit.is_empty() {
             return Err(fail("the number has no unit"));
         }
@@ -62,7 +65,7 @@ impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let binary = UNITS[..4]
             .iter()
-            .find(|(_, factor)| self.0 > 0 && self.0 % factor == 0);
+            .find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         match binary {
             Some((unit, factor)) => write!(f, "{} {unit}", self.0 / factor),
             None => write!(f, "{} B", self.0),
@@ -94,7 +97,7 @@ mod tests {
             ("MiB", "a whole number and its unit are expected"),
             ("256", "the number has no unit"),
             ("256M", "`M` is not a unit"),
-            ("1.5 GiB", "`.5 GiB` is not a unit"),
+            ("1.5 GiB", "the number is not whole"),
             ("99999999 TiB", "it is too large"),
         ] {
             assert_eq!(

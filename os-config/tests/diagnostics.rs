@@ -1,12 +1,28 @@
 //! Every kind of diagnostic, with its place and its words.
 
-use orlop_config::{Diagnostics, parse};
+use orlop_config::{Diagnostics, limits, parse};
+use std::fmt::Write as _;
 
 fn problems(text: &str) -> Diagnostics {
-    match parse("node.toml", text) {
-        Ok(config) => panic!("should be refused, gave {config:?}"),
-        Err(diagnostics) => diagnostics,
+    parse("node.toml", text).expect_err("a TOML that must be refused")
+}
+
+/// Each text with what is said about it, one block a text, for a golden file.
+fn said_about(texts: &[&str]) -> String {
+    let mut out = String::new();
+    for text in texts {
+        out.push_str("----\n");
+        for line in text.lines() {
+            let _infallible = writeln!(out, "    {line}");
+        }
+        for found in problems(text).list() {
+            let _infallible = writeln!(out, "{}:{}: {}", found.line, found.column, found.message);
+            if let Some(help) = &found.help {
+                let _infallible = writeln!(out, "     -> {help}");
+            }
+        }
     }
+    out
 }
 
 #[test]
@@ -25,5 +41,252 @@ networks = [\"frnot\"]
 [net.front]
 subnet = \"10.88.1.0/24\"
 ";
-    insta::assert_snapshot!(problems(text).render());
+    let rendered = problems(text).render();
+    insta::assert_snapshot!(rendered);
+}
+
+#[test]
+fn what_is_not_toml_is_said_with_its_place() {
+    let said = said_about(&[
+        "schema = 1\n[host\nname = \"x\"",
+        "schema = 1\nname = = 2\n[host]\nname = \"a",
+        "schema = 1\nschema = 1",
+        "schema = 1\n[container.web]\n[container.web]",
+        "schema 1",
+        "schema = 1\nhost = { name = \"x\" ",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_missing_or_unknown_schema_is_said_before_anything_else() {
+    let said = said_about(&[
+        "",
+        "[host]\nname = \"edge-17\"",
+        "schema = 2\nanything = \"else\"",
+        "schema = \"1\"",
+        "[host]\nschema = 1",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn an_unknown_key_is_said_with_the_nearest_known_one() {
+    let said = said_about(&[
+        "schema = 1\n[contaner.web]\nimage = \"web\"",
+        "schema = 1\nhost = { nmae = \"x\", zzz = 1 }",
+        "schema = 1\n[container.web]\nimage = \"web\"\nreadonly = true\nhealth = { http = \":80\", evry = \"1s\" }",
+        "schema = 1\n[[gate.check]]\ncontanier = \"web\"",
+        "schema = 1\n[volume.data]\npath = \"/x\"",
+        "schema = 1\n[host]\nname = \"x\"\ngate = 1",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn what_this_version_does_not_support_is_said_and_not_passed_over() {
+    let said = said_about(&[
+        "schema = 1\n[firewall]\ninbound = \"deny\"\n[network]\ndns = []\n[secret.hub]\nfrom = \"credential\"",
+        "schema = 1\n[os]\nimage = \"os:1\"\nverify = [\"k\"]",
+        "schema = 1\n[container.web]\nimage = \"web\"\nkind = \"task\"",
+        "schema = 1\n[update]\nwindow = []",
+        "schema = 1\n[[gate.check]]\napi = \"reached\"",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_value_of_another_type_is_said_with_an_example() {
+    let said = said_about(&[
+        "schema = 1\nhost = \"edge\"\nos = []\ncontainer = 3",
+        "schema = 1\n[host]\nname = 17\nlabels = { site = 4, on = true, list = [] }",
+        "schema = 1\n[update]\npolicy = true",
+        "schema = 1\n[gate]\nhold = 30\ncheck = { tcp = \"a:1\" }",
+        "schema = 1\n[container.web]\nimage = \"web\"\ncommand = \"/bin/web\"\nports = [8080]\nread_only = \"yes\"\ncpus = \"1\"\npids = 1.5",
+        "schema = 1\n[container.web]\nimage = 1979-05-27\nenv = { PORT = 80, DEBUG = true, X = 1.5 }",
+        "schema = 1\ncontainer.web = \"registry.example.com/web\"",
+        "schema = 1\n[gate]\ncheck = [\"web\"]",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_bad_name_is_said_where_it_stands() {
+    let said = said_about(&[
+        "schema = 1\n[host]\nname = \"edge_17\"\ntimezone = \"../../etc/passwd\"\nlabels = { \"a b\" = \"x\", c = \"\\n\" }",
+        "schema = 1\n[container.Web]\nimage = \"web\"",
+        "schema = 1\n[container.\"-x\"]\nimage = \"web\"",
+        "schema = 1\n[volume.\"a/b\"]",
+        "schema = 1\n[registry.\"https://docker.io\"]",
+        "schema = 1\n[container.web]\nimage = \"Web Server\"\nenv = { \"A=B\" = \"x\", C = \"\\u0000\" }",
+        "schema = 1\n[os]\nimage = \"oci:relative\"",
+        "schema = 1\n[os]\nimage = \"https://registry.example.com/os\"",
+        "schema = 1\n[update]\npolicy = \"automatic\"",
+        "schema = 1\n[container.web]\nimage = \"web\"\nrestart = \"sometimes\"",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_bad_duration_or_size_is_said_with_a_good_one() {
+    let said = said_about(&[
+        "schema = 1\n[gate]\nhold = \"30\"\ndeadline = \"5 min\"",
+        "schema = 1\n[gate]\nhold = \"2d\"",
+        "schema = 1\n[gate]\ndeadline = \"0s\"",
+        "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"256\"\nhealth = { tcp = 80, every = \"0s\", start = \"2h\" }",
+        "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"1.5 GiB\"",
+        "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"64 kb\"",
+        "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"1 MiB\"",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_number_out_of_range_is_said_with_the_range() {
+    let said = said_about(&[
+        "schema = 1\n[container.web]\nimage = \"web\"\ncpus = 0\npids = 0\nhealth = { tcp = 0, retries = 0 }",
+        "schema = 1\n[container.web]\nimage = \"web\"\ncpus = nan\npids = -1\nhealth = { tcp = 65536 }",
+        "schema = 1\n[[gate.check]]\nhttp = \"http://a/\"\nstatus = 99",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_bad_address_port_or_url_is_said_with_a_good_one() {
+    let said = said_about(&[
+        "schema = 1\n[container.web]\nimage = \"web\"\nports = [\"80\", \"0:80\", \"80:99999\", \"80:80/sctp\", \"x:80:80\", \"::1:80:80\"]",
+        "schema = 1\n[container.web]\nimage = \"web\"\nhealth = { http = \"http://127.0.0.1/\" }",
+        "schema = 1\n[container.web]\nimage = \"web\"\nhealth = { http = \":80/a b\" }",
+        "schema = 1\n[api]\nlisten = \"6443\"\nclients = \"x\"",
+        "schema = 1\n[api]\nlisten = \"0.0.0.0:0\"\nclients = \"-----BEGIN CERTIFICATE-----\\nAAAA\"",
+        "schema = 1\n[api]\nlisten = \"[::]:1\"\nclients = \"-----BEGIN PRIVATE KEY-----\\nAAAA\"",
+        "schema = 1\n[api]\nlisten = \"[::]:1\"\nclients = \"-----BEGIN CERTIFICATE-----\\n?\\n-----END CERTIFICATE-----\"",
+        "schema = 1\n[[gate.check]]\nhttp = \"https://a/\"\n[[gate.check]]\nhttp = \"a\"\n[[gate.check]]\nhttp = \"http://a_b/\"\n[[gate.check]]\ntcp = \"a\"\n[[gate.check]]\ntcp = \"a:0\"\n[[gate.check]]\ntcp = \"1.2.3:80\"",
+        "schema = 1\n[net.a]\nsubnet = \"10.88.1.0\"\n[net.b]\nsubnet = \"10.88.1.1/24\"\n[net.c]\nsubnet = \"10.88.1.0/30\"\n[net.d]\nsubnet = \"127.0.0.0/8\"\n[net.e]\nsubnet = \"fd00::/48\"",
+        "schema = 1\n[volume.d]\n[container.web]\nimage = \"web\"\nvolumes = [\"d\", \"d:rel\", \"d:/a/../b\", \"d:/a:rw\", \"/host:/a\", \"d:/\"]",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_dangling_reference_is_said_with_the_nearest_declared_name() {
+    let said = said_about(&[
+        "schema = 1\n[net.front]\nsubnet = \"10.1.0.0/16\"\n[container.web]\nimage = \"web\"\nnetworks = [\"frnot\", \"zzz\"]",
+        "schema = 1\n[volume.data]\n[container.web]\nimage = \"web\"\nvolumes = [\"dta:/a\", \"logs:/b\"]",
+        "schema = 1\n[container.web]\nimage = \"web\"\n[[gate.check]]\ncontainer = \"wbe\"\n[[gate.check]]\ncontainer = \"database\"",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_contradiction_is_said_at_the_later_of_its_two_places() {
+    let said = said_about(&[
+        "schema = 1\n[gate]\nhold = \"10m\"\ndeadline = \"10m\"",
+        "schema = 1\n[gate]\nhold = \"6m\"",
+        "schema = 1\n[gate]\ndeadline = \"5s\"",
+        "schema = 1\n[[gate.check]]\n[[gate.check]]\ntcp = \"a:1\"\nhttp = \"http://a/\"\n[[gate.check]]\ntcp = \"a:1\"\nstatus = 200",
+        "schema = 1\n[api]\nlisten = \"0.0.0.0:6443\"",
+        "schema = 1\n[api]\nclients = \"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\"",
+        "schema = 1\n[registry.\"r.lab\"]\nplain_http = true\nca = \"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\"",
+        "schema = 1\n[container.a]\nimage = \"a\"\nports = [\"80:1\", \"80:2/udp\", \"127.0.0.1:81:1\"]\n[container.b]\nimage = \"b\"\nports = [\"80:1\", \"0.0.0.0:81:1\"]",
+        "schema = 1\n[container.a]\nimage = \"a\"\nports = [\"6443:1\"]\n[api]\nlisten = \"[::]:6443\"\nclients = \"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\"",
+        "schema = 1\n[net.a]\nsubnet = \"10.0.0.0/9\"\n[net.b]\nsubnet = \"10.88.0.0/16\"\n[net.c]\nsubnet = \"10.88.3.0/24\"",
+        "schema = 1\n[net.default]\nsubnet = \"10.9.0.0/24\"",
+        "schema = 1\n[volume.d]\n[volume.e]\n[container.a]\nimage = \"a\"\nvolumes = [\"d:/x\", \"e:/x\"]\nnetworks = [\"default\", \"default\"]",
+        "schema = 1\n[container.a]\nimage = \"a\"\ncommand = []\nargs = []\nhealth = { exec = [\"\"] }",
+        "schema = 1\n[container.a]\nhealth = { every = \"1s\" }\nmemory = \"x\"",
+        "schema = 1\n[container.a]\nimage = \"a\"\nhealth = { tcp = 1, exec = [\"x\"] }",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn the_same_host_port_on_two_addresses_or_protocols_is_no_contradiction() {
+    let text = "schema = 1\n[container.a]\nimage = \"a\"\nports = [\"127.0.0.1:80:1\", \"80:1/udp\"]\n\
+                [container.b]\nimage = \"b\"\nports = [\"127.0.0.2:80:1\", \"[::1]:80:1\"]";
+    assert_eq!(
+        parse("node.toml", text).map(|config| config.container.len()),
+        Ok(2)
+    );
+}
+
+#[test]
+fn a_text_above_the_limit_is_refused_unread() {
+    let text = "#".repeat(limits::MAX_TEXT_BYTES + 1);
+    let found = problems(&text);
+    assert_eq!(
+        found.list()[0].message,
+        "the file is 262145 bytes long; at most 262144 are read"
+    );
+    assert!(found.render().len() < 1000, "the text is not printed back");
+    let text = format!("schema = 1\n{}", "#".repeat(limits::MAX_TEXT_BYTES - 11));
+    assert!(parse("node.toml", &text).is_ok());
+}
+
+#[test]
+fn containers_above_the_limit_are_refused() {
+    let declare = |count| {
+        (0..count).fold("schema = 1\n".to_owned(), |text, n| {
+            text + &format!("[container.c{n}]\nimage = \"a\"\n")
+        })
+    };
+    assert!(parse("node.toml", &declare(limits::MAX_CONTAINERS)).is_ok());
+    let found = problems(&declare(limits::MAX_CONTAINERS + 1));
+    assert_eq!(found.list().len(), 1);
+    assert_eq!(
+        found.list()[0].message,
+        "there are 257 of `container`; at most 256 are allowed"
+    );
+}
+
+#[test]
+fn a_flood_of_problems_is_cut_and_counted() {
+    let text = (0..150).fold("schema = 1\n".to_owned(), |text, n| {
+        text + &format!("k{n} = 1\n")
+    });
+    let found = problems(&text);
+    assert_eq!(
+        (found.list().len(), found.more()),
+        (limits::MAX_DIAGNOSTICS, 50)
+    );
+    assert!(
+        found
+            .render()
+            .ends_with("cannot use node.toml: 150 problems (the first 100 are shown)\n")
+    );
+}
+
+#[test]
+fn columns_count_characters_and_spans_count_bytes() {
+    let found = problems("schema = 1\nhost = { labels = { a = \"äöü\" }, nmae = 1 }");
+    let diagnostic = &found.list()[0];
+    assert_eq!((diagnostic.line, diagnostic.column), (2, 34));
+    assert_eq!(diagnostic.span, 47..51);
+    assert!(
+        found.render().contains("--> node.toml:2:34\n"),
+        "{}",
+        found.render()
+    );
+}
+
+#[test]
+fn a_certificate_is_not_printed_whole() {
+    let body = "AAAA?\n".repeat(30);
+    let text = format!(
+        "schema = 1\n[registry.\"r.lab\"]\nca = \"\"\"\n-----BEGIN CERTIFICATE-----\n{body}\
+         -----END CERTIFICATE-----\n\"\"\"\n"
+    );
+    let rendered = problems(&text).render();
+    insta::assert_snapshot!(rendered);
+}
+
+#[test]
+fn colour_is_there_only_when_asked_for() {
+    let found = problems("schema = 3");
+    assert!(!found.render().contains('\u{1b}'));
+    assert!(
+        found
+            .render_with(orlop_config::Colour::Always)
+            .contains('\u{1b}')
+    );
 }

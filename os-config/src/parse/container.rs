@@ -6,7 +6,7 @@ use super::section::Section;
 use crate::forms::{self, Problem};
 use crate::limits::MAX_PROBE;
 use crate::model::{Container, Cpus, Health, Name, Port, Probe, Restart, VolumeMount};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const MIN_PROBE: Duration = Duration::from_millis(100);
@@ -89,47 +89,36 @@ fn ports(cx: &mut Context, name: &Name, section: &Section<'_>) -> Vec<Port> {
 }
 
 fn networks(cx: &mut Context, section: &Section<'_>) -> Vec<Name> {
-    let mut out: Vec<Name> = Vec::new();
-    for (span, network) in section.texts(cx, "networks", name).unwrap_or_default() {
+    let mut seen: BTreeSet<Name> = BTreeSet::new();
+    let networks = section.texts(cx, "networks", name).unwrap_or_default();
+    for (span, network) in &networks {
         cx.refer(Noun::Net, network.as_str(), span.clone());
-        if out.contains(&network) {
+        if !seen.insert(network.clone()) {
             let problem = Problem::new(format!("network `{network}` is named twice"));
-            cx.report(span, problem.help("remove one of the two"));
+            cx.report(span.clone(), problem.help("remove one of the two"));
         }
-        out.push(network);
     }
-    out
+    networks.into_iter().map(|(_, network)| network).collect()
 }
 
 fn volumes(cx: &mut Context, section: &Section<'_>) -> Vec<VolumeMount> {
-    let mut out: Vec<VolumeMount> = Vec::new();
-    for (span, mount) in section
+    let mut taken: BTreeMap<String, Name> = BTreeMap::new();
+    let mounts = section
         .texts(cx, "volumes", forms::volume_mount)
-        .unwrap_or_default()
-    {
+        .unwrap_or_default();
+    for (span, mount) in &mounts {
         cx.refer(Noun::Volume, mount.volume.as_str(), span.clone());
-        if let Some(other) = out.iter().find(|other| other.path == mount.path) {
-            let message = format!(
-                "volume `{}` is mounted on `{}` already",
-                other.volume, mount.path
-            );
-            cx.report(
-                span,
-                Problem::new(message).help("mount each volume on a path of its own"),
-            );
+        if let Some(other) = taken.insert(mount.path.clone(), mount.volume.clone()) {
+            let message = format!("volume `{other}` is mounted on `{}` already", mount.path);
+            let problem = Problem::new(message).help("mount each volume on a path of its own");
+            cx.report(span.clone(), problem);
         }
-        out.push(mount);
     }
-    out
+    mounts.into_iter().map(|(_, mount)| mount).collect()
 }
 
-/// In thousandths, rounded; the range was checked when the section was opened.
+/// In thousandths, rounded. The cast saturates; what is out of range has been reported.
 fn thousandths(cpus: f64) -> Cpus {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a float cast saturates, and what is out of range has been reported"
-    )]
     Cpus((cpus * 1000.0).round() as u32)
 }
 

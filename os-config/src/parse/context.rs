@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Finding, nearest};
 use crate::forms::Problem;
+use crate::limits::{MAX_CONTAINERS, MAX_DIAGNOSTICS};
 use crate::model::{Port, Protocol};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,7 +108,10 @@ impl Context {
         if names.contains(name) {
             return;
         }
-        let help = match nearest(name, names.iter().map(String::as_str)) {
+        // Likeness costs time: not for a flood of them, nor among more names than a node can have.
+        let worth_it = self.findings.len() < MAX_DIAGNOSTICS * 10;
+        let candidates = names.iter().take(if worth_it { MAX_CONTAINERS } else { 0 });
+        let help = match nearest(name, candidates.map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("declare it as `[{}.{name}]`", noun.key()),
         };

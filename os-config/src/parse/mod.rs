@@ -7,7 +7,6 @@ mod node;
 mod section;
 
 use crate::diagnostic::{Diagnostics, Finding};
-use crate::keys::ROOT;
 use crate::limits::MAX_TEXT_BYTES;
 use crate::model::{Api, Gate, Host, NodeConfig, Update};
 use context::Context;
@@ -79,7 +78,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<NodeConfig, Diagnostics> {
 }
 
 fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
-    let root = Section::open(cx, String::new(), 0..0, root, &ROOT);
+    let root = Section::root(cx, root);
     let config = NodeConfig {
         schema: SCHEMA,
         host: node::host(cx, &root),

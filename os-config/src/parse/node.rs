@@ -113,7 +113,7 @@ pub(super) fn nets(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Net> 
         if name.as_str() == DEFAULT_NET {
             let problem = Problem::new("the network `default` is built in")
                 .help("give this network another name");
-            cx.report(section.span.clone(), problem);
+            cx.report(section.span(), problem);
             continue;
         }
         if let Some(subnet) = section.text(cx, "subnet", forms::subnet) {

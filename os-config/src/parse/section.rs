@@ -17,53 +17,74 @@ use toml::de::{DeTable, DeValue};
 /// A value and where it stands.
 pub(crate) type Located<'a> = Spanned<DeValue<'a>>;
 
-/// An opened table.
-pub(crate) struct Section<'a> {
+/// Where a table stands.
+struct Place {
     /// `container.web`; empty for the whole file.
     path: String,
+    /// For messages: `[container.web]`, `[[gate.check]]`.
+    title: String,
+    /// Its header, or the whole of an inline table.
+    span: Range<usize>,
+}
+
+/// An opened table.
+pub(crate) struct Section<'a> {
+    place: Place,
     table: &'a DeTable<'a>,
     spec: &'static Table,
-    /// Where it stands: its header, or the whole of an inline table.
-    pub(crate) span: Range<usize>,
 }
 
 impl<'a> Section<'a> {
-    /// Opens a table and reports what its description does not allow.
-    pub(crate) fn open(
-        cx: &mut Context,
-        path: String,
-        span: Range<usize>,
-        table: &'a DeTable<'a>,
-        spec: &'static Table,
-    ) -> Self {
-        let section = Self {
-            path,
-            table,
-            spec,
-            span,
+    /// Opens the whole file.
+    pub(crate) fn root(cx: &mut Context, table: &'a DeTable<'a>) -> Self {
+        let place = Place {
+            path: String::new(),
+            title: String::new(),
+            span: 0..0,
         };
+        Self::open(cx, place, table, &ROOT)
+    }
+
+    /// Opens a table and reports what its description does not allow.
+    fn open(cx: &mut Context, place: Place, table: &'a DeTable<'a>, spec: &'static Table) -> Self {
+        let section = Self { place, table, spec };
+        let mut all_known = true;
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             match spec.key(name) {
                 Some(known) => check_value(cx, known, value),
-                None => cx.report(key.span(), section.unknown(name)),
+                None => {
+                    all_known = false;
+                    cx.report(key.span(), section.unknown(name));
+                }
             }
         }
         section.report_missing(cx);
+        // An unknown key was most likely meant to be the missing one: one problem, not two.
+        section.report_choice(cx, all_known);
         section
     }
 
+    /// Where the section stands.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.place.span.clone()
+    }
+
+    fn is_root(&self) -> bool {
+        self.place.path.is_empty()
+    }
+
     fn full(&self, key: &str) -> String {
-        if self.path.is_empty() {
+        if self.is_root() {
             key.to_owned()
         } else {
-            format!("{}.{key}", self.path)
+            format!("{}.{key}", self.place.path)
         }
     }
 
     fn unknown(&self, name: &str) -> Problem {
         if self.spec.later.contains(&name) {
-            let what = if self.path.is_empty() {
+            let what = if self.is_root() {
                 format!("[{name}]")
             } else {
                 self.full(name)
@@ -73,10 +94,10 @@ impl<'a> Section<'a> {
             ))
             .help("remove it");
         }
-        let place = if self.path.is_empty() {
+        let place = if self.is_root() {
             "at the top of the file".to_owned()
         } else {
-            format!("in `[{}]`", self.path)
+            format!("in `{}`", self.place.title)
         };
         let problem = Problem::new(format!("unknown key `{name}` {place}"));
         if let Some(near) = nearest(name, self.spec.keys.iter().map(|key| key.name)) {
@@ -102,7 +123,7 @@ impl<'a> Section<'a> {
     fn report_missing(&self, cx: &mut Context) {
         for key in self.spec.keys {
             if matches!(key.presence, Presence::Required) && !self.has(key.name) {
-                let place = if self.path.is_empty() {
+                let place = if self.is_root() {
                     " as the first line"
                 } else {
                     ""
@@ -110,31 +131,27 @@ impl<'a> Section<'a> {
                 let problem = Problem::new(format!("`{}` is missing", self.full(key.name))).help(
                     format!("write `{} = {}`{place}", key.name, example(&key.kind)),
                 );
-                cx.report(self.span.clone(), problem);
+                cx.report(self.span(), problem);
             }
         }
+    }
+
+    fn report_choice(&self, cx: &mut Context, all_known: bool) {
         let one_of = self.spec.one_of;
         let present: Vec<_> = one_of.iter().filter(|name| self.has(name)).collect();
-        let choice = || {
-            one_of
-                .iter()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
+        let message = match present[..] {
+            [] if !one_of.is_empty() && all_known => {
+                format!("`{}` does not say what to ask", self.place.title)
+            }
+            [first, second, ..] => format!("`{second}` cannot stand beside `{first}`"),
+            _ => return,
         };
-        match present[..] {
-            [] if !one_of.is_empty() => cx.report(
-                self.span.clone(),
-                Problem::new(format!("`[{}]` says nothing to ask", self.path))
-                    .help(format!("write exactly one of {}", choice())),
-            ),
-            [first, second, ..] => cx.report(
-                self.span_of(second),
-                Problem::new(format!("`{second}` cannot stand beside `{first}`"))
-                    .help(format!("write exactly one of {}", choice())),
-            ),
-            _ => {}
-        }
+        let choice: Vec<_> = one_of.iter().map(|name| format!("`{name}`")).collect();
+        let help = format!("write exactly one of {}", choice.join(", "));
+        let at = present
+            .get(1)
+            .map_or(self.span(), |second| self.span_of(second));
+        cx.report(at, Problem::new(message).help(help));
     }
 
     /// Whether the key is there, whatever its value.
@@ -144,7 +161,9 @@ impl<'a> Section<'a> {
 
     /// Where a key's value stands; the section itself where it is left out.
     pub(crate) fn span_of(&self, key: &str) -> Range<usize> {
-        self.table.get(key).map_or(self.span.clone(), Spanned::span)
+        self.table
+            .get(key)
+            .map_or_else(|| self.span(), Spanned::span)
     }
 
     fn value(&self, key: &str) -> Option<&'a Located<'a>> {
@@ -249,7 +268,13 @@ impl<'a> Section<'a> {
             return None;
         };
         let table = value.get_ref().as_table()?;
-        Some(Section::open(cx, self.full(key), value.span(), table, spec))
+        let path = self.full(key);
+        let place = Place {
+            title: format!("[{path}]"),
+            path,
+            span: value.span(),
+        };
+        Some(Section::open(cx, place, table, spec))
     }
 
     /// The tables of the array under `key`.
@@ -264,13 +289,13 @@ impl<'a> Section<'a> {
         let mut out = Vec::new();
         for element in array.iter() {
             if let Some(table) = element.get_ref().as_table() {
-                out.push(Section::open(
-                    cx,
-                    self.full(key),
-                    element.span(),
-                    table,
-                    spec,
-                ));
+                let path = self.full(key);
+                let place = Place {
+                    title: format!("[[{path}]]"),
+                    path,
+                    span: element.span(),
+                };
+                out.push(Section::open(cx, place, table, spec));
             }
         }
         out
@@ -295,7 +320,12 @@ impl<'a> Section<'a> {
                 continue;
             };
             let path = format!("{}.{}", self.full(key), name.get_ref());
-            let section = Section::open(cx, path, value.span(), table, spec);
+            let place = Place {
+                title: format!("[{path}]"),
+                path,
+                span: value.span(),
+            };
+            let section = Section::open(cx, place, table, spec);
             match read(name.get_ref()) {
                 Ok(name) => out.push((name, section)),
                 Err(problem) => cx.report(name.span(), problem),
