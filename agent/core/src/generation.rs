@@ -107,6 +107,20 @@ impl fmt::Display for Origin {
 pub struct GenerationError(#[from] serde_json::Error);
 
 impl Generation {
+    /// Whether `other` runs the very same OS, config and container images, whatever its id.
+    pub fn runs_same(&self, other: &Self) -> bool {
+        self.os.manifest == other.os.manifest
+            && self.os.root == other.os.root
+            && self.config == other.config
+            && self.containers == other.containers
+    }
+
+    /// The manifests of its images.
+    pub fn manifests(&self) -> impl Iterator<Item = &Digest> {
+        let containers = self.containers.values().map(|image| &image.manifest);
+        std::iter::once(&self.os.manifest).chain(containers)
+    }
+
     /// Reads a generation's file.
     ///
     /// # Errors

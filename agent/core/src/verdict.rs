@@ -2,6 +2,7 @@
 
 use crate::{GenerationId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The format of the verdict file that this crate writes.
 pub const VERDICT_FORMAT: u32 = 1;
@@ -98,5 +99,23 @@ impl Verdict {
         let mut bytes = serde_json::to_vec_pretty(self).expect("only strings are keys");
         bytes.push(b'\n');
         bytes
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate => f.write_str("every gate check held"),
+            Self::Check { check, detail } if detail.is_empty() => {
+                write!(f, "gate check `{check}` did not pass")
+            }
+            Self::Check { check, detail } => {
+                write!(f, "gate check `{check}` did not pass ({detail})")
+            }
+            Self::BootCounter { tries: 1 } => f.write_str("its one boot try was used up"),
+            Self::BootCounter { tries } => write!(f, "all of its {tries} boot tries were used up"),
+            Self::Operator { caller } => write!(f, "{caller} rolled it back"),
+            Self::Switch { detail } => write!(f, "the switch could not be carried out: {detail}"),
+        }
     }
 }

@@ -1,23 +1,178 @@
 //! Why the node is where it is, in sentences.
 
-use crate::{Generation, GenerationId, NodeState, Verdict};
+use crate::{
+    Generation, GenerationId, GenerationStatus, NodeState, Trial, TrialKind, TrialStage, Trigger,
+    Verdict,
+};
 use orlop_api::{GateView, Why};
 use std::collections::BTreeMap;
 
 /// Why this generation runs, why not a newer one, and what is being waited for. `verdicts` is every
-/// verdict on record; `gate` the gate at work, if one is.
+/// verdict on record, in any order; `gate` the gate at work, if one is.
 pub fn why(
     state: &NodeState,
     generations: &BTreeMap<GenerationId, Generation>,
     verdicts: &[Verdict],
     gate: Option<&GateView>,
 ) -> Why {
-    let _ = (state, generations, gate);
     let newest = verdicts.iter().max_by_key(|verdict| verdict.number);
     Why {
-        running: String::new(),
-        not_newer: None,
-        waiting_for: None,
+        running: running(state, generations, verdicts),
+        not_newer: not_newer(state, verdicts),
+        waiting_for: waiting_for(state, gate),
         verdict: newest.map(Into::into),
     }
+}
+
+fn running(
+    state: &NodeState,
+    generations: &BTreeMap<GenerationId, Generation>,
+    verdicts: &[Verdict],
+) -> String {
+    let Some(id) = state.running() else {
+        return "The node has no generation yet.".to_owned();
+    };
+    let os = generations
+        .get(&id)
+        .map(|g| format!(" (OS {})", g.os.version))
+        .unwrap_or_default();
+    let runs = format!("Generation {id}{os} runs");
+    if let Some(Trial {
+        stage: TrialStage::Running,
+        kind,
+        fallback,
+        ..
+    }) = &state.trial
+    {
+        return match (kind, fallback) {
+            (TrialKind::Update, Some(fallback)) => {
+                format!("{runs} on trial; if its gate fails, generation {fallback} comes back.")
+            }
+            (TrialKind::RollBack, _) => format!("{runs} because the operator went back to it."),
+            (TrialKind::First | TrialKind::Update, _) => {
+                format!(
+                    "{runs} on trial; it is the node's first, so there is nothing to go back to."
+                )
+            }
+        };
+    }
+    let cause = verdicts
+        .iter()
+        .filter(|v| v.running == id)
+        .max_by_key(|v| v.number);
+    match cause {
+        None => format!("{runs}; no verdict about it is on record."),
+        Some(verdict) if verdict.generation != id => format!(
+            "{runs} because generation {} failed: {}.",
+            verdict.generation, verdict.trigger
+        ),
+        Some(verdict) if verdict.good => format!("{runs} because {}.", verdict.trigger),
+        Some(verdict) => format!(
+            "{runs} although {}: there was nothing to go back to.",
+            verdict.trigger
+        ),
+    }
+}
+
+fn not_newer(state: &NodeState, verdicts: &[Verdict]) -> Option<String> {
+    let running = state.running()?;
+    let (newer, status) = state.generations.last_key_value()?;
+    if *newer <= running {
+        return None;
+    }
+    Some(match status {
+        GenerationStatus::Staged => {
+            format!("Generation {newer} is staged and waits for `orlop update apply`.")
+        }
+        GenerationStatus::Trial => {
+            format!("The node is on its way to generation {newer}.")
+        }
+        GenerationStatus::Good => {
+            format!("Generation {newer} was good, and the operator left it.")
+        }
+        GenerationStatus::Failed => failed(state, *newer, verdicts),
+    })
+}
+
+fn failed(state: &NodeState, newer: GenerationId, verdicts: &[Verdict]) -> String {
+    let verdict = verdicts
+        .iter()
+        .filter(|verdict| verdict.generation == newer)
+        .max_by_key(|v| v.number);
+    let by_operator = matches!(
+        verdict,
+        Some(Verdict {
+            trigger: Trigger::Operator { .. },
+            ..
+        })
+    );
+    let mut text = match verdict {
+        Some(verdict) if by_operator => {
+            format!("Generation {newer} was left: {}.", verdict.trigger)
+        }
+        Some(verdict) => format!("Generation {newer} failed: {}.", verdict.trigger),
+        None => format!("Generation {newer} failed."),
+    };
+    if state.held.iter().any(|held| held.generation == newer) {
+        text.push_str(
+            " Its new images are on hold: the agent does not stage them again by itself, \
+             the operator may.",
+        );
+    }
+    text
+}
+
+fn waiting_for(state: &NodeState, gate: Option<&GateView>) -> Option<String> {
+    if let Some(trial) = &state.trial {
+        let id = trial.generation;
+        return Some(match &trial.stage {
+            TrialStage::Armed if trial.entry.is_some() => {
+                format!("The restart into generation {id}.")
+            }
+            TrialStage::Armed => format!("The containers and the config of generation {id}."),
+            TrialStage::Running => gate.map_or_else(
+                || format!("The gate of generation {id} to begin."),
+                gate_words,
+            ),
+            TrialStage::Ending { verdict } if verdict.running == id => {
+                format!("The records of generation {id}'s verdict.")
+            }
+            TrialStage::Ending { verdict } => {
+                format!("The way back to generation {}.", verdict.running)
+            }
+        });
+    }
+    if let Some(staged) = state.staged {
+        return Some(format!(
+            "`orlop update apply`, which switches to generation {staged}."
+        ));
+    }
+    gate.map(gate_words)
+}
+
+fn gate_words(gate: &GateView) -> String {
+    let open: Vec<_> = gate
+        .checks
+        .iter()
+        .filter(|check| check.pass != Some(true))
+        .collect();
+    if open.is_empty() {
+        return format!(
+            "Every check to go on passing: {} s of {} s done.",
+            gate.held_secs, gate.hold_secs
+        );
+    }
+    let names: Vec<_> = open
+        .iter()
+        .map(|check| match (check.pass, check.detail.is_empty()) {
+            (None, _) => format!("`{}` (no result yet)", check.name),
+            (Some(_), true) => format!("`{}`", check.name),
+            (Some(_), false) => format!("`{}` ({})", check.name, check.detail),
+        })
+        .collect();
+    format!(
+        "{} to pass; {} s left.",
+        names.join(" and "),
+        gate.left_secs
+    )
 }

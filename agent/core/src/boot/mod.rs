@@ -6,4 +6,5 @@ mod resolve;
 mod version;
 
 pub use entry::{BootSequence, Counter, Entry, EntryFile, EntryName, ForeignEntry};
+pub(crate) use resolve::generation_of_root;
 pub use resolve::{BootDecision, Booted, resolve_boot};

@@ -80,4 +80,15 @@ pub enum Blocked {
         /// The generation.
         generation: GenerationId,
     },
+    /// The first generation's OS image is not the one that runs.
+    #[error(
+        "cannot begin with generation {generation}: another OS image runs than the one it names"
+    )]
+    OtherImageRuns {
+        /// The generation.
+        generation: GenerationId,
+    },
+    /// There is no current generation to switch from.
+    #[error("cannot switch: the node has no generation yet")]
+    NothingRuns,
 }

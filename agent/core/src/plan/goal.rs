@@ -1,7 +1,7 @@
 //! What is asked of the planner.
 
-use super::{Blocked, Ends, Means, Observed, Policy, Step};
-use crate::{Generation, GenerationId, Timestamp, Trigger};
+use super::{Blocked, Ends, Means, Observed, Policy, Step, ending, settle, stage, switch};
+use crate::{Generation, GenerationId, Timestamp, TrialStage, Trigger};
 
 /// On whose behalf an image is staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,52 @@ pub fn plan(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Plan, Blocked> {
-    let _ = (observed, goal, policy, now);
-    Err(Blocked::NoTrial)
+    match goal {
+        Goal::Stage {
+            generation,
+            config,
+            asker,
+        } => stage::stage(observed, policy, generation, config, *asker),
+        Goal::Begin { generation, config } => {
+            stage::begin(observed, policy, generation, config, now)
+        }
+        Goal::Apply => switch::apply(observed, policy, now),
+        Goal::RollBack { to, caller } => roll_back(observed, policy, *to, caller, now),
+        Goal::GoOn => go_on(observed, policy),
+        Goal::Enter => ending::enter(observed, policy),
+        Goal::End { trigger, log } => ending::end(observed, policy, trigger, log, now),
+        Goal::GiveTryBack => ending::give_try_back(observed, policy),
+        Goal::Settle { generation } => settle::settle(observed, policy, *generation),
+    }
+}
+
+fn roll_back(
+    observed: &Observed,
+    policy: &Policy,
+    to: Option<GenerationId>,
+    caller: &str,
+    now: Timestamp,
+) -> Result<Plan, Blocked> {
+    let Some(trial) = &observed.state.trial else {
+        return switch::back(observed, policy, to, now);
+    };
+    let fallback = trial.fallback.ok_or(Blocked::NothingEarlier)?;
+    if to.is_some_and(|to| to != fallback) {
+        return Err(Blocked::TrialUnderWay {
+            generation: trial.generation,
+        });
+    }
+    let trigger = Trigger::Operator {
+        caller: caller.to_owned(),
+    };
+    ending::end(observed, policy, &trigger, &[], now)
+}
+
+fn go_on(observed: &Observed, policy: &Policy) -> Result<Plan, Blocked> {
+    let trial = observed.state.trial.as_ref().ok_or(Blocked::NoTrial)?;
+    match trial.stage {
+        TrialStage::Armed => switch::go_on(observed, policy, trial),
+        TrialStage::Running => Err(Blocked::NoTrial),
+        TrialStage::Ending { .. } => ending::go_on(observed, policy, trial),
+    }
 }

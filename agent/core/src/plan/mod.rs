@@ -1,10 +1,15 @@
 //! Plans: what has to be done, step by step, to get a node from what it is to what it should be.
 
 mod blocked;
+mod draft;
+mod ending;
 mod goal;
 mod means;
 mod observed;
+mod settle;
+mod stage;
 mod step;
+mod switch;
 mod text;
 
 pub use blocked::Blocked;

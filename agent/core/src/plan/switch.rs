@@ -1,0 +1,275 @@
+//! Switching from one generation to another, up to the moment at which the trial begins.
+
+use super::draft::Draft;
+use super::{Blocked, Means, Observed, Plan, Policy, Step};
+use crate::boot::{Counter, Entry};
+use crate::{
+    Generation, GenerationId, GenerationStatus, Timestamp, Trial, TrialKind, TrialStage, paths,
+};
+use orlop_config::{Container, NodeConfig};
+use std::collections::BTreeMap;
+
+/// Switches to the staged generation.
+pub(super) fn apply(observed: &Observed, policy: &Policy, now: Timestamp) -> Result<Plan, Blocked> {
+    refuse_during_trial(observed)?;
+    let target = observed.state.staged.ok_or(Blocked::NothingStaged)?;
+    switch(observed, policy, target, TrialKind::Update, now)
+}
+
+/// Switches to an earlier good generation.
+pub(super) fn back(
+    observed: &Observed,
+    policy: &Policy,
+    to: Option<GenerationId>,
+    now: Timestamp,
+) -> Result<Plan, Blocked> {
+    refuse_during_trial(observed)?;
+    let state = &observed.state;
+    let good = |id: &GenerationId| state.status(*id) == Some(GenerationStatus::Good);
+    let before = |id: &GenerationId| state.current.is_some_and(|current| *id < current);
+    let target = match to {
+        Some(id) => id,
+        None => {
+            let earlier = state
+                .generations
+                .keys()
+                .rev()
+                .copied()
+                .find(|id| before(id) && good(id));
+            earlier.ok_or(Blocked::NothingEarlier)?
+        }
+    };
+    if state.status(target).is_none() {
+        return Err(Blocked::NoSuchGeneration { generation: target });
+    }
+    if state.current == Some(target) {
+        return Err(Blocked::AlreadyThere { generation: target });
+    }
+    if !good(&target) {
+        return Err(Blocked::NotGood { generation: target });
+    }
+    switch(observed, policy, target, TrialKind::RollBack, now)
+}
+
+fn refuse_during_trial(observed: &Observed) -> Result<(), Blocked> {
+    match &observed.state.trial {
+        Some(trial) => Err(Blocked::TrialUnderWay {
+            generation: trial.generation,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn switch(
+    observed: &Observed,
+    policy: &Policy,
+    target: GenerationId,
+    kind: TrialKind,
+    now: Timestamp,
+) -> Result<Plan, Blocked> {
+    let mut draft = Draft::new(observed, policy);
+    let to = draft.generation(target)?;
+    let current = draft.state.current.ok_or(Blocked::NothingRuns)?;
+    let from = draft.generation(current)?;
+    let (derived, used) = means(observed, from, to);
+    draft.state.staged = draft.state.staged.filter(|staged| *staged != target);
+    draft
+        .state
+        .generations
+        .insert(target, GenerationStatus::Trial);
+    draft.state.trial = Some(Trial {
+        generation: target,
+        kind,
+        fallback: Some(current),
+        stage: TrialStage::Armed,
+        entry: None,
+        tries: policy.tries,
+        boots: 0,
+        attempts: 1,
+        boot: observed.booted.boot.clone(),
+        armed: now,
+        gate_started: None,
+    });
+    if used == Means::Reboot {
+        arm(&mut draft, observed, from, to)?;
+    } else {
+        draft.record_state();
+        draft.change_here(Some(from), to, used);
+    }
+    Ok(titled(draft, from, to, (derived, used)))
+}
+
+/// What the switch takes by the generations, and what is used: where another image runs than the
+/// records say, that decides.
+fn means(observed: &Observed, from: &Generation, to: &Generation) -> (Means, Means) {
+    let derived = Means::between(from, to);
+    let same_image = observed.booted.root == to.os.root;
+    let used = match derived.used() {
+        Means::Reboot if same_image => Means::Config,
+        Means::Nothing | Means::Containers | Means::Config if !same_image => Means::Reboot,
+        used => used,
+    };
+    (derived, used)
+}
+
+/// The steps of a switch to another OS image, for a trial that the draft's state already has.
+fn arm(
+    draft: &mut Draft<'_>,
+    observed: &Observed,
+    from: &Generation,
+    to: &Generation,
+) -> Result<(), Blocked> {
+    let trial = draft.state.trial.take();
+    let before = draft.state.clone();
+    // Until the image is written, the state that may get recorded on the way is that of before.
+    draft.state.clone_from(&observed.state);
+    let mut keep = draft.roots_to_keep_but_previous();
+    keep.insert(to.os.root.clone());
+    draft.provide_fallback_entry(from, &keep)?;
+    draft.provide_uki(to, &keep)?;
+    let next_boot = draft.state.next_boot;
+    draft.state = before;
+    draft.state.next_boot = next_boot;
+    let sequence = draft.take_sequence();
+    let tries = draft.policy.tries;
+    draft.state.trial = trial.map(|trial| Trial {
+        entry: Some(sequence),
+        ..trial
+    });
+    draft.record_state();
+    let entry = Entry::new(&to.os.version, sequence, to.os.root.clone());
+    draft.write_entry(&entry, Some(Counter::full(tries)));
+    draft.push(Step::Reboot);
+    Ok(())
+}
+
+/// Goes on with a switch that was cut short.
+pub(super) fn go_on(observed: &Observed, policy: &Policy, trial: &Trial) -> Result<Plan, Blocked> {
+    let mut draft = Draft::new(observed, policy);
+    let to = draft.generation(trial.generation)?;
+    let from = trial.fallback.map(|id| draft.generation(id)).transpose()?;
+    let mut next = trial.clone();
+    next.attempts = next.attempts.saturating_add(1);
+    if next.boot != observed.booted.boot {
+        next.boots = next.boots.saturating_add(1);
+        next.boot = observed.booted.boot.clone();
+    }
+    draft.state.trial = Some(next);
+    let (derived, used) = match from {
+        Some(from) => means(observed, from, to),
+        None => (Means::Config, Means::Config),
+    };
+    match trial.entry {
+        Some(sequence) => {
+            let keep = draft.roots_to_keep();
+            draft.provide_uki(to, &keep)?;
+            draft.record_state();
+            let entry = Entry::new(&to.os.version, sequence, to.os.root.clone());
+            // A counter that the boot loader has touched stays as it is.
+            match draft.entry(sequence) {
+                Some((_, file)) if file.content == entry.content() => {}
+                Some((name, _)) => draft.write_entry(&entry, name.counter),
+                None => draft.write_entry(&entry, Some(Counter::full(trial.tries))),
+            }
+            draft.push(Step::Reboot);
+        }
+        None => {
+            draft.record_state();
+            draft.change_here(from, to, used.max(Means::Config));
+        }
+    }
+    let from = from.unwrap_or(to);
+    let mut plan = titled(draft, from, to, (derived, used));
+    plan.purpose = format!("go on with the switch to generation {}", to.id);
+    Ok(plan)
+}
+
+fn titled(
+    draft: Draft<'_>,
+    from: &Generation,
+    to: &Generation,
+    (derived, used): (Means, Means),
+) -> Plan {
+    let why = match derived {
+        Means::Nothing => "both run the same".to_owned(),
+        Means::Containers => "only container images differ".to_owned(),
+        Means::Config => "the config differs, the OS does not".to_owned(),
+        Means::Live => format!(
+            "the OS goes from {} to {}, but kernel, initrd and kernel arguments stay",
+            from.os.version, to.os.version
+        ),
+        Means::Reboot => format!(
+            "the OS goes from {} to {}, with another kernel, initrd or kernel arguments",
+            from.os.version, to.os.version
+        ),
+    };
+    let mut plan = draft.plan(format!("switch to generation {}", to.id), why);
+    plan.to = Some(to.id);
+    (plan.derived, plan.used) = (derived, used);
+    plan
+}
+
+impl Draft<'_> {
+    /// Config and containers from those of `from` to those of `to`, under the OS that runs.
+    pub(super) fn change_here(&mut self, from: Option<&Generation>, to: &Generation, means: Means) {
+        if means >= Means::Config {
+            self.push(Step::RenderEtc {
+                path: paths::config(&to.config),
+                config: to.config.clone(),
+            });
+        }
+        let (stop, start) = self.containers_to_replace(from, to);
+        if !(stop.is_empty() && start.is_empty()) {
+            self.push(Step::ReplaceContainers {
+                generation: to.id,
+                stop,
+                start,
+            });
+        }
+    }
+
+    /// Names of the containers to stop and to start.
+    fn containers_to_replace(
+        &self,
+        from: Option<&Generation>,
+        to: &Generation,
+    ) -> (Vec<String>, Vec<String>) {
+        let none = BTreeMap::new();
+        let old = from.map_or(&none, |from| &from.containers);
+        let same = |name: &String| {
+            from.is_some_and(|from| {
+                from.containers.get(name) == to.containers.get(name)
+                    && (from.config == to.config || self.same_settings(from, to, name))
+            })
+        };
+        let changed = |names: &BTreeMap<String, _>| -> Vec<String> {
+            names.keys().filter(|name| !same(name)).cloned().collect()
+        };
+        (changed(old), changed(&to.containers))
+    }
+
+    /// Whether two configs say the same of a container. Where one cannot be read: no.
+    fn same_settings(&self, from: &Generation, to: &Generation, name: &str) -> bool {
+        let config = |generation: &Generation| self.observed.configs.get(&generation.config);
+        let (Some(a), Some(b)) = (config(from), config(to)) else {
+            return false;
+        };
+        match (container(a, name), container(b, name)) {
+            (Some(x), Some(y)) => {
+                x == y
+                    && x.networks
+                        .iter()
+                        .all(|net| a.net.get(net) == b.net.get(net))
+            }
+            (None, _) | (_, None) => false,
+        }
+    }
+}
+
+fn container<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Container> {
+    config
+        .container
+        .iter()
+        .find(|(known, _)| known.as_str() == name)
+        .map(|(_, found)| found)
+}
