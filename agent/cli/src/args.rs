@@ -1,0 +1,136 @@
+//! The command line.
+
+use crate::command::{
+    config_apply, config_check, container_logs, job, pki_client, pki_init, rollback, update_apply,
+    update_stage,
+};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// What `--help` says after the options.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  a bug or a broken machine
+  2  the command line or the request makes no sense
+  3  the TOML is wrong
+  4  network, registry or a full disk: may work later
+  5  content is not what its digest says
+  6  refused for now: another job runs, or policy forbids it
+  7  there is no such thing
+  8  the caller may not
+  9  the switch was made and its trial failed: the node went back";
+
+/// Operates an Orlop node: the one that it runs on, or another by --host.
+#[derive(Debug, Parser)]
+#[command(name = "orlop", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which node, and how to reach it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Node")]
+pub(crate) struct Connection {
+    /// The local agent's socket.
+    #[arg(
+        long, global = true, value_name = "PATH", env = "ORLOP_SOCKET", hide_env_values = true,
+        default_value = "/run/orlop/api.sock", conflicts_with = "host"
+    )]
+    pub(crate) socket: PathBuf,
+    /// Another node, `HOST` or `HOST:PORT` (port 6443).
+    #[arg(long, global = true, value_name = "HOST", env = "ORLOP_HOST", hide_env_values = true)]
+    pub(crate) host: Option<String>,
+    /// Certificate (PEM) to show to --host.
+    #[arg(long, global = true, value_name = "FILE", env = "ORLOP_CERT", hide_env_values = true)]
+    pub(crate) cert: Option<PathBuf>,
+    /// Private key (PEM) of --cert.
+    #[arg(long, global = true, value_name = "FILE", env = "ORLOP_KEY", hide_env_values = true)]
+    pub(crate) key: Option<PathBuf>,
+    /// Trust the node whose certificate has this fingerprint, `sha256:` and 64 hex digits; the
+    /// node prints it on its console.
+    #[arg(
+        long, global = true, value_name = "SHA256", env = "ORLOP_FINGERPRINT",
+        hide_env_values = true
+    )]
+    pub(crate) fingerprint: Option<String>,
+    /// Trust nodes whose certificate this CA (PEM) vouches for.
+    #[arg(
+        long, global = true, value_name = "FILE", env = "ORLOP_SERVER_CA",
+        hide_env_values = true
+    )]
+    pub(crate) server_ca: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how the node stands.
+    Status,
+    /// List every generation on record, newest first.
+    Generations,
+    /// The node's TOML.
+    #[command(subcommand)]
+    Config(Config),
+    /// Bring another OS image or config to the node.
+    #[command(subcommand)]
+    Update(Update),
+    /// Go back to an earlier generation.
+    Rollback(rollback::Options),
+    /// Tell why this generation runs, and how the last trial ended.
+    Why,
+    /// Containers.
+    #[command(subcommand)]
+    Container(Container),
+    /// Show a job, or cancel it.
+    Job(job::Options),
+    /// Follow what happens on the node.
+    Events,
+    /// Keys and certificates for --host.
+    #[command(subcommand)]
+    Pki(Pki),
+}
+
+/// `orlop config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Read a TOML and say what is wrong with it; needs no node.
+    Check(config_check::Options),
+    /// Print the TOML that the node runs.
+    Show,
+    /// Make a generation of a TOML and switch to it.
+    Apply(config_apply::Options),
+}
+
+/// `orlop update`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Update {
+    /// Fetch and verify a generation, without switching to it.
+    Stage(update_stage::Options),
+    /// Switch to the staged generation.
+    Apply(update_apply::Options),
+}
+
+/// `orlop container`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Container {
+    /// List the containers.
+    Ls,
+    /// Print a container's log.
+    Logs(container_logs::Options),
+}
+
+/// `orlop pki`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pki {
+    /// Make a CA whose PEM goes into `[api] clients`.
+    Init(pki_init::Options),
+    /// Make a client's key and certificate.
+    Client(pki_client::Options),
+}

@@ -1,0 +1,10 @@
+//! The agent's HTTP API, called.
+
+mod connect;
+mod http;
+mod target;
+mod tls;
+
+pub(crate) use http::{Client, Lines};
+pub(crate) use target::Target;
+pub(crate) use tls::certificates;

@@ -1,0 +1,85 @@
+//! What every change has in common: rehearse it, start it, wait for its end.
+
+use super::{Ending, Outcome, why};
+use crate::client::Client;
+use crate::screen::Screen;
+use crate::wait::{Settled, SwitchWatch};
+use orlop_api::{Answer, Phase, VerdictView};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Options of every switch.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Print the plan and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Wait until the switch is decided, also over a reboot.
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
+    /// With --wait: give up waiting after so many seconds.
+    #[arg(long, value_name = "SECS", default_value_t = 1800)]
+    timeout: u64,
+}
+
+/// How a switch came out, as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    generation: Option<u64>,
+    phase: Phase,
+    verdict: Option<&'a VerdictView>,
+}
+
+/// Asks for the change and tells what came of it.
+pub(crate) async fn carry_out<B: Serialize>(
+    client: &Client,
+    screen: &Screen,
+    path: &str,
+    request: &B,
+    options: &Options,
+) -> Outcome {
+    let watch = if options.wait {
+        let timeout = Duration::from_secs(options.timeout);
+        Some(SwitchWatch::begin(client, screen, timeout).await?)
+    } else {
+        None
+    };
+    let answer: Answer = client.post(path, request).await?;
+    match (&answer, watch) {
+        (Answer::Job(id), Some(watch)) => tell(screen, &watch.finish(*id).await?),
+        _ => {
+            show_answer(screen, &answer)?;
+            Ok(Ending::Done)
+        }
+    }
+}
+
+/// The number of a job, or a plan.
+pub(crate) fn show_answer(screen: &Screen, answer: &Answer) -> Result<(), orlop_api::Fault> {
+    screen.show(answer, |_| match answer {
+        Answer::Job(id) => format!("job {id}"),
+        Answer::Plan(plan) => plan.clone(),
+    })
+}
+
+fn tell(screen: &Screen, settled: &Settled) -> Outcome {
+    let report = Report {
+        generation: settled.status.current.as_ref().map(|generation| generation.id),
+        phase: settled.status.phase,
+        verdict: settled.verdict.as_ref(),
+    };
+    screen.show(&report, |screen| {
+        let mut text = match &settled.verdict {
+            Some(verdict) => why::verdict_text(screen, verdict),
+            None => match report.generation {
+                Some(id) => format!("generation {id} runs\n"),
+                None => "no generation runs\n".to_owned(),
+            },
+        };
+        for problem in &settled.status.problems {
+            text.push_str(&format!("problem: {}\n", crate::screen::plain(problem)));
+        }
+        text
+    })?;
+    Ok(if settled.stayed { Ending::Done } else { Ending::TrialFailed })
+}

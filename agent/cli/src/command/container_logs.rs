@@ -1,0 +1,51 @@
+//! `orlop container logs`: what a container wrote.
+
+use super::{Ending, Outcome};
+use crate::client::{Client, Lines};
+use crate::moment::precise_time;
+use crate::screen::Screen;
+use futures_util::StreamExt;
+use orlop_api::{Fault, FaultKind, LogLine};
+use orlop_config::Name;
+
+/// Its options.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The container.
+    name: String,
+    /// Go on with new lines as they come.
+    #[arg(short, long)]
+    follow: bool,
+    /// At most so many of the newest lines.
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
+    lines: u32,
+    /// Put the time before each line.
+    #[arg(short, long)]
+    timestamps: bool,
+}
+
+pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
+    let Some(name) = Name::new(&options.name) else {
+        return Err(Fault::new(
+            FaultKind::Usage,
+            format!("cannot use {:?} as a container's name", options.name),
+        )
+        .hint("`orlop container ls` lists the containers"));
+    };
+    let path = format!(
+        "/v1/containers/{name}/logs?lines={}&follow={}",
+        options.lines, options.follow
+    );
+    let mut lines: Lines<LogLine> = client.lines(&path).await?;
+    while let Some(line) = lines.next().await {
+        let line = line?;
+        screen.show_line(&line, |_| {
+            if options.timestamps {
+                format!("{} {}\n", precise_time(line.at_micros), line.text)
+            } else {
+                format!("{}\n", line.text)
+            }
+        })?;
+    }
+    Ok(Ending::Done)
+}

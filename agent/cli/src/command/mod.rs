@@ -1,0 +1,73 @@
+//! One command a file.
+
+mod change;
+pub(crate) mod config_apply;
+pub(crate) mod config_check;
+mod config_show;
+mod container_ls;
+pub(crate) mod container_logs;
+mod events;
+mod generations;
+pub(crate) mod job;
+pub(crate) mod pki_client;
+pub(crate) mod pki_init;
+pub(crate) mod rollback;
+mod status;
+mod toml_file;
+pub(crate) mod update_apply;
+pub(crate) mod update_stage;
+mod why;
+
+use crate::args::{Args, Command, Config, Container, Pki, Update};
+use crate::client::{Client, Target};
+use crate::screen::Screen;
+use orlop_api::Fault;
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Done.
+    Done,
+    /// The TOML was checked, and is wrong; the screen shows why.
+    BadConfig,
+    /// The switch was made, its trial failed, and the node went back; the screen shows why.
+    TrialFailed,
+}
+
+/// What a command gives back.
+pub(crate) type Outcome = Result<Ending, Fault>;
+
+/// Carries out the command line.
+pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
+    let command = match args.command {
+        Command::Config(Config::Check(options)) => return config_check::run(&options, screen),
+        Command::Pki(Pki::Init(options)) => return pki_init::run(&options, screen),
+        Command::Pki(Pki::Client(options)) => return pki_client::run(&options, screen),
+        command => command,
+    };
+    let client = &Client::new(Target::of(&args.connection)?);
+    match command {
+        Command::Status => status::run(client, screen).await,
+        Command::Generations => generations::run(client, screen).await,
+        Command::Config(Config::Show) => config_show::run(client, screen).await,
+        Command::Config(Config::Apply(options)) => {
+            config_apply::run(client, screen, &options).await
+        }
+        Command::Update(Update::Stage(options)) => {
+            update_stage::run(client, screen, options).await
+        }
+        Command::Update(Update::Apply(options)) => {
+            update_apply::run(client, screen, &options).await
+        }
+        Command::Rollback(options) => rollback::run(client, screen, &options).await,
+        Command::Why => why::run(client, screen).await,
+        Command::Container(Container::Ls) => container_ls::run(client, screen).await,
+        Command::Container(Container::Logs(options)) => {
+            container_logs::run(client, screen, &options).await
+        }
+        Command::Job(options) => job::run(client, screen, &options).await,
+        Command::Events => events::run(client, screen).await,
+        // Done above, without a node.
+        Command::Config(Config::Check(_)) | Command::Pki(_) => Ok(Ending::Done),
+    }
+}

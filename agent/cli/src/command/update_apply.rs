@@ -1,0 +1,18 @@
+//! `orlop update apply`: the switch to the staged generation.
+
+use super::{Outcome, change};
+use crate::client::Client;
+use crate::screen::Screen;
+use orlop_api::ApplyRequest;
+
+/// Its options.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    change: change::Options,
+}
+
+pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
+    let request = ApplyRequest { dry_run: options.change.dry_run };
+    change::carry_out(client, screen, "/v1/update/apply", &request, &options.change).await
+}

@@ -1,0 +1,309 @@
+//! A node in memory, for tests of what lies before and after the operations: routes, roles, errors,
+//! and the command's output. It keeps what it was asked, and answers with fixed views.
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use orlop_api::{
+    ApplyConfigRequest, ApplyRequest, CheckView, ConfigReport, ConfigView, ContainerState,
+    ContainerView, DiagnosticView, Event, EventKind, Fault, FaultKind, GateView, GenerationStatus,
+    GenerationView, HealthState, ImageView, Job, JobId, JobState, LogLine, LogQuery, Operation,
+    Phase, Progress, RollBackRequest, StageRequest, Status, Trigger, TrialView, VerdictView, Why,
+};
+use orlopd::ops::{Caller, Operations, Started};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::broadcast;
+
+/// The time at which everything happens: 2026-11-22 02:25:07 UTC.
+pub const NOW: u64 = 1_795_314_307;
+
+/// The node.
+pub struct MemoryNode {
+    /// What was asked, and by whom.
+    pub asked: Mutex<Vec<String>>,
+    /// Streams of events and logs that someone reads right now.
+    pub readers: std::sync::Arc<AtomicUsize>,
+    /// What changes fail with, where they are to fail.
+    pub fault: Mutex<Option<Fault>>,
+    /// The phase that `status` tells.
+    pub phase: Mutex<Phase>,
+    /// The newest verdict.
+    pub verdict: Mutex<Option<VerdictView>>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Default for MemoryNode {
+    fn default() -> Self {
+        Self {
+            asked: Mutex::default(),
+            readers: std::sync::Arc::default(),
+            fault: Mutex::default(),
+            phase: Mutex::new(Phase::Trial),
+            verdict: Mutex::new(Some(bad_verdict())),
+            events: broadcast::channel(16).0,
+        }
+    }
+}
+
+/// Counts a reader for as long as its stream lives.
+struct Reader(std::sync::Arc<AtomicUsize>);
+
+impl Reader {
+    fn new(count: &std::sync::Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(std::sync::Arc::clone(count))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl MemoryNode {
+    /// Lets readers of events know.
+    pub fn happen(&self, kind: EventKind) {
+        // Nobody listens: nothing to tell.
+        let _ = self.events.send(Event { seq: 1, at: NOW, kind });
+    }
+
+    /// A node whose changes fail so.
+    pub fn failing(fault: Fault) -> Self {
+        Self { fault: Mutex::new(Some(fault)), ..Self::default() }
+    }
+
+    fn note(&self, what: String, caller: &Caller) -> Result<(), Fault> {
+        self.asked.lock().unwrap().push(format!("{caller}: {what}"));
+        self.fault.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    fn start(&self, what: String, caller: &Caller, dry_run: bool) -> Result<Started, Fault> {
+        self.note(what, caller)?;
+        Ok(if dry_run {
+            Started::Plan("1. replace container web\n2. gate: container web\n".to_owned())
+        } else {
+            Started::Job(JobId(4))
+        })
+    }
+}
+
+fn image(reference: &str, digit: char, version: Option<&str>) -> ImageView {
+    ImageView {
+        reference: reference.to_owned(),
+        manifest: format!("sha256:{}", digit.to_string().repeat(64)),
+        root: digit.to_string().repeat(64),
+        version: version.map(str::to_owned),
+    }
+}
+
+fn generation(id: u64, status: GenerationStatus, current: bool) -> GenerationView {
+    let web = image("registry.example.com/web:1.4", 'c', None);
+    GenerationView {
+        id,
+        status,
+        current,
+        os: image("registry.example.com/orlop/os:stable", 'a', Some(&format!("{id}.0"))),
+        config: format!("sha256:{}", "b".repeat(64)),
+        containers: BTreeMap::from([("web".to_owned(), web)]),
+        created: NOW - 3600,
+        origin: if id == 1 { "first boot" } else { "update" }.to_owned(),
+    }
+}
+
+/// The verdict on generation 3.
+pub fn bad_verdict() -> VerdictView {
+    VerdictView {
+        generation: 3,
+        good: false,
+        running: 2,
+        trigger: Trigger::Check {
+            check: "container web".to_owned(),
+            detail: "unhealthy: exit status 1".to_owned(),
+        },
+        at: NOW - 60,
+        log: vec!["web: cannot bind: address in use".to_owned()],
+    }
+}
+
+fn checks() -> Vec<CheckView> {
+    let check = |name: &str, pass, detail: &str| CheckView {
+        name: name.to_owned(),
+        pass,
+        detail: detail.to_owned(),
+    };
+    vec![
+        check("container web", Some(true), "healthy"),
+        check("tcp 10.0.0.1:443", Some(false), "connection refused"),
+        check("http http://127.0.0.1:8080/", None, ""),
+    ]
+}
+
+fn job(id: JobId) -> Result<Job, Fault> {
+    let state = match id.0 {
+        4 => JobState::Done { generation: Some(2), summary: "generation 2 is staged".to_owned() },
+        5 => JobState::Failed {
+            fault: Fault::new(
+                FaultKind::Integrity,
+                "cannot fetch layer sha256:12ab: its content has another digest",
+            )
+            .hint("the registry or something before it is broken; try another"),
+        },
+        6 => JobState::Running {
+            progress: Progress {
+                step: "fetching registry.example.com/orlop/os:stable".to_owned(),
+                done: 12 << 20,
+                total: Some(48 << 20),
+            },
+        },
+        n => {
+            return Err(Fault::new(FaultKind::NotFound, format!("cannot find job {n}"))
+                .hint("jobs are forgotten when the agent restarts"));
+        }
+    };
+    Ok(Job { id, operation: Operation::Stage, caller: "uid 0".to_owned(), state })
+}
+
+impl Operations for MemoryNode {
+    async fn status(&self) -> Status {
+        let phase = *self.phase.lock().unwrap();
+        let gate = GateView { held_secs: 0, hold_secs: 10, left_secs: 280, checks: checks() };
+        Status {
+            host: "edge-17".to_owned(),
+            machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            phase,
+            current: Some(generation(2, GenerationStatus::Trial, true)),
+            staged: Some(generation(4, GenerationStatus::Staged, false)),
+            trial: (phase == Phase::Trial).then_some(TrialView {
+                generation: 2,
+                fallback: Some(1),
+                gate: Some(gate),
+            }),
+            job: job(JobId(4)).ok(),
+            problems: vec!["check `tcp 10.0.0.1:443` fails: connection refused".to_owned()],
+            agent: "0.1.0".to_owned(),
+            verity: true,
+            uptime_secs: 3725,
+        }
+    }
+
+    async fn generations(&self) -> Vec<GenerationView> {
+        vec![
+            generation(4, GenerationStatus::Staged, false),
+            generation(3, GenerationStatus::Failed, false),
+            generation(2, GenerationStatus::Trial, true),
+            generation(1, GenerationStatus::Good, false),
+        ]
+    }
+
+    async fn config(&self) -> Result<ConfigView, Fault> {
+        let text = "schema = 1\n\n[host]\nname = \"edge-17\"\n".to_owned();
+        Ok(ConfigView { digest: format!("sha256:{}", "b".repeat(64)), text })
+    }
+
+    fn check_config(&self, text: &str) -> ConfigReport {
+        if text.starts_with("schema = 1") {
+            return ConfigReport { ok: true, diagnostics: Vec::new(), rendered: String::new() };
+        }
+        ConfigReport {
+            ok: false,
+            diagnostics: vec![DiagnosticView {
+                line: 1,
+                column: 1,
+                message: "`schema` is missing".to_owned(),
+                help: Some("begin with `schema = 1`".to_owned()),
+            }],
+            rendered: "error: `schema` is missing\ncannot use node.toml: 1 problem\n".to_owned(),
+        }
+    }
+
+    async fn stage(&self, request: StageRequest, caller: Caller) -> Result<JobId, Fault> {
+        self.note(format!("stage {request:?}"), &caller)?;
+        Ok(JobId(4))
+    }
+
+    async fn apply(&self, request: ApplyRequest, caller: Caller) -> Result<Started, Fault> {
+        self.start(format!("apply {request:?}"), &caller, request.dry_run)
+    }
+
+    async fn apply_config(
+        &self,
+        request: ApplyConfigRequest,
+        caller: Caller,
+    ) -> Result<Started, Fault> {
+        self.start(format!("apply config {request:?}"), &caller, request.dry_run)
+    }
+
+    async fn roll_back(&self, request: RollBackRequest, caller: Caller) -> Result<Started, Fault> {
+        self.start(format!("roll back {request:?}"), &caller, request.dry_run)
+    }
+
+    async fn why(&self) -> Why {
+        Why {
+            running: "generation 2 runs because 3 failed its gate".to_owned(),
+            not_newer: Some("generation 4 is staged and waits for `orlop update apply`".to_owned()),
+            waiting_for: Some("check `tcp 10.0.0.1:443`".to_owned()),
+            verdict: self.verdict.lock().unwrap().clone(),
+        }
+    }
+
+    async fn job(&self, id: JobId) -> Result<Job, Fault> {
+        job(id)
+    }
+
+    async fn cancel(&self, id: JobId, caller: Caller) -> Result<(), Fault> {
+        self.note(format!("cancel {id}"), &caller)
+    }
+
+    async fn containers(&self) -> Vec<ContainerView> {
+        let view = |name: &str, state, health, detail: &str| ContainerView {
+            name: name.to_owned(),
+            state,
+            health,
+            detail: detail.to_owned(),
+            image: image("registry.example.com/web:1.4", 'c', None),
+            pid: Some(77),
+            restarts: 2,
+            addresses: vec!["10.89.0.2".to_owned()],
+            ports: vec!["8080:80/tcp".to_owned()],
+            started: Some(NOW - 100),
+        };
+        vec![
+            view("db", ContainerState::Running, HealthState::None, ""),
+            view("web", ContainerState::Running, HealthState::Unhealthy, "exit status 1: no\u{1b}"),
+        ]
+    }
+
+    async fn logs(
+        &self,
+        container: &str,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogLine, Fault>>, Fault> {
+        if container == "gone" {
+            return Err(Fault::new(FaultKind::NotFound, "cannot find container `gone`")
+                .hint("`orlop container ls` lists the containers"));
+        }
+        let reader = Reader::new(&self.readers);
+        let count = u64::from(query.lines.unwrap_or(100).min(2));
+        let lines = stream::iter(0..count).map(move |n| {
+            let _keep = &reader;
+            Ok(LogLine { at_micros: NOW * 1_000_000 + n, text: format!("line {n}") })
+        });
+        let cut = Fault::new(FaultKind::Transient, "cannot read the journal any longer: rotated");
+        Ok(match (container, query.follow) {
+            ("cut", _) => lines.chain(stream::iter([Err(cut.clone()), Err(cut)])).boxed(),
+            (_, true) => lines.chain(stream::pending()).boxed(),
+            (_, false) => lines.boxed(),
+        })
+    }
+
+    fn events(&self) -> BoxStream<'static, Event> {
+        let reader = Reader::new(&self.readers);
+        stream::unfold((self.events.subscribe(), reader), |(mut events, reader)| async {
+            let event = events.recv().await.ok()?;
+            Some((event, (events, reader)))
+        })
+        .boxed()
+    }
+}
