@@ -1,9 +1,15 @@
 //! Problems in a TOML: where, what, what to write instead; and their rendering for people.
 
 use crate::limits::MAX_DIAGNOSTICS;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
+
+/// The longest lines that are shown; of longer ones only the place is named.
+const MAX_EXCERPT_BYTES: usize = 2048;
+
+/// The longest message or help, in characters.
+const MAX_MESSAGE_CHARS: usize = 400;
 
 /// One problem in a TOML.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,14 +104,22 @@ impl Diagnostics {
     }
 
     fn render_one(&self, renderer: &Renderer, diagnostic: &Diagnostic) -> String {
-        let (first_line, source, span) = excerpt(&self.text, &diagnostic.span);
-        let snippet = Snippet::source(source)
-            .line_start(first_line)
-            .path(self.file_name.as_str())
-            .annotation(AnnotationKind::Primary.span(span));
-        let mut group = Level::ERROR
-            .primary_title(diagnostic.message.as_str())
-            .element(snippet);
+        let title = Level::ERROR.primary_title(diagnostic.message.as_str());
+        let (source, span) = excerpt(&self.text, &diagnostic.span);
+        let mut group = if source.len() > MAX_EXCERPT_BYTES {
+            title.element(
+                Origin::path(self.file_name.as_str())
+                    .line(diagnostic.line)
+                    .char_column(diagnostic.column),
+            )
+        } else {
+            title.element(
+                Snippet::source(source)
+                    .line_start(diagnostic.line)
+                    .path(self.file_name.as_str())
+                    .annotation(AnnotationKind::Primary.span(span)),
+            )
+        };
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
@@ -149,33 +163,35 @@ fn place(text: &str, finding: Finding) -> Diagnostic {
         line: text[..start].matches('\n').count() + 1,
         column: text[line_start..start].chars().count() + 1,
         span: start..end,
-        message: finding.message,
-        help: finding.help,
+        message: shortened(finding.message),
+        help: finding.help.map(shortened),
     }
 }
 
-/// The lines that `span` touches (at most three, so that a certificate is not printed whole), the
-/// number of the first, and the span within them.
-fn excerpt<'a>(text: &'a str, span: &Range<usize>) -> (usize, &'a str, Range<usize>) {
+/// The lines that `span` touches (at most three, so that a certificate is not printed whole), and
+/// the span within them.
+fn excerpt<'a>(text: &'a str, span: &Range<usize>) -> (&'a str, Range<usize>) {
     const MAX_LINES: usize = 3;
     let from = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let breaks = text[span.clone()].matches('\n').count().min(MAX_LINES - 1);
     let ends = text[from..].match_indices('\n').map(|(at, _)| from + at);
-    let wanted = text[span.start..span.end]
-        .matches('\n')
-        .count()
-        .min(MAX_LINES - 1);
     let to = ends
-        .skip(wanted)
+        .skip(breaks)
         .chain([text.len()])
         .min()
         .unwrap_or(text.len());
-    let first_line = text[..from].matches('\n').count() + 1;
-    let source = &text[from..to];
-    (
-        first_line,
-        source,
-        span.start - from..span.end.min(to).saturating_sub(from).max(span.start - from),
-    )
+    (&text[from..to], span.start - from..span.end.min(to) - from)
+}
+
+/// `text`, its middle left out where it repeats a very long value.
+fn shortened(text: String) -> String {
+    let count = text.chars().count();
+    if count <= MAX_MESSAGE_CHARS {
+        return text;
+    }
+    let head = text.chars().take(MAX_MESSAGE_CHARS / 2);
+    let tail = text.chars().skip(count - MAX_MESSAGE_CHARS / 2);
+    head.chain(['…']).chain(tail).collect()
 }
 
 /// The candidate that `word` was most likely meant to be, if any is near: a third of its letters off

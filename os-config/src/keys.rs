@@ -288,7 +288,8 @@ const REGISTRY_TABLE: Table = Table {
 };
 
 const NET: Table = Table {
-    doc: "A container network. The network `default` (10.89.0.0/24) is built in.",
+    doc: "A container network. The network `default` is there without being declared, with 10.89.0.0/24; \
+          declared, it has other addresses.",
     keys: &[Key {
         name: "subnet",
         kind: Kind::Text(&SUBNET),

@@ -191,7 +191,6 @@ fn a_contradiction_is_said_at_the_later_of_its_two_places() {
         "schema = 1\n[container.a]\nimage = \"a\"\nports = [\"80:1\", \"80:2/udp\", \"127.0.0.1:81:1\"]\n[container.b]\nimage = \"b\"\nports = [\"80:1\", \"0.0.0.0:81:1\"]",
         "schema = 1\n[container.a]\nimage = \"a\"\nports = [\"6443:1\"]\n[api]\nlisten = \"[::]:6443\"\nclients = \"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\"",
         "schema = 1\n[net.a]\nsubnet = \"10.0.0.0/9\"\n[net.b]\nsubnet = \"10.88.0.0/16\"\n[net.c]\nsubnet = \"10.88.3.0/24\"",
-        "schema = 1\n[net.default]\nsubnet = \"10.9.0.0/24\"",
         "schema = 1\n[volume.d]\n[volume.e]\n[container.a]\nimage = \"a\"\nvolumes = [\"d:/x\", \"e:/x\"]\nnetworks = [\"default\", \"default\"]",
         "schema = 1\n[container.a]\nimage = \"a\"\ncommand = []\nargs = []\nhealth = { exec = [\"\"] }",
         "schema = 1\n[container.a]\nhealth = { every = \"1s\" }\nmemory = \"x\"",
@@ -257,6 +256,67 @@ fn a_flood_of_problems_is_cut_and_counted() {
 }
 
 #[test]
+fn the_largest_flood_of_any_kind_is_refused_with_its_count() {
+    let fill = |head: &str, piece: &dyn Fn(usize) -> String, tail: &str| {
+        let mut text = head.to_owned();
+        let mut count = 0;
+        while text.len() + 40 < limits::MAX_TEXT_BYTES {
+            text.push_str(&piece(count));
+            count += 1;
+        }
+        (text + tail, count)
+    };
+    let image = "schema = 1\n[container.a]\nimage = \"a\"\n";
+    let floods = [
+        fill("schema = 1\n", &|n| format!("nme{n}=1\n"), ""),
+        fill(
+            &format!("{image}networks = ["),
+            &|n| format!("\"n{n}\","),
+            "]",
+        ),
+        fill(
+            &format!("{image}volumes = ["),
+            &|n| format!("\"v:/{n}\","),
+            "]",
+        ),
+        fill(
+            &format!("{image}ports = [\"80:80\","),
+            &|_| "\"80:80\",".to_owned(),
+            "]",
+        ),
+        fill(
+            "schema = 1\n",
+            &|n| format!("[[gate.check]]\ncontainer=\"c{n}\"\n"),
+            "",
+        ),
+        fill(
+            "schema = 1\n",
+            &|n| format!("[net.n{n}]\nsubnet = \"10.89.0.0/24\"\n"),
+            "",
+        ),
+    ];
+    for (text, count) in floods {
+        let found = problems(&text);
+        assert!(
+            found.list().len() + found.more() >= count,
+            "{}",
+            &text[..60]
+        );
+        assert!(found.render().len() < 64 * 1024, "{}", &text[..60]);
+    }
+}
+
+#[test]
+fn the_network_default_may_be_given_other_addresses() {
+    let text = "schema = 1\n[net.default]\nsubnet = \"10.9.0.0/24\"\n\
+                [net.b]\nsubnet = \"10.89.0.0/24\"";
+    assert_eq!(
+        parse("node.toml", text).map(|config| config.net.len()),
+        Ok(2)
+    );
+}
+
+#[test]
 fn columns_count_characters_and_spans_count_bytes() {
     let found = problems("schema = 1\nhost = { labels = { a = \"äöü\" }, nmae = 1 }");
     let diagnostic = &found.list()[0];
@@ -277,6 +337,16 @@ fn a_certificate_is_not_printed_whole() {
          -----END CERTIFICATE-----\n\"\"\"\n"
     );
     let rendered = problems(&text).render();
+    insta::assert_snapshot!(rendered);
+}
+
+#[test]
+fn a_very_long_line_or_value_is_not_printed_back() {
+    let text = format!(
+        "schema = 1\n[host]\nname = \"ok\"\n{} = 1\n",
+        "k".repeat(3000)
+    );
+    let rendered = problems(&text).render().replace(&"k".repeat(150), "<k>");
     insta::assert_snapshot!(rendered);
 }
 

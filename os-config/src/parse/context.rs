@@ -100,6 +100,20 @@ impl Context {
         });
     }
 
+    /// What `word` was most likely meant to be. Likeness costs time, so in a flood of problems most
+    /// get no suggestion, and no more candidates are looked at than a node can have containers.
+    pub(crate) fn suggest<'a>(
+        &self,
+        word: &str,
+        candidates: impl Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        const ENOUGH: usize = MAX_DIAGNOSTICS * 10;
+        if self.findings.len() > ENOUGH {
+            return None;
+        }
+        nearest(word, candidates.take(MAX_CONTAINERS))
+    }
+
     /// Notes a problem where `name` is not declared.
     pub(crate) fn refer(&mut self, noun: Noun, name: &str, span: Range<usize>) {
         let Some(names) = self.declared.get(&noun) else {
@@ -108,10 +122,7 @@ impl Context {
         if names.contains(name) {
             return;
         }
-        // Likeness costs time: not for a flood of them, nor among more names than a node can have.
-        let worth_it = self.findings.len() < MAX_DIAGNOSTICS * 10;
-        let candidates = names.iter().take(if worth_it { MAX_CONTAINERS } else { 0 });
-        let help = match nearest(name, candidates.map(String::as_str)) {
+        let help = match self.suggest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("declare it as `[{}.{name}]`", noun.key()),
         };
@@ -144,7 +155,10 @@ impl Context {
     pub(crate) fn report_subnet_clashes(&mut self, default_net: IpNet) {
         let mut subnets = std::mem::take(&mut self.subnets);
         subnets.sort_by_key(|subnet| subnet.span.start);
-        let mut seen = vec![(DEFAULT_NET.to_owned(), default_net)];
+        let mut seen = Vec::new();
+        if !subnets.iter().any(|subnet| subnet.name == DEFAULT_NET) {
+            seen.push((DEFAULT_NET.to_owned(), default_net));
+        }
         for subnet in subnets {
             let clash = seen
                 .iter()

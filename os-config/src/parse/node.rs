@@ -1,6 +1,6 @@
 //! `[host]`, `[os]`, `[update]`, `[api]`, `[registry]`, `[net]` and `[volume]`.
 
-use super::context::{Context, DEFAULT_NET, Published, Subnet};
+use super::context::{Context, Published, Subnet};
 use super::section::Section;
 use crate::forms::{self, Problem};
 use crate::image_ref::ImageRef;
@@ -110,12 +110,6 @@ pub(super) fn name(text: &str) -> Result<Name, Problem> {
 pub(super) fn nets(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Net> {
     let mut out = BTreeMap::new();
     for (name, section) in root.named(cx, "net", name) {
-        if name.as_str() == DEFAULT_NET {
-            let problem = Problem::new("the network `default` is built in")
-                .help("give this network another name");
-            cx.report(section.span(), problem);
-            continue;
-        }
         if let Some(subnet) = section.text(cx, "subnet", forms::subnet) {
             let span = section.span_of("subnet");
             cx.subnets.push(Subnet {

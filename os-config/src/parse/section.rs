@@ -5,7 +5,6 @@
 //! wrong type in silence: it has been reported, and the result is thrown away.
 
 use super::context::Context;
-use crate::diagnostic::nearest;
 use crate::forms::Problem;
 use crate::keys::ROOT;
 use crate::spec::{Key, Kind, Presence, Table};
@@ -55,7 +54,8 @@ impl<'a> Section<'a> {
                 Some(known) => check_value(cx, known, value),
                 None => {
                     all_known = false;
-                    cx.report(key.span(), section.unknown(name));
+                    let problem = section.unknown(cx, name);
+                    cx.report(key.span(), problem);
                 }
             }
         }
@@ -82,7 +82,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn unknown(&self, name: &str) -> Problem {
+    fn unknown(&self, cx: &Context, name: &str) -> Problem {
         if self.spec.later.contains(&name) {
             let what = if self.is_root() {
                 format!("[{name}]")
@@ -100,7 +100,7 @@ impl<'a> Section<'a> {
             format!("in `{}`", self.place.title)
         };
         let problem = Problem::new(format!("unknown key `{name}` {place}"));
-        if let Some(near) = nearest(name, self.spec.keys.iter().map(|key| key.name)) {
+        if let Some(near) = cx.suggest(name, self.spec.keys.iter().map(|key| key.name)) {
             return problem.help(format!("did you mean `{near}`?"));
         }
         if ROOT.key(name).is_some() {
@@ -422,7 +422,7 @@ fn check_word(
         .iter()
         .map(|(known, _)| format!("\"{known}\""))
         .collect();
-    let help = match nearest(word, words.iter().map(|(known, _)| *known)) {
+    let help = match cx.suggest(word, words.iter().map(|(known, _)| *known)) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("write {}", known.join(" or ")),
     };
