@@ -1,12 +1,32 @@
 //! Resolving a reference and pulling an image into the store.
 
-use crate::options::PullOptions;
-use crate::progress::Progress;
+use crate::cancel_flag::CancelFlag;
+use crate::download::Blob;
+use crate::import::{LayerBlob, extract_uki, import_layer, store_error};
+use crate::install::{Plan, install};
+use crate::layer::Budget;
+use crate::manifest::ImageConfig;
+use crate::options::{Expect, PullOptions};
+use crate::progress::{Progress, Step};
 use crate::pull_error::PullError;
 use crate::record::ImageRecord;
-use crate::store::Store;
+use crate::source::{Found, Source};
+use crate::store::{LockMode, Store};
+use crate::tree::Tree;
 use orlop_config::{Digest, ImageRef};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
+
+/// How often the progress of an import is reported.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Who is told how far a pull is.
+type Report<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// What a reference stands for at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +41,20 @@ pub struct Resolved {
 
 /// Asks what `image` stands for: a tag becomes a digest, an index the manifest for linux/amd64.
 pub async fn resolve(image: &ImageRef, options: &PullOptions) -> Result<Resolved, PullError> {
-    let _ = (image, options);
-    todo!()
+    let found = Source::new(image, options)?.find(image).await?;
+    Ok(Resolved {
+        size_bytes: total_bytes(&found),
+        manifest: found.digest,
+        media_type: found.media_type,
+    })
 }
 
 /// Pulls `image` into `store`: fetches what is missing, checks every digest, unpacks, makes it
 /// durable, and only then names it. An image that is here already is not fetched again.
 /// Cancelling, or dropping the future, keeps what has come for the next try.
+///
+/// After [`PullError::NoSpace`] the objects that were unpacked are still there, without an image;
+/// [`Store::gc`] removes them.
 pub async fn pull(
     store: &Store,
     image: &ImageRef,
@@ -35,6 +62,206 @@ pub async fn pull(
     progress: &(dyn Fn(Progress) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<ImageRecord, PullError> {
-    let _ = (store, image, options, progress, cancel);
-    todo!()
+    let stop = CancelFlag::default();
+    // Threads that import see it when this future ends, whichever way.
+    let _guard = stop.on_drop();
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(PullError::Cancelled { image: image.to_string() }),
+        result = run(store, image, options, progress, &stop) => result,
+    }
+}
+
+async fn run(
+    store: &Store,
+    image: &ImageRef,
+    options: &PullOptions,
+    progress: Report<'_>,
+    stop: &CancelFlag,
+) -> Result<ImageRecord, PullError> {
+    progress(Progress { step: Step::Resolve, done_bytes: 0, total_bytes: None });
+    let source = Source::new(image, options)?;
+    let found = source.find(image).await?;
+    if let Some(record) = known(store, image, &found.digest)? {
+        check_kind(image, options.expect, record.os().is_some())?;
+        return Ok(record);
+    }
+    let name = image.to_string();
+    let text = source.document("config", image, &found.manifest.config.digest).await?;
+    let config = ImageConfig::parse(&text, found.manifest.layers.len()).map_err(|why| {
+        PullError::BadAnswer { what: "config".to_owned(), image: name.clone(), why }
+    })?;
+    let plan = Plan::new(name, &found, config)?;
+    check_kind(image, options.expect, plan.is_os())?;
+    let lock = {
+        let store = store.clone();
+        Arc::new(blocking(move || store.lock(LockMode::Shared)).await??)
+    };
+    let pull = Pull { store, source: &source, plan: &plan, progress, stop, lock };
+    let result = pull.layers().await;
+    let result = match result {
+        Ok((tree, uki)) => pull.commit(tree, uki).await,
+        Err(error) => Err(error),
+    };
+    if matches!(result, Ok(_) | Err(PullError::NoSpace { .. })) {
+        pull.drop_copies();
+    }
+    result
+}
+
+/// One pull under way.
+struct Pull<'a> {
+    store: &'a Store,
+    source: &'a Source,
+    plan: &'a Plan,
+    progress: Report<'a>,
+    stop: &'a CancelFlag,
+    /// Keeps garbage collection out. Threads hold it too: they may outlive this future.
+    lock: Arc<File>,
+}
+
+impl Pull<'_> {
+    /// Fetches and imports layer after layer.
+    async fn layers(&self) -> Result<(Tree, Option<NamedTempFile>), PullError> {
+        let mut tree = Tree::new();
+        let mut budget = Budget::new();
+        let mut uki = None;
+        let mut before = 0;
+        for (number, layer) in self.plan.layers.iter().enumerate() {
+            let blob = Blob {
+                what: self.plan.name_of(number),
+                digest: layer.record.digest.clone(),
+                size_bytes: layer.record.size_bytes,
+            };
+            let path =
+                self.source.blob(self.store, &blob, &|n| self.report(Step::Fetch, before + n)).await?;
+            let job = LayerBlob {
+                path,
+                what: blob.what,
+                image: self.plan.image.clone(),
+                digest: blob.digest,
+                diff_id: layer.record.diff_id.clone(),
+            };
+            if layer.is_uki {
+                let (dir, stop) = (self.store.side("uki"), self.stop.clone());
+                uki = Some(blocking(move || extract_uki(&job, &dir, &stop)).await??);
+            } else {
+                (tree, budget) = self.import(job, tree, budget, before).await?;
+            }
+            before += blob.size_bytes;
+        }
+        Ok((tree, uki))
+    }
+
+    /// Imports a layer in a thread, and reports how far it is.
+    async fn import(
+        &self,
+        layer: LayerBlob,
+        mut tree: Tree,
+        mut budget: Budget,
+        before: u64,
+    ) -> Result<(Tree, Budget), PullError> {
+        let done = Arc::new(AtomicU64::new(before));
+        let (counter, stop, store) = (done.clone(), self.stop.clone(), self.store.clone());
+        let mut work = tokio::task::spawn_blocking(move || {
+            let on_bytes = |n| {
+                counter.fetch_add(n, Ordering::Relaxed);
+            };
+            let opened = store.open()?;
+            let entries = import_layer(&layer, &opened, &mut budget, &stop, &on_bytes)?;
+            let (what, image) = (layer.what, layer.image);
+            tree.apply(entries)
+                .map_err(|source| PullError::Layer { what, image, source })?;
+            Ok((tree, budget))
+        });
+        let mut tick = tokio::time::interval(REPORT_EVERY);
+        loop {
+            tokio::select! {
+                result = &mut work => {
+                    self.report(Step::Import, done.load(Ordering::Relaxed));
+                    return result.map_err(|error| thread(&self.plan.image, &error))?;
+                }
+                _ = tick.tick() => self.report(Step::Import, done.load(Ordering::Relaxed)),
+            }
+        }
+    }
+
+    async fn commit(
+        &self,
+        tree: Tree,
+        uki: Option<NamedTempFile>,
+    ) -> Result<ImageRecord, PullError> {
+        self.report(Step::Commit, self.plan.total_bytes());
+        let (store, plan, lock) = (self.store.clone(), self.plan.clone(), self.lock.clone());
+        blocking(move || {
+            let result = install(&store, &plan, &tree, uki);
+            drop(lock);
+            result
+        })
+        .await?
+    }
+
+    /// Removes fetched blobs; what is left over is a matter for garbage collection.
+    fn drop_copies(&self) {
+        if !self.source.keeps_copies() {
+            return;
+        }
+        for layer in &self.plan.layers {
+            let path: PathBuf = self.store.partial_path(&layer.record.digest);
+            if let Err(why) = crate::atomic_write::remove_if_there(&path) {
+                log::warn!(path:% = path.display(), why:% = why;
+                    "cannot remove a fetched layer; ignoring, garbage collection will");
+            }
+        }
+    }
+
+    fn report(&self, step: Step, done_bytes: u64) {
+        let total_bytes = Some(self.plan.total_bytes());
+        (self.progress)(Progress { step, done_bytes, total_bytes });
+    }
+}
+
+/// The record of an image that is here. One that cannot be read counts as none: the pull renews it.
+fn known(store: &Store, image: &ImageRef, manifest: &Digest) -> Result<Option<ImageRecord>, PullError> {
+    use crate::store_error::StoreError;
+    match store.record(manifest) {
+        Ok(record) => Ok(record),
+        Err(StoreError::Record { path, why }) => {
+            log::warn!(path:% = path.display(), why = why.as_str();
+                "an image record is damaged; pulling the image again");
+            Ok(None)
+        }
+        Err(error) => Err(store_error(&image.to_string(), error)),
+    }
+}
+
+fn check_kind(image: &ImageRef, expect: Option<Expect>, is_os: bool) -> Result<(), PullError> {
+    let image = image.to_string();
+    match expect {
+        Some(Expect::Os) if !is_os => Err(PullError::NotOs {
+            image,
+            why: "it has no layer with a UKI (annotation io.orlop.layer)".to_owned(),
+        }),
+        Some(Expect::Container) if is_os => Err(PullError::NotContainer { image }),
+        _ => Ok(()),
+    }
+}
+
+fn total_bytes(found: &Found) -> u64 {
+    found.manifest.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
+}
+
+/// Does blocking work in a thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PullError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| thread("the image", &error))
+}
+
+fn thread(image: &str, error: &tokio::task::JoinError) -> PullError {
+    PullError::Io {
+        verb: "finish the thread that imports",
+        path: image.into(),
+        source: std::io::Error::other(error.to_string()),
+    }
 }

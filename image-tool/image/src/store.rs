@@ -1,9 +1,25 @@
 //! The store of a node: objects, images and what is known of them, in one directory.
+//!
+//! ```text
+//! <store>/objects/ab/cdef…      objects by fs-verity digest   (composefs)
+//! <store>/images/<64 hex>       links to EROFS metadata       (composefs)
+//! <store>/orlop/records/<64 hex manifest>.json   what is here, whole
+//! <store>/orlop/uki/<64 hex root>.efi            UKIs of OS images
+//! <store>/orlop/partial/<64 hex blob>            downloads that are not finished
+//! <store>/orlop/lock            held shared by pulls, exclusively by garbage collection
+//! ```
 
-use crate::record::ImageRecord;
+use crate::atomic_write::atomic_write;
+use crate::composefs_store::{ComposefsStore, is_no_space};
+use crate::content_store::ContentStore;
+use crate::erofs::objects_in;
+use crate::record::{ImageRecord, RECORD_FORMAT};
 use crate::store_error::StoreError;
 use orlop_config::{Digest, RootDigest};
-use std::collections::{BTreeMap, BTreeSet};
+use rustix::fs::{FlockOperation, flock};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Whether objects are protected by fs-verity.
@@ -23,37 +39,31 @@ pub struct Store {
     verity: Verity,
 }
 
-/// What a scrub found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScrubReport {
-    /// Objects that were read.
-    pub checked: u64,
-    /// Bytes that were read.
-    pub checked_bytes: u64,
-    /// Objects that were not what their name says (64 hex digits); they are gone now.
-    pub broken: Vec<String>,
-    /// Images that lack an object now, or whose metadata is broken: pull them again.
-    pub incomplete: Vec<RootDigest>,
-}
-
-/// What a garbage collection removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GcReport {
-    /// Objects removed.
-    pub objects: u64,
-    /// Bytes that this freed.
-    pub bytes: u64,
-    /// Images (records) removed.
-    pub images: u64,
-    /// Partial downloads removed.
-    pub partials: u64,
+/// How long a lock of the store is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockMode {
+    /// Something is added.
+    Shared,
+    /// Something is removed.
+    Exclusive,
 }
 
 impl Store {
     /// Opens the store in `dir`, and makes it where there is none. `dir`'s parent must exist.
+    /// [`Verity::Required`] fails where the file system or the kernel cannot do it.
     pub fn open_or_init(dir: &Path, verity: Verity) -> Result<Self, StoreError> {
-        let _ = (dir, verity);
-        todo!()
+        if verity == Verity::Off {
+            log::warn!(dir:% = dir.display();
+                "the store is NOT protected: fs-verity is off, damaged or forged files go unnoticed");
+        }
+        let store = Self { dir: dir.to_owned(), verity };
+        ComposefsStore::open_or_init(dir, verity)?;
+        for sub in ["records", "uki", "partial"] {
+            let path = store.side(sub);
+            fs::create_dir_all(&path)
+                .map_err(|source| io_error("make the directory", &path, source))?;
+        }
+        Ok(store)
     }
 
     /// Its directory.
@@ -68,67 +78,125 @@ impl Store {
 
     /// The record of an image by its manifest, if the image is here, whole.
     pub fn record(&self, manifest: &Digest) -> Result<Option<ImageRecord>, StoreError> {
-        let _ = manifest;
-        todo!()
+        let path = self.record_path(manifest);
+        match fs::read(&path) {
+            Ok(text) => parse_record(&path, &text).map(Some),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(io_error("read", &path, source)),
+        }
     }
 
     /// Every record.
     pub fn records(&self) -> Result<Vec<ImageRecord>, StoreError> {
-        todo!()
+        let mut records = Vec::new();
+        for path in list(&self.side("records"))? {
+            if path.extension().is_some_and(|e| e == "json") {
+                let text = fs::read(&path).map_err(|source| io_error("read", &path, source))?;
+                records.push(parse_record(&path, &text)?);
+            }
+        }
+        Ok(records)
     }
 
     /// The UKI of an OS image. The file is there if the image's record is.
     pub fn uki_path(&self, root: &RootDigest) -> PathBuf {
-        self.dir.join("orlop/uki").join(format!("{root}.efi"))
+        self.side("uki").join(format!("{root}.efi"))
     }
 
-    /// Mounts an image read-only on `target`, by digest.
-    pub fn mount(&self, root: &RootDigest, target: &Path) -> Result<(), StoreError> {
-        let _ = (root, target);
-        todo!()
-    }
-
-    /// Mounts an image on `target`, writable: what is written goes to `upper`. `work` is an empty
-    /// directory on the same file system as `upper`.
-    pub fn mount_with_upper(
-        &self,
-        root: &RootDigest,
-        upper: &Path,
-        work: &Path,
-        target: &Path,
-    ) -> Result<(), StoreError> {
-        let _ = (root, upper, work, target);
-        todo!()
+    /// The file that holds an image's EROFS metadata.
+    pub fn image_path(&self, root: &RootDigest) -> PathBuf {
+        self.object_path(root.as_str())
     }
 
     /// The files of an image that are objects: absolute path in the image to the object's file.
     /// Files of up to 64 bytes are not objects; they are part of the metadata.
     pub fn objects(&self, root: &RootDigest) -> Result<BTreeMap<PathBuf, PathBuf>, StoreError> {
-        let _ = root;
-        todo!()
+        let image = self.open()?.read_image(root)?;
+        let objects = objects_in(&image).map_err(|why| StoreError::Object {
+            verb: "list the objects of an image",
+            dir: self.dir.clone(),
+            why,
+        })?;
+        Ok(objects
+            .into_iter()
+            .map(|(path, object)| (path, self.object_path(&object.to_string())))
+            .collect())
     }
 
-    /// The file that holds an image's EROFS metadata.
-    pub fn image_path(&self, root: &RootDigest) -> PathBuf {
-        self.dir.join("objects").join(&root.as_str()[..2]).join(&root.as_str()[2..])
+    /// Opens the repository for one operation.
+    pub(crate) fn open(&self) -> Result<ComposefsStore, StoreError> {
+        ComposefsStore::open(&self.dir, self.verity)
     }
 
-    /// Reads every object, and removes those that are not what their name says.
-    pub fn scrub(&self) -> Result<ScrubReport, StoreError> {
-        todo!()
+    /// Waits for the store's lock; it is held until the file is dropped.
+    pub(crate) fn lock(&self, mode: LockMode) -> Result<File, StoreError> {
+        let path = self.side("lock");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| io_error("open", &path, source))?;
+        let operation = match mode {
+            LockMode::Shared => FlockOperation::LockShared,
+            LockMode::Exclusive => FlockOperation::LockExclusive,
+        };
+        flock(&file, operation).map_err(|e| io_error("lock", &path, e.into()))?;
+        Ok(file)
     }
 
-    /// Removes everything that no image of `keep` needs: objects, records, UKIs, partial
-    /// downloads. Waits until no pull is under way.
-    pub fn gc(&self, keep: &BTreeSet<RootDigest>) -> Result<GcReport, StoreError> {
-        let _ = keep;
-        todo!()
+    /// Writes a record: the last step of an import. Durable on return.
+    pub(crate) fn put_record(&self, record: &ImageRecord) -> Result<(), StoreError> {
+        let path = self.record_path(&record.manifest);
+        let mut text = serde_json::to_vec_pretty(record)
+            .map_err(|e| StoreError::Record { path: path.clone(), why: e.to_string() })?;
+        text.push(b'\n');
+        atomic_write(&path, &text).map_err(|source| io_error("write", &path, source))
+    }
+
+    pub(crate) fn record_path(&self, manifest: &Digest) -> PathBuf {
+        self.side("records").join(format!("{}.json", manifest.hex()))
+    }
+
+    /// Where a blob is gathered that is not complete, or not imported yet.
+    pub(crate) fn partial_path(&self, blob: &Digest) -> PathBuf {
+        self.side("partial").join(blob.hex())
+    }
+
+    /// A directory or file of ours beside the repository's.
+    pub(crate) fn side(&self, name: &str) -> PathBuf {
+        self.dir.join("orlop").join(name)
+    }
+
+    pub(crate) fn object_path(&self, hex: &str) -> PathBuf {
+        self.dir.join("objects").join(&hex[..2]).join(&hex[2..])
     }
 }
 
-/// The root digest that one layer (a tar; plain, gzip or zstd, told by its first bytes) makes as an
-/// image of its own. Stores nothing: for whoever builds images.
-pub fn root_digest_of_layer(layer: &Path) -> Result<RootDigest, crate::LayerError> {
-    let _ = layer;
-    todo!()
+/// The paths in a directory of ours.
+pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let fail = |source| io_error("read", dir, source);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(fail)? {
+        paths.push(entry.map_err(fail)?.path());
+    }
+    Ok(paths)
+}
+
+/// An I/O error of a file of ours; a full disk is told apart.
+pub(crate) fn io_error(verb: &'static str, path: &Path, source: io::Error) -> StoreError {
+    if is_no_space(&source) {
+        StoreError::NoSpace { path: path.to_owned() }
+    } else {
+        StoreError::Io { verb, path: path.to_owned(), source }
+    }
+}
+
+fn parse_record(path: &Path, text: &[u8]) -> Result<ImageRecord, StoreError> {
+    let bad = |why: String| StoreError::Record { path: path.to_owned(), why };
+    let record: ImageRecord = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
+    if record.format == RECORD_FORMAT {
+        Ok(record)
+    } else {
+        Err(bad(format!("format {} is not {RECORD_FORMAT}, the one known here", record.format)))
+    }
 }

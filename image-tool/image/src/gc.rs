@@ -1,0 +1,72 @@
+//! Removing what no image needs any more.
+
+use crate::atomic_write::{remove_if_there, sync_dir};
+use crate::store::{LockMode, Store, io_error, list};
+use crate::store_error::StoreError;
+use orlop_config::RootDigest;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// A download that nobody went on with for this long is given up.
+const MAX_PARTIAL_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a garbage collection removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// Objects removed.
+    pub objects: u64,
+    /// Bytes that this freed.
+    pub bytes: u64,
+    /// Images (records) removed.
+    pub images: u64,
+    /// Partial downloads removed.
+    pub partials: u64,
+}
+
+impl Store {
+    /// Removes everything that no image of `keep` needs: objects, records, UKIs, and partial
+    /// downloads older than a day. Blocking; waits until no pull is under way. Records go first, so
+    /// that a crash leaves no record without its objects.
+    pub fn gc(&self, keep: &BTreeSet<RootDigest>) -> Result<GcReport, StoreError> {
+        let _lock = self.lock(LockMode::Exclusive)?;
+        let mut report = GcReport::default();
+        for record in self.records()? {
+            if !keep.contains(&record.root) {
+                report.images += u64::from(remove(&self.record_path(&record.manifest))?);
+            }
+        }
+        let records = self.side("records");
+        sync_dir(&records).map_err(|source| io_error("sync", &records, source))?;
+        for uki in list(&self.side("uki"))? {
+            let root = uki.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if !root.is_some_and(|root: RootDigest| keep.contains(&root)) {
+                remove(&uki)?;
+            }
+        }
+        for partial in list(&self.side("partial"))? {
+            if is_stale(&partial) {
+                report.partials += u64::from(remove(&partial)?);
+            }
+        }
+        let roots: Vec<&str> = keep.iter().map(RootDigest::as_str).collect();
+        let store = self.open()?;
+        let removed = store.repository().gc(&roots).map_err(|e| StoreError::Object {
+            verb: "remove unused objects",
+            dir: self.dir().to_owned(),
+            why: format!("{e:#}"),
+        })?;
+        (report.objects, report.bytes) = (removed.objects_removed, removed.objects_bytes);
+        Ok(report)
+    }
+}
+
+fn remove(path: &Path) -> Result<bool, StoreError> {
+    remove_if_there(path).map_err(|source| io_error("remove", path, source))
+}
+
+fn is_stale(path: &Path) -> bool {
+    let age = fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+    age.is_some_and(|age| age > MAX_PARTIAL_AGE)
+}
