@@ -6,7 +6,7 @@ use crate::spec::{Key, Kind, Presence, Table};
 use std::fmt::Write as _;
 
 const INTRO: &str = "\
-<!-- Made from os-config/src/keys.rs by `orlop_config::reference_page`. Change it there, then run
+<!-- Made from os-config/src/keys/mod.rs by `orlop_config::reference_page`. Change it there, then run
      `UPDATE_REFERENCE=1 cargo nextest run -p orlop-config`. -->
 # The node's TOML
 

@@ -1,4 +1,4 @@
-//! What a description of the TOML is made of. The keys themselves are in `keys.rs`; the parser, the
+//! What a description of the TOML is made of. The keys themselves are in `keys/`; the parser, the
 //! JSON Schema and the reference page all read that one table.
 
 /// A table of the TOML.

@@ -5,6 +5,7 @@ mod context;
 mod gate;
 mod node;
 mod section;
+mod value;
 
 use crate::diagnostic::{Diagnostics, Finding};
 use crate::limits::MAX_TEXT_BYTES;
@@ -116,7 +117,7 @@ fn syntax(error: &toml::de::Error, text_len: usize) -> Finding {
 fn other_schema(root: &DeTable<'_>) -> Option<Finding> {
     let value = root.get("schema")?;
     let number = value.get_ref().as_integer()?;
-    if section::integer(value.get_ref()) == Some(i64::from(SCHEMA)) {
+    if value::integer(value.get_ref()) == Some(i64::from(SCHEMA)) {
         return None;
     }
     Some(Finding {

@@ -1,0 +1,89 @@
+//! The forms of text that keys take.
+
+use crate::spec::Form;
+
+pub(super) const TEXT: Form = Form {
+    name: "text",
+    pattern: None,
+    example: "text",
+};
+pub(super) const NAME: Form = Form {
+    name: "name",
+    pattern: Some("^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$"),
+    example: "web",
+};
+pub(super) const HOST_NAME: Form = Form {
+    name: "host name",
+    pattern: Some("^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$"),
+    example: "edge-17",
+};
+pub(super) const TIMEZONE: Form = Form {
+    name: "time zone",
+    pattern: Some("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*$"),
+    example: "Europe/Berlin",
+};
+pub(super) const LABEL: Form = Form {
+    name: "label",
+    pattern: Some("^[A-Za-z0-9._/-]{1,63}$"),
+    example: "site",
+};
+pub(super) const IMAGE: Form = Form {
+    name: "image reference",
+    pattern: Some("^[^\\s]+$"),
+    example: "registry.example.com/web:1.4",
+};
+pub(super) const DURATION: Form = Form {
+    name: "duration",
+    pattern: Some("^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"),
+    example: "1h30m",
+};
+pub(super) const SIZE: Form = Form {
+    name: "size",
+    pattern: Some("^[0-9]+ ?([KMGT]i?B|B)$"),
+    example: "256 MiB",
+};
+pub(super) const URL: Form = Form {
+    name: "http URL",
+    pattern: Some("^http://"),
+    example: "http://127.0.0.1:8080/healthz",
+};
+pub(super) const HOST_PORT: Form = Form {
+    name: "host and port",
+    pattern: Some(":[0-9]+$"),
+    example: "10.0.0.1:443",
+};
+pub(super) const LISTEN: Form = Form {
+    name: "address and port",
+    pattern: Some(":[0-9]+$"),
+    example: "0.0.0.0:6443",
+};
+pub(super) const OWN_PORT: Form = Form {
+    name: "port and path",
+    pattern: Some("^:[0-9]+(/.*)?$"),
+    example: ":80/healthz",
+};
+pub(super) const PEM: Form = Form {
+    name: "PEM certificate",
+    pattern: Some("-----BEGIN CERTIFICATE-----"),
+    example: "-----BEGIN CERTIFICATE-----\\n…",
+};
+pub(super) const REGISTRY: Form = Form {
+    name: "registry host",
+    pattern: Some("^[A-Za-z0-9.:\\[\\]-]+$"),
+    example: "registry.example.com:5000",
+};
+pub(super) const SUBNET: Form = Form {
+    name: "subnet",
+    pattern: Some("^[0-9a-fA-F.:]+/[0-9]+$"),
+    example: "10.88.1.0/24",
+};
+pub(super) const PORT: Form = Form {
+    name: "published port",
+    pattern: Some("^([0-9.]+:|\\[[0-9a-fA-F:.]+\\]:)?[0-9]+:[0-9]+(/(tcp|udp))?$"),
+    example: "8080:80/tcp",
+};
+pub(super) const VOLUME: Form = Form {
+    name: "volume mount",
+    pattern: Some("^[a-z0-9-]+:/.+$"),
+    example: "data:/var/lib/data",
+};
