@@ -16,20 +16,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::broadcast;
 
 /// The time at which everything happens: 2026-11-22 02:25:07 UTC.
-pub const NOW: u64 = 1_795_314_307;
+pub(crate) const NOW: u64 = 1_795_314_307;
 
 /// The node.
-pub struct MemoryNode {
+pub(crate) struct MemoryNode {
     /// What was asked, and by whom.
-    pub asked: Mutex<Vec<String>>,
+    pub(crate) asked: Mutex<Vec<String>>,
     /// Streams of events and logs that someone reads right now.
-    pub readers: std::sync::Arc<AtomicUsize>,
+    pub(crate) readers: std::sync::Arc<AtomicUsize>,
     /// What changes fail with, where they are to fail.
-    pub fault: Mutex<Option<Fault>>,
+    pub(crate) fault: Mutex<Option<Fault>>,
     /// The phase that `status` tells.
-    pub phase: Mutex<Phase>,
+    pub(crate) phase: Mutex<Phase>,
+    /// The generation that runs.
+    pub(crate) current: Mutex<u64>,
     /// The newest verdict.
-    pub verdict: Mutex<Option<VerdictView>>,
+    pub(crate) verdict: Mutex<Option<VerdictView>>,
     events: broadcast::Sender<Event>,
 }
 
@@ -40,6 +42,7 @@ impl Default for MemoryNode {
             readers: std::sync::Arc::default(),
             fault: Mutex::default(),
             phase: Mutex::new(Phase::Trial),
+            current: Mutex::new(2),
             verdict: Mutex::new(Some(bad_verdict())),
             events: broadcast::channel(16).0,
         }
@@ -64,13 +67,13 @@ impl Drop for Reader {
 
 impl MemoryNode {
     /// Lets readers of events know.
-    pub fn happen(&self, kind: EventKind) {
+    pub(crate) fn happen(&self, kind: EventKind) {
         // Nobody listens: nothing to tell.
         let _ = self.events.send(Event { seq: 1, at: NOW, kind });
     }
 
     /// A node whose changes fail so.
-    pub fn failing(fault: Fault) -> Self {
+    pub(crate) fn failing(fault: Fault) -> Self {
         Self { fault: Mutex::new(Some(fault)), ..Self::default() }
     }
 
@@ -113,7 +116,7 @@ fn generation(id: u64, status: GenerationStatus, current: bool) -> GenerationVie
 }
 
 /// The verdict on generation 3.
-pub fn bad_verdict() -> VerdictView {
+pub(crate) fn bad_verdict() -> VerdictView {
     VerdictView {
         generation: 3,
         good: false,
@@ -168,12 +171,13 @@ fn job(id: JobId) -> Result<Job, Fault> {
 impl Operations for MemoryNode {
     async fn status(&self) -> Status {
         let phase = *self.phase.lock().unwrap();
+        let current = *self.current.lock().unwrap();
         let gate = GateView { held_secs: 0, hold_secs: 10, left_secs: 280, checks: checks() };
         Status {
             host: "edge-17".to_owned(),
             machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
             phase,
-            current: Some(generation(2, GenerationStatus::Trial, true)),
+            current: Some(generation(current, GenerationStatus::Trial, true)),
             staged: Some(generation(4, GenerationStatus::Staged, false)),
             trial: (phase == Phase::Trial).then_some(TrialView {
                 generation: 2,
@@ -286,16 +290,20 @@ impl Operations for MemoryNode {
         }
         let reader = Reader::new(&self.readers);
         let count = u64::from(query.lines.unwrap_or(100).min(2));
-        let lines = stream::iter(0..count).map(move |n| {
-            let _keep = &reader;
-            Ok(LogLine { at_micros: NOW * 1_000_000 + n, text: format!("line {n}") })
-        });
+        let lines = stream::iter(0..count)
+            .map(|n| Ok(LogLine { at_micros: NOW * 1_000_000 + n, text: format!("line {n}") }));
         let cut = Fault::new(FaultKind::Transient, "cannot read the journal any longer: rotated");
-        Ok(match (container, query.follow) {
+        let lines = match (container, query.follow) {
             ("cut", _) => lines.chain(stream::iter([Err(cut.clone()), Err(cut)])).boxed(),
             (_, true) => lines.chain(stream::pending()).boxed(),
             (_, false) => lines.boxed(),
-        })
+        };
+        Ok(lines
+            .map(move |line| {
+                let _counted = &reader;
+                line
+            })
+            .boxed())
     }
 
     fn events(&self) -> BoxStream<'static, Event> {
