@@ -1,6 +1,20 @@
 //! The node's TOML: types, line-precise diagnostics, validation, rendering. Pure.
 //!
 //! This crate cannot do I/O: text comes in, types, diagnostics and file contents go out.
+//!
+//! - [`parse`]: text to a [`NodeConfig`], or every problem at once as [`Diagnostics`]. A `NodeConfig`
+//!   has passed every check; who holds one does not check again.
+//! - [`render`]: a `NodeConfig` to the files under `/etc`.
+//! - [`json_schema`] and [`reference_page`]: the keys for editors and for people. Parser, schema and
+//!   page read the same table of keys.
+//!
+//! ```
+//! let text = "schema = 1\n[host]\nnmae = \"edge-17\"\n";
+//! let problems = orlop_config::parse("node.toml", text).unwrap_err();
+//! let first = &problems.list()[0];
+//! assert_eq!((first.line, first.column), (3, 1));
+//! assert_eq!(first.help.as_deref(), Some("did you mean `name`?"));
+//! ```
 
 mod diagnostic;
 mod digest;
