@@ -16,23 +16,35 @@ fn root() -> PathBuf {
 
 fn tracked(pattern: &str) -> Vec<PathBuf> {
     let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", pattern])
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            pattern,
+        ])
         .current_dir(root())
         .output()
         .expect("git lists the tree");
     let text = String::from_utf8(output.stdout).expect("paths are UTF-8");
-    let files: Vec<_> = text.lines().map(|line| root().join(line)).filter(|p| p.exists()).collect();
+    let files: Vec<_> = text
+        .lines()
+        .map(|line| root().join(line))
+        .filter(|p| p.exists())
+        .collect();
     assert!(!files.is_empty(), "git lists no {pattern}");
     files
 }
 
 fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    fs::read_to_string(path).expect("a tracked file can be read as text")
 }
 
 /// The lines of a source file before its unit tests.
 fn production(text: &str) -> Vec<&str> {
-    text.lines().take_while(|line| !line.trim_start().starts_with("#[cfg(test)]")).collect()
+    text.lines()
+        .take_while(|line| !line.trim_start().starts_with("#[cfg(test)]"))
+        .collect()
 }
 
 fn is_test(path: &Path) -> bool {
@@ -74,7 +86,10 @@ fn no_file_is_named_after_nothing() {
         tracked("*.rs")
             .into_iter()
             .filter(|path| {
-                let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+                let stem = path
+                    .file_stem()
+                    .and_then(|stem| stem.to_str())
+                    .unwrap_or_default();
                 EMPTY_NAMES.contains(&stem) && !is_test(path)
             })
             .map(|path| format!("{}: say what is inside", path.display()))
@@ -100,7 +115,11 @@ fn documents_point_at_files_that_exist() {
     let mut found = Vec::new();
     for path in tracked("*.md") {
         let text = read(&path);
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let file = target.split('#').next().unwrap_or_default();
             if file.is_empty() || file.contains("://") || file.contains(char::is_whitespace) {
                 continue;
