@@ -149,13 +149,26 @@ fn carry_out(mut draft: Draft<'_>, trial: &Trial, verdict: &Verdict) -> Result<P
         }
     }
     draft.record_verdict(verdict);
-    let booted = &draft.observed.booted.root;
-    let must_restart = other_image && !stays && *booted == tried.os.root;
+    // The records change only when the image that they will name runs. A good trial needs this too:
+    // cut short in its last try before its entry was made good, the machine comes up in the old one.
+    let other_runs = other_image && draft.observed.booted.root != running.os.root;
+    let limit = draft.policy.switch_attempts.saturating_mul(2);
+    let must_restart = other_runs && trial.attempts < limit;
     if must_restart {
-        // The records change only when the machine is back: until then the trial's image runs.
+        let attempts = trial.attempts.saturating_add(1);
+        draft.state.trial = Some(Trial {
+            attempts,
+            ..trial.clone()
+        });
+        draft.record_state();
         draft.push(Step::Reboot);
     } else {
-        settle_on(&mut draft, trial, verdict, running, tried);
+        let runs = if other_runs {
+            what_runs(&draft).unwrap_or(running.id)
+        } else {
+            running.id
+        };
+        settle_on(&mut draft, trial, verdict, runs, tried);
         draft.record_state();
     }
     let (purpose, why) = words(trial, verdict);
@@ -171,6 +184,16 @@ fn carry_out(mut draft: Draft<'_>, trial: &Trial, verdict: &Verdict) -> Result<P
         };
     }
     Ok(plan)
+}
+
+/// The generation of the image that runs, whatever the verdict says.
+fn what_runs(draft: &Draft<'_>) -> Option<GenerationId> {
+    let Observed {
+        generations,
+        booted,
+        ..
+    } = draft.observed;
+    generation_of_root(&draft.state, generations, &booted.root).map(|(id, _)| id)
 }
 
 /// Makes the trial's entry a good one.
@@ -208,7 +231,7 @@ fn settle_on(
     draft: &mut Draft<'_>,
     trial: &Trial,
     verdict: &Verdict,
-    running: &Generation,
+    running: GenerationId,
     tried: &Generation,
 ) {
     let fallback = trial
@@ -216,7 +239,7 @@ fn settle_on(
         .and_then(|id| draft.observed.generations.get(&id));
     let state = &mut draft.state;
     state.trial = None;
-    state.current = Some(running.id);
+    state.current = Some(running);
     state.next_verdict = state.next_verdict.max(verdict.number.saturating_add(1));
     let status = if verdict.good {
         GenerationStatus::Good
