@@ -1,1 +1,35 @@
 //! Machines for tests: namespace and QEMU machines, and the scenarios that run on them.
+//!
+//! A [`Machine`] is started from a [`MachineSpec`] and looked after by a supervisor process, the
+//! program `orlop-machine`. Nothing of it outlives the test that started it, however that ends.
+
+mod boot_loader;
+mod cgroup;
+mod control;
+mod error_text;
+mod lan;
+mod machine;
+pub mod namespace;
+mod process;
+pub mod qemu;
+mod scratch;
+mod spec;
+pub mod supervisor;
+mod sweep;
+mod wait;
+
+pub use boot_loader::{BootChoice, BootLoaderError};
+pub use cgroup::{Cgroup, CgroupError};
+pub use control::{MachineStatus, Power};
+pub use error_text::error_text;
+pub use lan::{Lan, LanError};
+pub use machine::{Machine, MachineError};
+pub use namespace::BootEnd;
+pub use process::{NotAProcessId, ProcessId};
+pub use scratch::{SCRATCH_VAR, Scratch, ScratchError};
+pub use spec::{
+    CONSOLE_FILE, CONTROL_SOCKET, LanPort, Life, MachineKind, MachineSpec, NamespaceSpec, NodeDisk,
+    Publish, RootSource, SPEC_FILE, SUPERVISOR_LOG,
+};
+pub use sweep::{SweepError, sweep};
+pub use wait::{POLL, TimedOut, wait_for, wait_until};

@@ -1,0 +1,215 @@
+//! A QEMU machine: what it is made of, and the process that it is.
+
+use super::accel::Accel;
+use super::firmware::{Firmware, FirmwareError};
+use crate::spec::{CONSOLE_FILE, Publish};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The machine's own disk, an overlay over the image that it was given.
+const DISK_FILE: &str = "disk.qcow2";
+/// The firmware's variables.
+const VARS_FILE: &str = "vars.fd";
+/// QEMU's control socket (QMP).
+const QMP_SOCKET: &str = "qmp.sock";
+/// Where systemd looks for credentials in QEMU's firmware configuration (systemd.system-credentials(7)).
+const CREDENTIAL_PREFIX: &str = "opt/io.systemd.credentials/";
+
+/// A machine made by QEMU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QemuSpec {
+    /// The disk image, raw. It stays as it is: writes go to an overlay in the machine's directory.
+    pub disk: PathBuf,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Processors.
+    pub cpus: u32,
+    /// Ports of the machine that the host's loopback interface forwards to. The host's loopback
+    /// interface is 10.0.2.2 for the machine.
+    pub publish: Vec<Publish>,
+    /// systemd credentials by name, such as `orlop.node`: files whose content is passed on.
+    pub credentials: BTreeMap<String, PathBuf>,
+    /// Further arguments for QEMU, as they are.
+    pub arguments: Vec<String>,
+}
+
+/// A QEMU machine cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum QemuError {
+    /// No firmware.
+    #[error(transparent)]
+    Firmware(#[from] FirmwareError),
+    /// The probe for KVM failed.
+    #[error("cannot find out whether KVM works here")]
+    Probe(#[source] io::Error),
+    /// A program is missing.
+    #[error("cannot run {program}: is it installed?")]
+    Program {
+        /// Which.
+        program: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The overlay cannot be made.
+    #[error("cannot make the disk {path}: {said}")]
+    Disk {
+        /// The overlay.
+        path: PathBuf,
+        /// What qemu-img said.
+        said: String,
+    },
+    /// A log file cannot be opened.
+    #[error("cannot open {path}")]
+    Log {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A QEMU machine in its directory: disk overlay, firmware variables, console log and QMP socket.
+#[derive(Clone, Debug)]
+pub struct Qemu {
+    spec: QemuSpec,
+    dir: PathBuf,
+    firmware: Firmware,
+    accel: Accel,
+}
+
+impl Qemu {
+    /// Prepares the machine's directory; a disk overlay that is there already is kept.
+    ///
+    /// # Errors
+    /// No firmware, no qemu-img, or no room.
+    pub fn prepare(spec: &QemuSpec, dir: &Path) -> Result<Self, QemuError> {
+        let firmware = Firmware::with_vars(&dir.join(VARS_FILE))?;
+        let accel = Accel::best().map_err(QemuError::Probe)?;
+        let disk = dir.join(DISK_FILE);
+        if !disk.exists() {
+            make_overlay(&spec.disk, &disk)?;
+        }
+        Ok(Self {
+            spec: spec.clone(),
+            dir: dir.to_owned(),
+            firmware,
+            accel,
+        })
+    }
+
+    /// The machine's own disk, a qcow2 overlay.
+    pub fn disk(&self) -> PathBuf {
+        self.dir.join(DISK_FILE)
+    }
+
+    /// Where QEMU listens for QMP.
+    pub fn qmp(&self) -> PathBuf {
+        self.dir.join(QMP_SOCKET)
+    }
+
+    /// Starts it; the console goes to the log file in its directory, after what is there already.
+    /// The process is the machine: killing it cuts the power.
+    ///
+    /// # Errors
+    /// QEMU is missing, or the log cannot be written.
+    pub fn start(&self) -> Result<Child, QemuError> {
+        let log_path = self.dir.join("qemu.log");
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(&log_path)
+            .map_err(|source| QemuError::Log {
+                path: log_path.clone(),
+                source,
+            })?;
+        // An old socket of a machine whose power was cut.
+        if let Err(error) = fs::remove_file(self.qmp())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("ignoring: cannot remove {}: {error}", self.qmp().display());
+        }
+        // The machine dies with its supervisor, however that ends.
+        Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
+            .args(self.arguments())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|source| QemuError::Program {
+                program: "setpriv",
+                source,
+            })
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let spec = &self.spec;
+        let mut list: Vec<String> = Vec::new();
+        let mut add = |words: &[&str]| list.extend(words.iter().map(|word| (*word).to_owned()));
+        add(&[
+            "-machine",
+            "q35",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ]);
+        add(&[
+            "-m",
+            &spec.memory_mib.to_string(),
+            "-smp",
+            &spec.cpus.to_string(),
+        ]);
+        add(&self.accel.arguments());
+        let disk = format!(
+            "if=none,id=disk,format=qcow2,cache=writeback,discard=unmap,file={}",
+            self.disk().display()
+        );
+        add(&[
+            "-drive",
+            &disk,
+            "-device",
+            "virtio-blk-pci,drive=disk,bootindex=0",
+        ]);
+        let console = self.dir.join(CONSOLE_FILE);
+        let console = format!("file,id=console,append=on,path={}", console.display());
+        add(&["-chardev", &console, "-serial", "chardev:console"]);
+        let qmp = format!("unix:{},server=on,wait=off", self.qmp().display());
+        add(&["-qmp", &qmp]);
+        let mut net = "user,id=net,ipv6=off".to_owned();
+        for publish in &spec.publish {
+            let (ip, port) = (publish.host.ip(), publish.host.port());
+            net.push_str(&format!(",hostfwd=tcp:{ip}:{port}-:{}", publish.port));
+        }
+        add(&["-netdev", &net, "-device", "virtio-net-pci,netdev=net"]);
+        add(&["-device", "virtio-rng-pci"]);
+        for (name, path) in &spec.credentials {
+            let entry = format!("name={CREDENTIAL_PREFIX}{name},file={}", path.display());
+            add(&["-fw_cfg", &entry]);
+        }
+        list.extend(self.firmware.arguments());
+        list.extend(spec.arguments.iter().cloned());
+        list
+    }
+}
+
+fn make_overlay(base: &Path, overlay: &Path) -> Result<(), QemuError> {
+    let program = "qemu-img";
+    let output: Output = Command::new(program)
+        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
+        .args([base, overlay])
+        .output()
+        .map_err(|source| QemuError::Program { program, source })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(QemuError::Disk {
+        path: overlay.to_owned(),
+        said,
+    })
+}

@@ -1,0 +1,9 @@
+//! Machines made by QEMU: the real disk image under UEFI firmware.
+
+mod accel;
+mod command;
+mod firmware;
+
+pub use accel::Accel;
+pub use command::{Qemu, QemuError, QemuSpec};
+pub use firmware::{Firmware, FirmwareError};

@@ -1,0 +1,118 @@
+//! Boots of a QEMU machine. QEMU itself carries out the guest's reboots; a boot ends with its process.
+
+use super::engine::{Engine, EngineError};
+use super::event::{Event, send};
+use crate::namespace::BootEnd;
+use crate::qemu::{Qemu, QemuSpec};
+use crate::spec::MachineSpec;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+/// How long QEMU may take to answer on its control socket.
+const QMP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A QEMU machine.
+#[derive(Debug)]
+pub(super) struct QemuEngine {
+    qemu: Qemu,
+    running: Option<thread::JoinHandle<()>>,
+    pid: Option<i32>,
+}
+
+impl QemuEngine {
+    /// Makes what all boots of the machine share: its disk overlay and firmware variables.
+    pub(super) fn new(spec: &MachineSpec, qemu: &QemuSpec) -> Result<Self, EngineError> {
+        Ok(Self {
+            qemu: Qemu::prepare(qemu, &spec.dir)?,
+            running: None,
+            pid: None,
+        })
+    }
+}
+
+impl Engine for QemuEngine {
+    fn boot(&mut self, boot: u32, events: &Sender<Event>) -> Result<String, EngineError> {
+        self.clean_up()?;
+        let mut child = self.qemu.start()?;
+        let pid = i32::try_from(child.id()).expect("Linux process numbers fit");
+        self.pid = Some(pid);
+        send(events, Event::Init { boot, pid });
+        let events = events.clone();
+        self.running = Some(thread::spawn(move || {
+            use std::os::unix::process::ExitStatusExt;
+            let event = match child.wait() {
+                Ok(status) if status.success() => Event::Ended {
+                    boot,
+                    end: BootEnd::PowerOff,
+                },
+                Ok(status) if status.signal().is_some() => Event::Ended {
+                    boot,
+                    end: BootEnd::Killed,
+                },
+                Ok(status) => Event::Failed {
+                    boot,
+                    why: format!("QEMU: {status}, see qemu.log"),
+                },
+                Err(error) => Event::Failed {
+                    boot,
+                    why: format!("cannot wait for QEMU: {error}"),
+                },
+            };
+            send(&events, event);
+        }));
+        Ok(self.qemu.disk().display().to_string())
+    }
+
+    fn press_power_button(&mut self, _init: Option<i32>) -> Result<(), EngineError> {
+        qmp(&self.qemu.qmp(), "system_powerdown")
+            .map_err(|error| EngineError::PowerButton(error.to_string()))
+    }
+
+    fn cut(&mut self, _init: Option<i32>) -> Result<(), EngineError> {
+        let pid = self.pid.ok_or(EngineError::NoInit)?;
+        kill(Pid::from_raw(pid), Signal::SIGKILL)
+            .map_err(|source| EngineError::Signal { pid, source })
+    }
+
+    fn clean_up(&mut self) -> Result<(), EngineError> {
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
+        if !running.is_finished() {
+            self.cut(None)?;
+        }
+        if running.join().is_err() {
+            log::warn!("ignoring: the thread that waited for QEMU panicked");
+        }
+        self.pid = None;
+        Ok(())
+    }
+
+    fn cgroup(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// Has QEMU carry out one command (QEMU's qmp-spec: a greeting, `qmp_capabilities`, the command).
+fn qmp(socket: &Path, command: &str) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(QMP_TIMEOUT))?;
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    lines.next().transpose()?;
+    for word in ["qmp_capabilities", command] {
+        writeln!(stream, "{{\"execute\":\"{word}\"}}")?;
+        let answer = lines.next().transpose()?.unwrap_or_default();
+        if !answer.contains("\"return\"") {
+            return Err(io::Error::other(format!(
+                "QEMU answers {word} with {answer}"
+            )));
+        }
+    }
+    Ok(())
+}
