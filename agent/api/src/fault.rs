@@ -96,7 +96,11 @@ impl FaultKind {
 impl Fault {
     /// A fault without hints.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            hints: Vec::new(),
+        }
     }
 
     /// The same with one more hint.

@@ -218,7 +218,10 @@ impl fmt::Display for Trigger {
                 write!(f, "check `{check}` did not pass in time: {detail}")
             }
             Self::BootCounter { tries } => {
-                write!(f, "boot counter: {tries} tries were used up without a working system")
+                write!(
+                    f,
+                    "boot counter: {tries} tries were used up without a working system"
+                )
             }
             Self::Operator { caller } => write!(f, "rolled back by {caller}"),
             Self::Switch { detail } => write!(f, "the switch failed: {detail}"),

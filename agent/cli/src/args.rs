@@ -23,13 +23,13 @@ Exit codes:
 
 /// Operates an Orlop node: the one that it runs on, or another by --host.
 #[derive(Debug, Parser)]
-#[command(name = "orlop", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "orlop", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) connection: Connection,
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -40,29 +40,56 @@ pub(crate) struct Args {
 pub(crate) struct Connection {
     /// The local agent's socket.
     #[arg(
-        long, global = true, value_name = "PATH", env = "ORLOP_SOCKET", hide_env_values = true,
-        default_value = "/run/orlop/api.sock", conflicts_with = "host"
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "ORLOP_SOCKET",
+        hide_env_values = true,
+        default_value = "/run/orlop/api.sock"
     )]
     pub(crate) socket: PathBuf,
     /// Another node, `HOST` or `HOST:PORT` (port 6443).
-    #[arg(long, global = true, value_name = "HOST", env = "ORLOP_HOST", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST",
+        env = "ORLOP_HOST",
+        hide_env_values = true
+    )]
     pub(crate) host: Option<String>,
     /// Certificate (PEM) to show to --host.
-    #[arg(long, global = true, value_name = "FILE", env = "ORLOP_CERT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ORLOP_CERT",
+        hide_env_values = true
+    )]
     pub(crate) cert: Option<PathBuf>,
     /// Private key (PEM) of --cert.
-    #[arg(long, global = true, value_name = "FILE", env = "ORLOP_KEY", hide_env_values = true)]
-    pub(crate) key: Option<PathBuf>,
-    /// Trust the node whose certificate has this fingerprint, `sha256:` and 64 hex digits; the
-    /// node prints it on its console.
     #[arg(
-        long, global = true, value_name = "SHA256", env = "ORLOP_FINGERPRINT",
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ORLOP_KEY",
+        hide_env_values = true
+    )]
+    pub(crate) key: Option<PathBuf>,
+    /// Trust the node with this certificate; its console shows the fingerprint.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SHA256",
+        env = "ORLOP_FINGERPRINT",
         hide_env_values = true
     )]
     pub(crate) fingerprint: Option<String>,
-    /// Trust nodes whose certificate this CA (PEM) vouches for.
+    /// Trust nodes that this CA (PEM) vouches for.
     #[arg(
-        long, global = true, value_name = "FILE", env = "ORLOP_SERVER_CA",
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ORLOP_SERVER_CA",
         hide_env_values = true
     )]
     pub(crate) server_ca: Option<PathBuf>,

@@ -10,7 +10,10 @@ pub(crate) fn time(secs: u64) -> String {
     i64::try_from(secs)
         .ok()
         .and_then(|secs| Timestamp::from_second(secs).ok())
-        .map_or_else(|| format!("second {secs}"), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+        .map_or_else(
+            || format!("second {secs}"),
+            |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        )
 }
 
 /// `2026-11-22T02:25:07.123456Z`.
@@ -28,7 +31,10 @@ pub(crate) fn duration(secs: u64) -> String {
         (secs / 60 % 60, "min"),
         (secs % 60, "s"),
     ];
-    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(parts.len() - 1);
+    let first = parts
+        .iter()
+        .position(|(count, _)| *count > 0)
+        .unwrap_or(parts.len() - 1);
     let words: Vec<String> = parts[first..]
         .iter()
         .take(2)
@@ -60,7 +66,10 @@ mod tests {
     #[test]
     fn times_are_utc() {
         assert_eq!(time(1_795_314_307), "2026-11-22 02:25:07Z");
-        assert_eq!(precise_time(1_795_314_307_000_042), "2026-11-22T02:25:07.000042Z");
+        assert_eq!(
+            precise_time(1_795_314_307_000_042),
+            "2026-11-22T02:25:07.000042Z"
+        );
     }
 
     #[test]
@@ -79,9 +88,12 @@ mod tests {
 
     #[test]
     fn a_size_shows_one_decimal() {
-        for (count, text) in
-            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (50 << 20, "50.0 MiB")]
-        {
+        for (count, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (50 << 20, "50.0 MiB"),
+        ] {
             assert_eq!(bytes(count), text);
         }
     }

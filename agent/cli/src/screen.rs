@@ -45,7 +45,13 @@ impl Screen {
     pub(crate) fn data(&self, text: &str) -> Result<(), Fault> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())
-            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
+            .and_then(|()| {
+                if text.ends_with('\n') {
+                    Ok(())
+                } else {
+                    out.write_all(b"\n")
+                }
+            })
             .and_then(|()| out.flush())
             .or_else(stdout_gone)
     }
@@ -89,7 +95,11 @@ impl Screen {
     /// The error and what to do next.
     pub(crate) fn fault(&self, fault: &Fault) {
         let paint = |text: &str, code: &str| {
-            if self.err_colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+            if self.err_colour {
+                format!("\x1b[{code}m{text}\x1b[0m")
+            } else {
+                text.to_owned()
+            }
         };
         let mut text = format!("{} {}\n", paint("error:", "1;31"), fault.message.trim_end());
         for hint in &fault.hints {
@@ -106,7 +116,11 @@ impl Screen {
             Tone::Bad => "31",
             Tone::Strong => "1",
         };
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Whether text for stderr may have colours.
@@ -133,10 +147,21 @@ fn stdout_gone(error: io::Error) -> Result<(), Fault> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
-    Err(Fault::new(FaultKind::Internal, format!("cannot write to stdout: {error}")))
+    Err(Fault::new(
+        FaultKind::Internal,
+        format!("cannot write to stdout: {error}"),
+    ))
 }
 
 /// Text from a node without control characters, so that it cannot drive the terminal.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }

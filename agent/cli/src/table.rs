@@ -19,20 +19,29 @@ pub(crate) struct Cell {
 
 impl<T: ToString> From<T> for Cell {
     fn from(value: T) -> Self {
-        Self { text: plain(&value.to_string()), tone: None }
+        Self {
+            text: plain(&value.to_string()),
+            tone: None,
+        }
     }
 }
 
 impl Cell {
     /// A cell in a colour.
     pub(crate) fn toned(value: impl ToString, tone: Option<Tone>) -> Self {
-        Self { tone, ..Self::from(value) }
+        Self {
+            tone,
+            ..Self::from(value)
+        }
     }
 }
 
 impl Table {
     pub(crate) fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self {
+            headings: headings.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
@@ -51,8 +60,11 @@ impl Table {
                 .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.headings.len()).map(width).collect();
-        let headings =
-            self.headings.iter().map(|text| Cell::toned(text, Some(Tone::Strong))).collect();
+        let headings = self
+            .headings
+            .iter()
+            .map(|text| Cell::toned(text, Some(Tone::Strong)))
+            .collect();
         std::iter::once(&headings)
             .chain(&self.rows)
             .map(|row| line(row, &widths, screen))
@@ -100,7 +112,12 @@ impl Fields {
     }
 
     pub(crate) fn render(&self, screen: &Screen) -> String {
-        let width = self.lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let width = self
+            .lines
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or(0);
         self.lines
             .iter()
             .map(|(name, value)| {

@@ -22,7 +22,10 @@ pub(crate) struct ProgressLine<'a> {
 
 impl<'a> ProgressLine<'a> {
     pub(crate) fn new(screen: &'a Screen) -> Self {
-        Self { screen, step: String::new() }
+        Self {
+            screen,
+            step: String::new(),
+        }
     }
 
     fn show(&mut self, step: &str, amount: &str) {
@@ -48,7 +51,11 @@ pub(crate) fn amount(progress: &Progress) -> String {
     match progress.total {
         Some(total) if total > 0 => {
             let percent = u128::from(progress.done.min(total)) * 100 / u128::from(total);
-            format!("  {} of {}, {percent} %", bytes(progress.done), bytes(total))
+            format!(
+                "  {} of {}, {percent} %",
+                bytes(progress.done),
+                bytes(total)
+            )
         }
         _ if progress.done > 0 => format!("  {}", bytes(progress.done)),
         _ => String::new(),
@@ -105,7 +112,13 @@ impl<'a> SwitchWatch<'a> {
         timeout: Duration,
     ) -> Result<Self, Fault> {
         let before = client.get::<Why>("/v1/why").await?.verdict;
-        Ok(Self { client, screen, before, deadline: Instant::now() + timeout, timeout })
+        Ok(Self {
+            client,
+            screen,
+            before,
+            deadline: Instant::now() + timeout,
+            timeout,
+        })
     }
 
     /// Waits until the switch that this job began is decided.
@@ -113,7 +126,9 @@ impl<'a> SwitchWatch<'a> {
         let mut line = ProgressLine::new(self.screen);
         let target = self.job_end(id, &mut line).await?;
         let (status, why) = self.settle(&mut line).await?;
-        let verdict = why.verdict.filter(|verdict| self.before.as_ref() != Some(verdict));
+        let verdict = why
+            .verdict
+            .filter(|verdict| self.before.as_ref() != Some(verdict));
         let current = status.current.as_ref().map(|generation| generation.id);
         let stayed = match (target, &verdict) {
             (Some(target), _) => current == Some(target),
@@ -122,18 +137,31 @@ impl<'a> SwitchWatch<'a> {
             }
             (None, None) => true,
         };
-        Ok(Settled { status, verdict, stayed })
+        Ok(Settled {
+            status,
+            verdict,
+            stayed,
+        })
     }
 
     /// The generation that the job switches to. None where the agent restarted before it was asked.
     async fn job_end(&self, id: JobId, line: &mut ProgressLine<'_>) -> Result<Option<u64>, Fault> {
         loop {
             match self.client.get::<Job>(&format!("/v1/jobs/{id}")).await {
-                Ok(Job { state: JobState::Running { progress }, .. }) => {
+                Ok(Job {
+                    state: JobState::Running { progress },
+                    ..
+                }) => {
                     line.show(&progress.step, &amount(&progress));
                 }
-                Ok(Job { state: JobState::Done { generation, .. }, .. }) => return Ok(generation),
-                Ok(Job { state: JobState::Failed { fault }, .. }) => return Err(fault),
+                Ok(Job {
+                    state: JobState::Done { generation, .. },
+                    ..
+                }) => return Ok(generation),
+                Ok(Job {
+                    state: JobState::Failed { fault },
+                    ..
+                }) => return Err(fault),
                 Err(fault) if fault.kind == FaultKind::NotFound => return Ok(None),
                 Err(fault) => self.tolerate(fault, line)?,
             }
@@ -171,7 +199,10 @@ impl<'a> SwitchWatch<'a> {
         if Instant::now() >= self.deadline {
             return Err(Fault::new(
                 FaultKind::Transient,
-                format!("cannot tell how the switch came out: {} s are over", self.timeout.as_secs()),
+                format!(
+                    "cannot tell how the switch came out: {} s are over",
+                    self.timeout.as_secs()
+                ),
             )
             .hint("`orlop why` tells it once the node answers"));
         }
@@ -181,9 +212,15 @@ impl<'a> SwitchWatch<'a> {
 }
 
 fn is_settled(status: &Status) -> bool {
-    let at_work =
-        status.job.as_ref().is_some_and(|job| matches!(job.state, JobState::Running { .. }));
-    !at_work && matches!(status.phase, Phase::Idle | Phase::Degraded | Phase::SafeMode)
+    let at_work = status
+        .job
+        .as_ref()
+        .is_some_and(|job| matches!(job.state, JobState::Running { .. }));
+    !at_work
+        && matches!(
+            status.phase,
+            Phase::Idle | Phase::Degraded | Phase::SafeMode
+        )
 }
 
 fn phase_line(status: &Status) -> String {

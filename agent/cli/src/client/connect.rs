@@ -26,12 +26,22 @@ pub(crate) async fn connect(target: &Target) -> Result<Box<dyn Stream>, Fault> {
     let connected = async {
         match target {
             Target::Local { socket } => local(socket).await,
-            Target::Remote { host, port, name, tls } => remote(host, *port, name, tls).await,
+            Target::Remote {
+                host,
+                port,
+                name,
+                tls,
+            } => remote(host, *port, name, tls).await,
         }
     };
-    tokio::time::timeout(CONNECT_TIMEOUT, connected).await.unwrap_or_else(|_| {
-        Err(unreachable(target, &format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
-    })
+    tokio::time::timeout(CONNECT_TIMEOUT, connected)
+        .await
+        .unwrap_or_else(|_| {
+            Err(unreachable(
+                target,
+                &format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            ))
+        })
 }
 
 async fn local(socket: &Path) -> Result<Box<dyn Stream>, Fault> {
@@ -57,15 +67,23 @@ async fn remote(
 ) -> Result<Box<dyn Stream>, Fault> {
     let place = place(host, port);
     let stream = TcpStream::connect((host, port)).await.map_err(|error| {
-        Fault::new(FaultKind::Transient, format!("cannot reach {place}: {error}"))
-            .hint("check the address, and [api] listen in the node's TOML")
+        Fault::new(
+            FaultKind::Transient,
+            format!("cannot reach {place}: {error}"),
+        )
+        .hint("check the address, and [api] listen in the node's TOML")
     })?;
-    match TlsConnector::from(Arc::clone(tls)).connect(name.clone(), stream).await {
+    match TlsConnector::from(Arc::clone(tls))
+        .connect(name.clone(), stream)
+        .await
+    {
         Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(tls_fault(&place, &error)
-            .unwrap_or_else(|| {
-                Fault::new(FaultKind::Transient, format!("cannot reach {place}: {error}"))
-            })),
+        Err(error) => Err(tls_fault(&place, &error).unwrap_or_else(|| {
+            Fault::new(
+                FaultKind::Transient,
+                format!("cannot reach {place}: {error}"),
+            )
+        })),
     }
 }
 
@@ -105,13 +123,18 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 }
 
 fn place(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 /// What a failure of TLS means, where it is one of trust.
 fn tls_fault(place: &str, error: &io::Error) -> Option<Fault> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    let denied = |why: &str| Fault::new(FaultKind::Denied, format!("cannot talk to {place}: {why}"));
+    let denied =
+        |why: &str| Fault::new(FaultKind::Denied, format!("cannot talk to {place}: {why}"));
     Some(match error {
         rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
             denied("its certificate has another fingerprint").hint(

@@ -47,7 +47,10 @@ impl Client {
         body: &B,
     ) -> Result<T, Fault> {
         let body = serde_json::to_vec(body).map_err(|error| {
-            Fault::new(FaultKind::Internal, format!("cannot encode the request: {error}"))
+            Fault::new(
+                FaultKind::Internal,
+                format!("cannot encode the request: {error}"),
+            )
         })?;
         self.post_bytes(path, body.into()).await
     }
@@ -69,7 +72,9 @@ impl Client {
     ) -> Result<Lines<T>, Fault> {
         let answer = self.ask(Method::GET, path, Bytes::new()).await?;
         let target = self.target.clone();
-        Ok(split_lines(answer.into_body(), target).map(|line| parse_line(&line?)).boxed())
+        Ok(split_lines(answer.into_body(), target)
+            .map(|line| parse_line(&line?))
+            .boxed())
     }
 
     async fn ask(
@@ -101,7 +106,11 @@ impl Client {
                 return Err(unreachable(&self.target, &why));
             }
         };
-        if answer.status().is_success() { Ok(answer) } else { Err(self.fault(answer).await) }
+        if answer.status().is_success() {
+            Ok(answer)
+        } else {
+            Err(self.fault(answer).await)
+        }
     }
 
     async fn fault(&self, answer: Response<Incoming>) -> Fault {
@@ -128,13 +137,19 @@ impl Client {
 }
 
 fn foreign(status: StatusCode) -> Fault {
-    Fault::new(FaultKind::Internal, format!("cannot understand the answer: status {status}"))
-        .hint("check that an Orlop agent answers at this address")
+    Fault::new(
+        FaultKind::Internal,
+        format!("cannot understand the answer: status {status}"),
+    )
+    .hint("check that an Orlop agent answers at this address")
 }
 
 fn not_understood(error: &serde_json::Error) -> Fault {
-    Fault::new(FaultKind::Internal, format!("cannot understand the answer: {error}"))
-        .hint("`orlop --version` and `orlop status` show whether command and agent differ")
+    Fault::new(
+        FaultKind::Internal,
+        format!("cannot understand the answer: {error}"),
+    )
+    .hint("`orlop --version` and `orlop status` show whether command and agent differ")
 }
 
 fn parse_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, Fault> {

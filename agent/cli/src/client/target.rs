@@ -36,33 +36,48 @@ impl Target {
     /// What the command line and the environment name.
     pub(crate) fn of(connection: &Connection) -> Result<Self, Fault> {
         let Some(host) = &connection.host else {
-            return Ok(Self::Local { socket: connection.socket.clone() });
+            return Ok(Self::Local {
+                socket: connection.socket.clone(),
+            });
         };
         let (host, port) = split_host(host)?;
-        let name = ServerName::try_from(host.clone())
-            .map_err(|_| usage(format!("cannot use {host:?} as a host: not a name or address")))?;
+        let name = ServerName::try_from(host.clone()).map_err(|_| {
+            usage(format!(
+                "cannot use {host:?} as a host: not a name or address"
+            ))
+        })?;
         let cert = needed(connection.cert.as_deref(), "--cert", "ORLOP_CERT")?;
         let key = needed(connection.key.as_deref(), "--key", "ORLOP_KEY")?;
         let trust = match (&connection.fingerprint, &connection.server_ca) {
-            (Some(fingerprint), _) => tls::Trust::Fingerprint(fingerprint.parse().map_err(
-                |error| usage(format!("{error}")).hint("the node prints it on its console"),
-            )?),
+            (Some(fingerprint), _) => {
+                tls::Trust::Fingerprint(fingerprint.parse().map_err(|error| {
+                    usage(format!("{error}")).hint("the node prints it on its console")
+                })?)
+            }
             (None, Some(ca)) => tls::Trust::Ca(ca.clone()),
             (None, None) => {
-                return Err(usage("cannot tell whether to trust the node".to_owned()).hint(
-                    "give --fingerprint (the node prints it on its console) or --server-ca",
-                ));
+                return Err(
+                    usage("cannot tell whether to trust the node".to_owned()).hint(
+                        "give --fingerprint (the node prints it on its console) or --server-ca",
+                    ),
+                );
             }
         };
         let tls = tls::client_config(trust, cert, key)?;
-        Ok(Self::Remote { host, port, name, tls })
+        Ok(Self::Remote {
+            host,
+            port,
+            name,
+            tls,
+        })
     }
 }
 
 fn needed<'a>(path: Option<&'a Path>, option: &str, variable: &str) -> Result<&'a Path, Fault> {
     path.ok_or_else(|| {
-        usage(format!("cannot ask another node without {option}"))
-            .hint(format!("give {option} FILE or set {variable}; `orlop pki` makes keys and certificates"))
+        usage(format!("cannot ask another node without {option}")).hint(format!(
+            "give {option} FILE or set {variable}; `orlop pki` makes keys and certificates"
+        ))
     })
 }
 

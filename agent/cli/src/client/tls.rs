@@ -46,20 +46,21 @@ pub(crate) fn client_config(
         .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(chain, key_der)
         .map_err(|error| {
-            unusable("certificate and key", cert, &error)
-                .hint(format!("check that {} is the key of this certificate", key.display()))
+            unusable("certificate and key", cert, &error).hint(format!(
+                "check that {} is the key of this certificate",
+                key.display()
+            ))
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-fn by_ca(
-    path: &Path,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, Fault> {
+fn by_ca(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Fault> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| unusable("CA certificate", path, &error))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unusable("CA certificate", path, &error))?;
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
@@ -79,12 +80,18 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     std::fs::read(path).map_err(|error| {
-        Fault::new(FaultKind::Usage, format!("cannot read {}: {error}", path.display()))
+        Fault::new(
+            FaultKind::Usage,
+            format!("cannot read {}: {error}", path.display()),
+        )
     })
 }
 
 fn unusable(what: &str, path: &Path, why: &dyn std::fmt::Display) -> Fault {
-    Fault::new(FaultKind::Usage, format!("cannot use {what} {}: {why}", path.display()))
+    Fault::new(
+        FaultKind::Usage,
+        format!("cannot use {what} {}: {why}", path.display()),
+    )
 }
 
 /// Takes exactly one certificate. Its names and dates do not matter: a node's clock may be wrong,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Options of every switch.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct Switch {
     /// Print the plan and change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -36,7 +36,7 @@ pub(crate) async fn carry_out<B: Serialize>(
     screen: &Screen,
     path: &str,
     request: &B,
-    options: &Options,
+    options: &Switch,
 ) -> Outcome {
     let watch = if options.wait {
         let timeout = Duration::from_secs(options.timeout);
@@ -64,7 +64,11 @@ pub(crate) fn show_answer(screen: &Screen, answer: &Answer) -> Result<(), orlop_
 
 fn tell(screen: &Screen, settled: &Settled) -> Outcome {
     let report = Report {
-        generation: settled.status.current.as_ref().map(|generation| generation.id),
+        generation: settled
+            .status
+            .current
+            .as_ref()
+            .map(|generation| generation.id),
         phase: settled.status.phase,
         verdict: settled.verdict.as_ref(),
     };
@@ -81,5 +85,9 @@ fn tell(screen: &Screen, settled: &Settled) -> Outcome {
         }
         text
     })?;
-    Ok(if settled.stayed { Ending::Done } else { Ending::TrialFailed })
+    Ok(if settled.stayed {
+        Ending::Done
+    } else {
+        Ending::TrialFailed
+    })
 }

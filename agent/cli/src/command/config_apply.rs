@@ -12,14 +12,15 @@ pub(crate) struct Options {
     /// The TOML; `-` is stdin.
     file: PathBuf,
     #[command(flatten)]
-    change: change::Options,
+    change: change::Switch,
 }
 
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
     let config = toml_file::read(&options.file)?;
     // The node's own view counts: it may be of another version than this command.
-    let report: ConfigReport =
-        client.post_bytes("/v1/config/check", config.clone().into()).await?;
+    let report: ConfigReport = client
+        .post_bytes("/v1/config/check", config.clone().into())
+        .await?;
     if !report.ok {
         if screen.json {
             screen.show(&report, |_| String::new())?;
@@ -28,6 +29,16 @@ pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> 
         }
         return Ok(Ending::BadConfig);
     }
-    let request = ApplyConfigRequest { config, dry_run: options.change.dry_run };
-    change::carry_out(client, screen, "/v1/config/apply", &request, &options.change).await
+    let request = ApplyConfigRequest {
+        config,
+        dry_run: options.change.dry_run,
+    };
+    change::carry_out(
+        client,
+        screen,
+        "/v1/config/apply",
+        &request,
+        &options.change,
+    )
+    .await
 }

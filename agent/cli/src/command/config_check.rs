@@ -17,7 +17,11 @@ pub(crate) fn run(options: &Options, screen: &Screen) -> Outcome {
     let text = toml_file::read(&options.file)?;
     let name = options.file.display().to_string();
     let Err(found) = orlop_config::parse(&name, &text) else {
-        let report = ConfigReport { ok: true, diagnostics: Vec::new(), rendered: String::new() };
+        let report = ConfigReport {
+            ok: true,
+            diagnostics: Vec::new(),
+            rendered: String::new(),
+        };
         screen.show(&report, |_| format!("{name}: ok"))?;
         return Ok(Ending::Done);
     };
@@ -33,11 +37,19 @@ pub(crate) fn run(options: &Options, screen: &Screen) -> Outcome {
             })
             .collect();
         screen.show(
-            &ConfigReport { ok: false, diagnostics, rendered: found.render() },
+            &ConfigReport {
+                ok: false,
+                diagnostics,
+                rendered: found.render(),
+            },
             |_| String::new(),
         )?;
     } else {
-        let colour = if screen.talks_in_colour() { Colour::Always } else { Colour::Never };
+        let colour = if screen.talks_in_colour() {
+            Colour::Always
+        } else {
+            Colour::Never
+        };
         screen.talk(found.render_with(colour).trim_end());
     }
     Ok(Ending::BadConfig)

@@ -14,7 +14,14 @@ pub(crate) async fn run(client: &Client, screen: &Screen) -> Outcome {
 
 fn text(screen: &Screen, list: &[ContainerView]) -> String {
     let mut table = Table::new(&[
-        "NAME", "STATE", "HEALTH", "RESTARTS", "ADDRESSES", "PORTS", "IMAGE", "DETAIL",
+        "NAME",
+        "STATE",
+        "HEALTH",
+        "RESTARTS",
+        "ADDRESSES",
+        "PORTS",
+        "IMAGE",
+        "DETAIL",
     ]);
     for one in list {
         table.row(vec![

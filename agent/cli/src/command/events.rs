@@ -15,16 +15,22 @@ pub(crate) async fn run(client: &Client, screen: &Screen) -> Outcome {
             format!("{}  {}\n", time(event.at), text(screen, &event.kind))
         })?;
     }
-    Err(Fault::new(FaultKind::Transient, "cannot follow events any longer: the agent stopped")
-        .hint("start `orlop events` again once it is back"))
+    Err(Fault::new(
+        FaultKind::Transient,
+        "cannot follow events any longer: the agent stopped",
+    )
+    .hint("start `orlop events` again once it is back"))
 }
 
 fn text(screen: &Screen, kind: &EventKind) -> String {
     match kind {
         EventKind::Phase { phase } => format!("phase      {phase}"),
-        EventKind::Job { job } => {
-            plain(&format!("job        {} {}: {}", job.id, job.operation, job::state_text(job)))
-        }
+        EventKind::Job { job } => plain(&format!(
+            "job        {} {}: {}",
+            job.id,
+            job.operation,
+            job::state_text(job)
+        )),
         EventKind::Check { check } => format!("check      {}", status::check_line(screen, check)),
         EventKind::Container { name, state } => plain(&format!("container  {name}: {state}")),
         EventKind::Verdict { verdict } => {

@@ -17,8 +17,16 @@ pub(crate) async fn run(client: &Client, screen: &Screen) -> Outcome {
 }
 
 fn text(screen: &Screen, list: &[GenerationView]) -> String {
-    let mut table =
-        Table::new(&["", "ID", "STATUS", "OS", "ROOT", "CONTAINERS", "CREATED", "ORIGIN"]);
+    let mut table = Table::new(&[
+        "",
+        "ID",
+        "STATUS",
+        "OS",
+        "ROOT",
+        "CONTAINERS",
+        "CREATED",
+        "ORIGIN",
+    ]);
     for one in list {
         let containers: Vec<&str> = one.containers.keys().map(String::as_str).collect();
         table.row(vec![
@@ -27,7 +35,11 @@ fn text(screen: &Screen, list: &[GenerationView]) -> String {
             Cell::toned(one.status, Some(tone(one.status))),
             one.os.version.as_deref().unwrap_or("?").into(),
             short(&one.os.root).into(),
-            if containers.is_empty() { "-".into() } else { containers.join(",").into() },
+            if containers.is_empty() {
+                "-".into()
+            } else {
+                containers.join(",").into()
+            },
             time(one.created).into(),
             one.origin.as_str().into(),
         ]);

@@ -20,7 +20,9 @@ pub(crate) struct Options {
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
     let path = format!("/v1/jobs/{}", options.number);
     let job: Job = if options.cancel {
-        client.post_bytes(&format!("{path}/cancel"), hyper::body::Bytes::new()).await?
+        client
+            .post_bytes(&format!("{path}/cancel"), hyper::body::Bytes::new())
+            .await?
     } else {
         client.get(&path).await?
     };

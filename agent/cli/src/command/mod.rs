@@ -4,8 +4,8 @@ mod change;
 pub(crate) mod config_apply;
 pub(crate) mod config_check;
 mod config_show;
-mod container_ls;
 pub(crate) mod container_logs;
+mod container_ls;
 mod events;
 mod generations;
 pub(crate) mod job;
@@ -53,9 +53,7 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
         Command::Config(Config::Apply(options)) => {
             config_apply::run(client, screen, &options).await
         }
-        Command::Update(Update::Stage(options)) => {
-            update_stage::run(client, screen, options).await
-        }
+        Command::Update(Update::Stage(options)) => update_stage::run(client, screen, options).await,
         Command::Update(Update::Apply(options)) => {
             update_apply::run(client, screen, &options).await
         }

@@ -55,7 +55,9 @@ pub(crate) fn run(options: &Options, screen: &Screen) -> Outcome {
         .map_err(|fault| fault.hint(format!("`orlop pki init {}` makes a CA", dir.display())))?;
     let issuer = Issuer::new(ca_params(), read_key(&dir.join(CA_KEY))?);
     let key = new_key()?;
-    let cert = params(options)?.signed_by(&key, &issuer).map_err(not_made)?;
+    let cert = params(options)?
+        .signed_by(&key, &issuer)
+        .map_err(not_made)?;
     check_chain(&dir.join(CA_CERT), &ca, cert.der())?;
     let made = Made {
         cert: dir.join(format!("{}.pem", options.name)),
@@ -70,18 +72,27 @@ fn check_name(name: &str) -> Result<(), Fault> {
     let good = (1..=MAX_NAME_LEN).contains(&name.len())
         && !name.starts_with('.')
         && name != "ca"
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
     if good {
         return Ok(());
     }
-    Err(Fault::new(FaultKind::Usage, format!("cannot use {name:?} as a client's name")).hint(
-        format!("write 1 to {MAX_NAME_LEN} letters, digits, `.`, `_`, `@` and `-`, not `ca`"),
-    ))
+    Err(Fault::new(
+        FaultKind::Usage,
+        format!("cannot use {name:?} as a client's name"),
+    )
+    .hint(format!(
+        "write 1 to {MAX_NAME_LEN} letters, digits, `.`, `_`, `@` and `-`, not `ca`"
+    )))
 }
 
 fn read_key(path: &Path) -> Result<KeyPair, Fault> {
     let fail = |why: &dyn std::fmt::Display| {
-        Fault::new(FaultKind::Usage, format!("cannot use CA key {}: {why}", path.display()))
+        Fault::new(
+            FaultKind::Usage,
+            format!("cannot use CA key {}: {why}", path.display()),
+        )
     };
     let pem = std::fs::read_to_string(path).map_err(|error| fail(&error))?;
     KeyPair::from_pem(&pem).map_err(|error| fail(&error))
@@ -95,13 +106,20 @@ fn params(options: &Options) -> Result<CertificateParams, Fault> {
         Role::Admin => "orlop:admin",
     };
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, role);
-    params.distinguished_name.push(DnType::CommonName, options.name.as_str());
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, role);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, options.name.as_str());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;
     // The start stays at rcgen's 1975: a node whose clock is not yet set must let its operator in.
-    let end = Timestamp::now().to_zoned(TimeZone::UTC).date().saturating_add(i64::from(options.days).days());
+    let end = Timestamp::now()
+        .to_zoned(TimeZone::UTC)
+        .date()
+        .saturating_add(i64::from(options.days).days());
     let (month, day) = (end.month().unsigned_abs(), end.day().unsigned_abs());
     params.not_after = date_time_ymd(i32::from(end.year()), month, day);
     Ok(params)
@@ -114,12 +132,17 @@ fn check_chain(
     cert: &CertificateDer<'static>,
 ) -> Result<(), Fault> {
     let fail = |why: &dyn std::fmt::Display| {
-        Fault::new(FaultKind::Usage, format!("cannot sign with the CA of {}: {why}", path.display()))
-            .hint("the directory must hold ca.pem and ca.key as `orlop pki init` made them")
+        Fault::new(
+            FaultKind::Usage,
+            format!("cannot sign with the CA of {}: {why}", path.display()),
+        )
+        .hint("the directory must hold ca.pem and ca.key as `orlop pki init` made them")
     };
     let mut roots = RootCertStore::empty();
     for certificate in ca {
-        roots.add(certificate.clone()).map_err(|error| fail(&error))?;
+        roots
+            .add(certificate.clone())
+            .map_err(|error| fail(&error))?;
     }
     WebPkiClientVerifier::builder_with_provider(
         Arc::new(roots),

@@ -38,14 +38,23 @@ pub(super) struct Made {
 
 pub(crate) fn run(options: &Options, screen: &Screen) -> Outcome {
     std::fs::create_dir_all(&options.dir).map_err(|error| {
-        Fault::new(FaultKind::Usage, format!("cannot make {}: {error}", options.dir.display()))
+        Fault::new(
+            FaultKind::Usage,
+            format!("cannot make {}: {error}", options.dir.display()),
+        )
     })?;
-    let made = Made { cert: options.dir.join(CA_CERT), key: options.dir.join(CA_KEY) };
+    let made = Made {
+        cert: options.dir.join(CA_CERT),
+        key: options.dir.join(CA_KEY),
+    };
     let key = new_key()?;
     let cert = ca_params().self_signed(&key).map_err(not_made)?;
     write_pair(&made, &cert.pem(), &key.serialize_pem())?;
     tell(screen, &made)?;
-    screen.talk(&format!("put the text of {} into [api] clients of the TOML", made.cert.display()));
+    screen.talk(&format!(
+        "put the text of {} into [api] clients of the TOML",
+        made.cert.display()
+    ));
     Ok(Ending::Done)
 }
 
@@ -64,7 +73,10 @@ pub(super) fn new_key() -> Result<KeyPair, Fault> {
 }
 
 pub(super) fn not_made(error: rcgen::Error) -> Fault {
-    Fault::new(FaultKind::Internal, format!("cannot make a key and certificate: {error}"))
+    Fault::new(
+        FaultKind::Internal,
+        format!("cannot make a key and certificate: {error}"),
+    )
 }
 
 /// Writes key and certificate; never over files that are there.
@@ -84,15 +96,24 @@ pub(super) fn write_pair(made: &Made, cert: &str, key: &str) -> Result<(), Fault
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Fault> {
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
     write().map_err(|error| {
-        Fault::new(FaultKind::Usage, format!("cannot write {}: {error}", path.display()))
+        Fault::new(
+            FaultKind::Usage,
+            format!("cannot write {}: {error}", path.display()),
+        )
     })
 }
 
 pub(super) fn tell(screen: &Screen, made: &Made) -> Result<(), Fault> {
-    screen.show(made, |_| format!("{}\n{}\n", made.cert.display(), made.key.display()))
+    screen.show(made, |_| {
+        format!("{}\n{}\n", made.cert.display(), made.key.display())
+    })
 }

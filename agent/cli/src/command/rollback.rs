@@ -12,10 +12,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "GENERATION")]
     to: Option<u64>,
     #[command(flatten)]
-    change: change::Options,
+    change: change::Switch,
 }
 
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
-    let request = RollBackRequest { to: options.to, dry_run: options.change.dry_run };
+    let request = RollBackRequest {
+        to: options.to,
+        dry_run: options.change.dry_run,
+    };
     change::carry_out(client, screen, "/v1/rollback", &request, &options.change).await
 }

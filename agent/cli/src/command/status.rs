@@ -15,8 +15,14 @@ pub(crate) async fn run(client: &Client, screen: &Screen) -> Outcome {
 
 fn text(screen: &Screen, status: &Status) -> String {
     let mut fields = Fields::new();
-    fields.add("node", format!("{} (machine {})", status.host, status.machine_id));
-    fields.painted("phase", screen.paint(status.phase.as_str(), tone(status.phase)));
+    fields.add(
+        "node",
+        format!("{} (machine {})", status.host, status.machine_id),
+    );
+    fields.painted(
+        "phase",
+        screen.paint(status.phase.as_str(), tone(status.phase)),
+    );
     match &status.current {
         Some(generation) => generation_lines(&mut fields, "running", generation),
         None => fields.add("running", "no generation yet"),
@@ -29,7 +35,10 @@ fn text(screen: &Screen, status: &Status) -> String {
         trial_lines(screen, &mut fields, trial);
     }
     if let Some(job) = &status.job {
-        fields.add("job", format!("{} {}: {}", job.id, job.operation, job::state_text(job)));
+        fields.add(
+            "job",
+            format!("{} {}: {}", job.id, job.operation, job::state_text(job)),
+        );
     }
     let verity = if status.verity {
         "required".to_owned()
@@ -37,7 +46,14 @@ fn text(screen: &Screen, status: &Status) -> String {
         screen.paint("off: the root is not protected", Tone::Bad)
     };
     fields.painted("verity", verity);
-    fields.add("agent", format!("{}, machine up {}", status.agent, duration(status.uptime_secs)));
+    fields.add(
+        "agent",
+        format!(
+            "{}, machine up {}",
+            status.agent,
+            duration(status.uptime_secs)
+        ),
+    );
     let mut label = "problems";
     for problem in &status.problems {
         fields.painted(label, screen.paint(&plain(problem), Tone::Bad));
@@ -55,7 +71,11 @@ fn tone(phase: Phase) -> Tone {
 }
 
 fn generation_lines(fields: &mut Fields, name: &'static str, generation: &GenerationView) {
-    let version = generation.os.version.as_deref().unwrap_or("of unknown version");
+    let version = generation
+        .os
+        .version
+        .as_deref()
+        .unwrap_or("of unknown version");
     fields.add(
         name,
         format!(
@@ -74,7 +94,10 @@ fn trial_lines(screen: &Screen, fields: &mut Fields, trial: &TrialView) {
         Some(id) => format!("generation {id} is the way back"),
         None => "no way back".to_owned(),
     };
-    fields.add("trial", format!("generation {}, {fallback}", trial.generation));
+    fields.add(
+        "trial",
+        format!("generation {}, {fallback}", trial.generation),
+    );
     let Some(gate) = &trial.gate else { return };
     fields.add(
         "gate",
@@ -97,6 +120,10 @@ pub(crate) fn check_line(screen: &Screen, check: &CheckView) -> String {
         Some(false) => screen.paint("fail", Tone::Bad),
         None => screen.paint("wait", Tone::Busy),
     };
-    let detail = if check.detail.is_empty() { String::new() } else { format!(": {}", check.detail) };
+    let detail = if check.detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", check.detail)
+    };
     format!("{result}  {}", plain(&format!("{}{detail}", check.name)))
 }

@@ -10,7 +10,10 @@ const MAX_BYTES: u64 = 1 << 20;
 /// The file's text; `-` is stdin.
 pub(crate) fn read(path: &Path) -> Result<String, Fault> {
     let fail = |why: String| {
-        Fault::new(FaultKind::Usage, format!("cannot read {}: {why}", path.display()))
+        Fault::new(
+            FaultKind::Usage,
+            format!("cannot read {}: {why}", path.display()),
+        )
     };
     let mut bytes = Vec::new();
     let result = if path == Path::new("-") {
@@ -23,6 +26,9 @@ pub(crate) fn read(path: &Path) -> Result<String, Fault> {
         return Err(fail(format!("it is larger than {MAX_BYTES} bytes")));
     }
     String::from_utf8(bytes).map_err(|error| {
-        fail(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+        fail(format!(
+            "byte {} is not UTF-8",
+            error.utf8_error().valid_up_to()
+        ))
     })
 }

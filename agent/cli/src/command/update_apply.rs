@@ -9,10 +9,19 @@ use orlop_api::ApplyRequest;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    change: change::Options,
+    change: change::Switch,
 }
 
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
-    let request = ApplyRequest { dry_run: options.change.dry_run };
-    change::carry_out(client, screen, "/v1/update/apply", &request, &options.change).await
+    let request = ApplyRequest {
+        dry_run: options.change.dry_run,
+    };
+    change::carry_out(
+        client,
+        screen,
+        "/v1/update/apply",
+        &request,
+        &options.change,
+    )
+    .await
 }

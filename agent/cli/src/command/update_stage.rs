@@ -25,7 +25,10 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(client: &Client, screen: &Screen, options: Options) -> Outcome {
     let config = options.config.as_deref().map(toml_file::read).transpose()?;
-    let request = StageRequest { os: options.reference, config };
+    let request = StageRequest {
+        os: options.reference,
+        config,
+    };
     let answer: Answer = client.post("/v1/update/stage", &request).await?;
     match answer {
         Answer::Job(id) if !options.no_wait => {

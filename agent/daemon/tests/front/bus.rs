@@ -52,7 +52,10 @@ impl TestBus {
     }
 
     async fn client(&self) -> zbus::Connection {
-        zbus::connection::Builder::address(self.address().as_str()).build().await.unwrap()
+        zbus::connection::Builder::address(self.address().as_str())
+            .build()
+            .await
+            .unwrap()
     }
 
     /// The bus, with the agent on it.
@@ -69,11 +72,17 @@ impl TestBus {
             let client = self.client().await;
             let proxy = zbus::fdo::DBusProxy::new(&client).await.unwrap();
             let mut changes = proxy.receive_name_owner_changed().await.unwrap();
-            while !proxy.name_has_owner(BUS_NAME.try_into().unwrap()).await.unwrap() {
+            while !proxy
+                .name_has_owner(BUS_NAME.try_into().unwrap())
+                .await
+                .unwrap()
+            {
                 changes.next().await;
             }
         };
-        tokio::time::timeout(PATIENCE, served).await.expect("the agent joins the bus");
+        tokio::time::timeout(PATIENCE, served)
+            .await
+            .expect("the agent joins the bus");
     }
 
     async fn busctl(&self, uid: u32, arguments: &[&str]) -> Output {
@@ -108,12 +117,19 @@ async fn start_daemon(dir: &Path) -> Child {
         .unwrap();
     // It prints its address once it listens.
     let mut address = String::new();
-    BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).await.unwrap();
+    BufReader::new(daemon.stdout.take().unwrap())
+        .read_line(&mut address)
+        .await
+        .unwrap();
     daemon
 }
 
 fn stdout(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
@@ -127,11 +143,26 @@ async fn root_reads_and_changes() {
     let (bus, node, _served) = TestBus::serve(MemoryNode::default()).await;
     assert!(stdout(&bus.call(0, "Status", &[]).await).contains("edge-17"));
     assert!(stdout(&bus.call(0, "Generations", &[]).await).contains("first boot"));
-    assert_eq!(stdout(&bus.call(0, "Stage", &["ss", "os:2", ""]).await), "t 4\n");
-    assert_eq!(stdout(&bus.call(0, "Apply", &["b", "false"]).await), "ts 4 \"\"\n");
-    assert_eq!(stdout(&bus.call(0, "RollBack", &["tb", "0", "false"]).await), "ts 4 \"\"\n");
-    let plan = stdout(&bus.call(0, "ApplyConfig", &["sb", "schema = 1", "true"]).await);
-    assert_eq!(plan, "ts 0 \"1. replace container web\\n2. gate: container web\\n\"\n");
+    assert_eq!(
+        stdout(&bus.call(0, "Stage", &["ss", "os:2", ""]).await),
+        "t 4\n"
+    );
+    assert_eq!(
+        stdout(&bus.call(0, "Apply", &["b", "false"]).await),
+        "ts 4 \"\"\n"
+    );
+    assert_eq!(
+        stdout(&bus.call(0, "RollBack", &["tb", "0", "false"]).await),
+        "ts 4 \"\"\n"
+    );
+    let plan = stdout(
+        &bus.call(0, "ApplyConfig", &["sb", "schema = 1", "true"])
+            .await,
+    );
+    assert_eq!(
+        plan,
+        "ts 0 \"1. replace container web\\n2. gate: container web\\n\"\n"
+    );
     assert_eq!(
         *node.asked.lock().unwrap(),
         [
@@ -155,9 +186,8 @@ async fn an_unprivileged_caller_reads_and_is_refused_every_change() {
     ] {
         let refused = stderr(&bus.call(65534, method, arguments).await);
         assert!(
-            refused.contains(
-                "cannot let uid 65534 do this: only root and members of group orlop may"
-            ),
+            refused
+                .contains("cannot let uid 65534 do this: only root and members of group orlop may"),
             "{method}: {refused}"
         );
     }
@@ -170,12 +200,23 @@ async fn a_fault_is_an_error_named_by_its_kind() {
     let (bus, _node, _served) = TestBus::serve(MemoryNode::failing(fault)).await;
     let client = bus.client().await;
     let error = client
-        .call_method(Some(BUS_NAME), OBJECT_PATH, Some(BUS_NAME), "Stage", &("", ""))
+        .call_method(
+            Some(BUS_NAME),
+            OBJECT_PATH,
+            Some(BUS_NAME),
+            "Stage",
+            &("", ""),
+        )
         .await
         .unwrap_err();
-    let zbus::Error::MethodError(name, text, _) = error else { panic!("{error}") };
+    let zbus::Error::MethodError(name, text, _) = error else {
+        panic!("{error}")
+    };
     assert_eq!(name.as_str(), "io.orlop.Error.Refused");
-    assert_eq!(text.as_deref(), Some("cannot stage: job 3 runs\nhint: wait for it"));
+    assert_eq!(
+        text.as_deref(),
+        Some("cannot stage: job 3 runs\nhint: wait for it")
+    );
 }
 
 #[zbus::proxy(
@@ -211,9 +252,15 @@ async fn signals_tell_phase_and_progress() {
 
     *node.phase.lock().unwrap() = Phase::Idle;
     node.happen(EventKind::Phase { phase: Phase::Idle });
-    let signal = tokio::time::timeout(PATIENCE, phases.next()).await.unwrap().unwrap();
+    let signal = tokio::time::timeout(PATIENCE, phases.next())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(*signal.args().unwrap().phase(), "idle");
-    let state = tokio::time::timeout(PATIENCE, states.next()).await.unwrap().unwrap();
+    let state = tokio::time::timeout(PATIENCE, states.next())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(state.get().await.unwrap(), "idle");
 
     let job = Job {
@@ -221,13 +268,23 @@ async fn signals_tell_phase_and_progress() {
         operation: Operation::Stage,
         caller: "uid 0".to_owned(),
         state: JobState::Running {
-            progress: orlop_api::Progress { step: "fetching".to_owned(), done: 1, total: None },
+            progress: orlop_api::Progress {
+                step: "fetching".to_owned(),
+                done: 1,
+                total: None,
+            },
         },
     };
     node.happen(EventKind::Job { job });
-    let signal = tokio::time::timeout(PATIENCE, progress.next()).await.unwrap().unwrap();
+    let signal = tokio::time::timeout(PATIENCE, progress.next())
+        .await
+        .unwrap()
+        .unwrap();
     let args = signal.args().unwrap();
-    assert_eq!((*args.job(), *args.step(), *args.done(), *args.total()), (6, "fetching", 1, 0));
+    assert_eq!(
+        (*args.job(), *args.step(), *args.done(), *args.total()),
+        (6, "fetching", 1, 0)
+    );
 }
 
 #[tokio::test]
@@ -240,9 +297,15 @@ async fn the_agent_comes_back_when_the_bus_restarts() {
 
 /// The interface's element, without the indentation that depends on where it stands.
 fn interface_of(xml: &str) -> String {
-    let start = xml.find("<interface name=\"io.orlop.Host1\">").expect("the interface is there");
+    let start = xml
+        .find("<interface name=\"io.orlop.Host1\">")
+        .expect("the interface is there");
     let end = xml[start..].find("</interface>").expect("it ends") + start;
-    xml[start..end].lines().map(str::trim).collect::<Vec<_>>().join("\n")
+    xml[start..end]
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[tokio::test]
@@ -251,7 +314,13 @@ async fn the_introspection_file_is_what_the_agent_answers() {
     let client = bus.client().await;
     let introspectable = "org.freedesktop.DBus.Introspectable";
     let answer = client
-        .call_method(Some(BUS_NAME), OBJECT_PATH, Some(introspectable), "Introspect", &())
+        .call_method(
+            Some(BUS_NAME),
+            OBJECT_PATH,
+            Some(introspectable),
+            "Introspect",
+            &(),
+        )
         .await
         .unwrap();
     let answered: String = answer.body().deserialize().unwrap();
@@ -260,5 +329,7 @@ async fn the_introspection_file_is_what_the_agent_answers() {
         interface_of(&answered),
         "agent/daemon/dbus/io.orlop.Host1.xml is behind; the agent answers:\n{answered}"
     );
-    assert!(stdout(&bus.busctl(0, &["introspect", BUS_NAME, OBJECT_PATH]).await).contains(".RollBack"));
+    assert!(
+        stdout(&bus.busctl(0, &["introspect", BUS_NAME, OBJECT_PATH]).await).contains(".RollBack")
+    );
 }

@@ -10,7 +10,12 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// One request over the stream; the answer's body is yet to be read.
-pub(crate) async fn send<S>(stream: S, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Incoming>
+pub(crate) async fn send<S>(
+    stream: S,
+    method: Method,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> Response<Incoming>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

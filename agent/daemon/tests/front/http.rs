@@ -32,11 +32,17 @@ impl Local {
         let identity = pki::load_or_make(&dir.path().join("pki"), "edge-17").unwrap();
         let options = ServerOptions::new(dir.path().join("api.sock"), identity);
         let server = ApiServer::start(Arc::clone(&node), options).unwrap();
-        Self { dir, node, _server: server }
+        Self {
+            dir,
+            node,
+            _server: server,
+        }
     }
 
     async fn connect(&self) -> UnixStream {
-        UnixStream::connect(self.dir.path().join("api.sock")).await.unwrap()
+        UnixStream::connect(self.dir.path().join("api.sock"))
+            .await
+            .unwrap()
     }
 
     async fn get(&self, path: &str) -> Response<Incoming> {
@@ -58,24 +64,36 @@ async fn every_read_answers_with_its_type() {
     for (path, pointer, value) in [
         ("/v1/status", "/phase", json!("trial")),
         ("/v1/generations", "/0/id", json!(4)),
-        ("/v1/config", "/text", json!("schema = 1\n\n[host]\nname = \"edge-17\"\n")),
+        (
+            "/v1/config",
+            "/text",
+            json!("schema = 1\n\n[host]\nname = \"edge-17\"\n"),
+        ),
         ("/v1/why", "/verdict/trigger/check", json!("container web")),
         ("/v1/containers", "/1/name", json!("web")),
         ("/v1/jobs/6", "/progress/total", json!(48 << 20)),
     ] {
         let (status, body) = json(local.get(path).await).await;
-        assert_eq!((status, body.pointer(pointer)), (200, Some(&value)), "{path}");
+        assert_eq!(
+            (status, body.pointer(pointer)),
+            (200, Some(&value)),
+            "{path}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_change_is_handed_on_with_its_caller_and_answers_202() {
     let local = Local::new(MemoryNode::default());
-    let stage = local.post("/v1/update/stage", r#"{"os": "registry.example.com/os:2"}"#).await;
+    let stage = local
+        .post("/v1/update/stage", r#"{"os": "registry.example.com/os:2"}"#)
+        .await;
     assert_eq!(json(stage).await, (202, json!({"job": 4})));
     let apply = local.post("/v1/update/apply", "").await;
     assert_eq!(json(apply).await, (202, json!({"job": 4})));
-    let config = local.post("/v1/config/apply", r#"{"config": "schema = 1"}"#).await;
+    let config = local
+        .post("/v1/config/apply", r#"{"config": "schema = 1"}"#)
+        .await;
     assert_eq!(json(config).await, (202, json!({"job": 4})));
     let back = local.post("/v1/rollback", r#"{"to": 1}"#).await;
     assert_eq!(json(back).await, (202, json!({"job": 4})));
@@ -98,7 +116,10 @@ async fn a_rehearsal_answers_200_with_the_plan() {
     let local = Local::new(MemoryNode::default());
     let (status, body) = json(local.post("/v1/rollback", r#"{"dry_run": true}"#).await).await;
     assert_eq!(status, 200);
-    assert_eq!(body, json!({"plan": "1. replace container web\n2. gate: container web\n"}));
+    assert_eq!(
+        body,
+        json!({"plan": "1. replace container web\n2. gate: container web\n"})
+    );
 }
 
 #[tokio::test]
@@ -110,13 +131,18 @@ async fn a_toml_is_checked_as_it_is() {
     assert_eq!((status, &bad["diagnostics"][0]["line"]), (200, &json!(1)));
     let (status, fault) = fault(local.post("/v1/config/check", &b"a\xff"[..]).await).await;
     assert_eq!(status, 400);
-    assert_eq!(fault.message, "cannot read the request's body as text: byte 1 is not UTF-8");
+    assert_eq!(
+        fault.message,
+        "cannot read the request's body as text: byte 1 is not UTF-8"
+    );
 }
 
 #[tokio::test]
 async fn each_kind_of_fault_has_its_status() {
     for kind in FaultKind::ALL {
-        let local = Local::new(MemoryNode::failing(Fault::new(kind, "cannot do it").hint("wait")));
+        let local = Local::new(MemoryNode::failing(
+            Fault::new(kind, "cannot do it").hint("wait"),
+        ));
         let (status, body) = fault(local.post("/v1/update/stage", "").await).await;
         assert_eq!(status, kind.http_status());
         assert_eq!(body, Fault::new(kind, "cannot do it").hint("wait"));
@@ -128,8 +154,16 @@ async fn what_makes_no_sense_is_refused_with_a_reason() {
     let local = Local::new(MemoryNode::default());
     let too_large = vec![b' '; (1 << 20) + 1];
     for (answer, status, message) in [
-        (local.get("/v2/status").await, 404, "cannot find /v2/status: the API has no such path"),
-        (local.post("/v1/status", "").await, 400, "cannot POST /v1/status: use the other method"),
+        (
+            local.get("/v2/status").await,
+            404,
+            "cannot find /v2/status: the API has no such path",
+        ),
+        (
+            local.post("/v1/status", "").await,
+            400,
+            "cannot POST /v1/status: use the other method",
+        ),
         (local.get("/v1/jobs/99").await, 404, "cannot find job 99"),
         (
             local.get("/v1/jobs/x").await,
@@ -169,7 +203,14 @@ async fn what_makes_no_sense_is_refused_with_a_reason() {
 async fn log_lines_come_a_line_each_and_a_fault_ends_them() {
     let local = Local::new(MemoryNode::default());
     let text = async |path: &str| {
-        let body = local.get(path).await.into_body().collect().await.unwrap().to_bytes();
+        let body = local
+            .get(path)
+            .await
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes();
         String::from_utf8(body.to_vec()).unwrap()
     };
     assert_eq!(
@@ -183,7 +224,10 @@ async fn log_lines_come_a_line_each_and_a_fault_ends_them() {
          rotated\"}}\n"
     );
     let (status, gone) = fault(local.get("/v1/containers/gone/logs").await).await;
-    assert_eq!((status, gone.message.as_str()), (404, "cannot find container `gone`"));
+    assert_eq!(
+        (status, gone.message.as_str()),
+        (404, "cannot find container `gone`")
+    );
 }
 
 async fn until_readers(local: &Local, count: usize) {
@@ -192,7 +236,9 @@ async fn until_readers(local: &Local, count: usize) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, reached).await.expect("the streams' readers come and go");
+    tokio::time::timeout(PATIENCE, reached)
+        .await
+        .expect("the streams' readers come and go");
 }
 
 #[tokio::test]
@@ -220,7 +266,9 @@ async fn headers_without_end_are_cut_off() {
     let write = async {
         stream.write_all(b"GET /v1/status HTTP/1.1\r\n").await?;
         loop {
-            stream.write_all(b"x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n").await?;
+            stream
+                .write_all(b"x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n")
+                .await?;
         }
     };
     let ended: std::io::Result<()> = tokio::time::timeout(PATIENCE, write).await.unwrap();
@@ -228,7 +276,10 @@ async fn headers_without_end_are_cut_off() {
     let mut answer = Vec::new();
     // The server may reset the connection before its answer is read.
     let _ = stream.read_to_end(&mut answer).await;
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{answer:?}");
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -258,9 +309,21 @@ async fn a_user_outside_the_group_is_refused_every_route() {
     open(&socket, 0o666);
     for route in ROUTES {
         let path = route.path.replace("{name}", "web").replace("{id}", "4");
-        let method = if route.method == Verb::Get { "GET" } else { "POST" };
+        let method = if route.method == Verb::Get {
+            "GET"
+        } else {
+            "POST"
+        };
         let output = tokio::process::Command::new("setpriv")
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS", "-X", method])
+            .args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "curl",
+                "-sS",
+                "-X",
+                method,
+            ])
             .arg("--unix-socket")
             .arg(&socket)
             .args(["-w", "%{http_code}", &format!("http://orlop{path}")])
@@ -270,7 +333,8 @@ async fn a_user_outside_the_group_is_refused_every_route() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
             text.ends_with("403")
-                && text.contains("cannot let uid 65534 do this: only root and members of group orlop"),
+                && text
+                    .contains("cannot let uid 65534 do this: only root and members of group orlop"),
             "{path}: {text}"
         );
     }

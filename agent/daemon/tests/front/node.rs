@@ -7,7 +7,7 @@ use orlop_api::{
     ApplyConfigRequest, ApplyRequest, CheckView, ConfigReport, ConfigView, ContainerState,
     ContainerView, DiagnosticView, Event, EventKind, Fault, FaultKind, GateView, GenerationStatus,
     GenerationView, HealthState, ImageView, Job, JobId, JobState, LogLine, LogQuery, Operation,
-    Phase, Progress, RollBackRequest, StageRequest, Status, Trigger, TrialView, VerdictView, Why,
+    Phase, Progress, RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
 };
 use orlopd::ops::{Caller, Operations, Started};
 use std::collections::BTreeMap;
@@ -69,12 +69,19 @@ impl MemoryNode {
     /// Lets readers of events know.
     pub(crate) fn happen(&self, kind: EventKind) {
         // Nobody listens: nothing to tell.
-        let _ = self.events.send(Event { seq: 1, at: NOW, kind });
+        let _ = self.events.send(Event {
+            seq: 1,
+            at: NOW,
+            kind,
+        });
     }
 
     /// A node whose changes fail so.
     pub(crate) fn failing(fault: Fault) -> Self {
-        Self { fault: Mutex::new(Some(fault)), ..Self::default() }
+        Self {
+            fault: Mutex::new(Some(fault)),
+            ..Self::default()
+        }
     }
 
     fn note(&self, what: String, caller: &Caller) -> Result<(), Fault> {
@@ -107,7 +114,11 @@ fn generation(id: u64, status: GenerationStatus, current: bool) -> GenerationVie
         id,
         status,
         current,
-        os: image("registry.example.com/orlop/os:stable", 'a', Some(&format!("{id}.0"))),
+        os: image(
+            "registry.example.com/orlop/os:stable",
+            'a',
+            Some(&format!("{id}.0")),
+        ),
         config: format!("sha256:{}", "b".repeat(64)),
         containers: BTreeMap::from([("web".to_owned(), web)]),
         created: NOW - 3600,
@@ -145,7 +156,10 @@ fn checks() -> Vec<CheckView> {
 
 fn job(id: JobId) -> Result<Job, Fault> {
     let state = match id.0 {
-        4 => JobState::Done { generation: Some(2), summary: "generation 2 is staged".to_owned() },
+        4 => JobState::Done {
+            generation: Some(2),
+            summary: "generation 2 is staged".to_owned(),
+        },
         5 => JobState::Failed {
             fault: Fault::new(
                 FaultKind::Integrity,
@@ -161,18 +175,30 @@ fn job(id: JobId) -> Result<Job, Fault> {
             },
         },
         n => {
-            return Err(Fault::new(FaultKind::NotFound, format!("cannot find job {n}"))
-                .hint("jobs are forgotten when the agent restarts"));
+            return Err(
+                Fault::new(FaultKind::NotFound, format!("cannot find job {n}"))
+                    .hint("jobs are forgotten when the agent restarts"),
+            );
         }
     };
-    Ok(Job { id, operation: Operation::Stage, caller: "uid 0".to_owned(), state })
+    Ok(Job {
+        id,
+        operation: Operation::Stage,
+        caller: "uid 0".to_owned(),
+        state,
+    })
 }
 
 impl Operations for MemoryNode {
     async fn status(&self) -> Status {
         let phase = *self.phase.lock().unwrap();
         let current = *self.current.lock().unwrap();
-        let gate = GateView { held_secs: 0, hold_secs: 10, left_secs: 280, checks: checks() };
+        let gate = GateView {
+            held_secs: 0,
+            hold_secs: 10,
+            left_secs: 280,
+            checks: checks(),
+        };
         Status {
             host: "edge-17".to_owned(),
             machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
@@ -203,12 +229,19 @@ impl Operations for MemoryNode {
 
     async fn config(&self) -> Result<ConfigView, Fault> {
         let text = "schema = 1\n\n[host]\nname = \"edge-17\"\n".to_owned();
-        Ok(ConfigView { digest: format!("sha256:{}", "b".repeat(64)), text })
+        Ok(ConfigView {
+            digest: format!("sha256:{}", "b".repeat(64)),
+            text,
+        })
     }
 
     fn check_config(&self, text: &str) -> ConfigReport {
         if text.starts_with("schema = 1") {
-            return ConfigReport { ok: true, diagnostics: Vec::new(), rendered: String::new() };
+            return ConfigReport {
+                ok: true,
+                diagnostics: Vec::new(),
+                rendered: String::new(),
+            };
         }
         ConfigReport {
             ok: false,
@@ -236,7 +269,11 @@ impl Operations for MemoryNode {
         request: ApplyConfigRequest,
         caller: Caller,
     ) -> Result<Started, Fault> {
-        self.start(format!("apply config {request:?}"), &caller, request.dry_run)
+        self.start(
+            format!("apply config {request:?}"),
+            &caller,
+            request.dry_run,
+        )
     }
 
     async fn roll_back(&self, request: RollBackRequest, caller: Caller) -> Result<Started, Fault> {
@@ -275,7 +312,12 @@ impl Operations for MemoryNode {
         };
         vec![
             view("db", ContainerState::Running, HealthState::None, ""),
-            view("web", ContainerState::Running, HealthState::Unhealthy, "exit status 1: no\u{1b}"),
+            view(
+                "web",
+                ContainerState::Running,
+                HealthState::Unhealthy,
+                "exit status 1: no\u{1b}",
+            ),
         ]
     }
 
@@ -285,16 +327,27 @@ impl Operations for MemoryNode {
         query: LogQuery,
     ) -> Result<BoxStream<'static, Result<LogLine, Fault>>, Fault> {
         if container == "gone" {
-            return Err(Fault::new(FaultKind::NotFound, "cannot find container `gone`")
-                .hint("`orlop container ls` lists the containers"));
+            return Err(
+                Fault::new(FaultKind::NotFound, "cannot find container `gone`")
+                    .hint("`orlop container ls` lists the containers"),
+            );
         }
         let reader = Reader::new(&self.readers);
         let count = u64::from(query.lines.unwrap_or(100).min(2));
-        let lines = stream::iter(0..count)
-            .map(|n| Ok(LogLine { at_micros: NOW * 1_000_000 + n, text: format!("line {n}") }));
-        let cut = Fault::new(FaultKind::Transient, "cannot read the journal any longer: rotated");
+        let lines = stream::iter(0..count).map(|n| {
+            Ok(LogLine {
+                at_micros: NOW * 1_000_000 + n,
+                text: format!("line {n}"),
+            })
+        });
+        let cut = Fault::new(
+            FaultKind::Transient,
+            "cannot read the journal any longer: rotated",
+        );
         let lines = match (container, query.follow) {
-            ("cut", _) => lines.chain(stream::iter([Err(cut.clone()), Err(cut)])).boxed(),
+            ("cut", _) => lines
+                .chain(stream::iter([Err(cut.clone()), Err(cut)]))
+                .boxed(),
             (_, true) => lines.chain(stream::pending()).boxed(),
             (_, false) => lines.boxed(),
         };
@@ -308,10 +361,13 @@ impl Operations for MemoryNode {
 
     fn events(&self) -> BoxStream<'static, Event> {
         let reader = Reader::new(&self.readers);
-        stream::unfold((self.events.subscribe(), reader), |(mut events, reader)| async {
-            let event = events.recv().await.ok()?;
-            Some((event, (events, reader)))
-        })
+        stream::unfold(
+            (self.events.subscribe(), reader),
+            |(mut events, reader)| async {
+                let event = events.recv().await.ok()?;
+                Some((event, (events, reader)))
+            },
+        )
         .boxed()
     }
 }

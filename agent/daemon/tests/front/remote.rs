@@ -28,16 +28,24 @@ impl Ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
+        Self {
+            pem,
+            issuer: Issuer::new(params, key),
+        }
     }
 
     fn client(&self, organization: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "anna");
-        params.distinguished_name.push(DnType::OrganizationName, organization);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        (
+            certificate.der().clone(),
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
     }
 }
 
@@ -56,12 +64,21 @@ impl Remote {
         let node = Arc::new(MemoryNode::default());
         let options = ServerOptions::new(dir.path().join("api.sock"), identity);
         let server = ApiServer::start(Arc::clone(&node), options).unwrap();
-        Self { _dir: dir, server, node, identity: certificate }
+        Self {
+            _dir: dir,
+            server,
+            node,
+            identity: certificate,
+        }
     }
 
     async fn listening(ca: &Ca) -> Self {
         let mut remote = Self::new();
-        remote.server.reconfigure(&api(loopback(), ca)).await.unwrap();
+        remote
+            .server
+            .reconfigure(&api(loopback(), ca))
+            .await
+            .unwrap();
         remote
     }
 
@@ -75,21 +92,22 @@ impl Remote {
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.identity.clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(
-            rustls::crypto::ring::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots);
         let config = match client {
-            Some((certificate, key)) => {
-                config.with_client_auth_cert(vec![certificate], key).unwrap()
-            }
+            Some((certificate, key)) => config
+                .with_client_auth_cert(vec![certificate], key)
+                .unwrap(),
             None => config.with_no_client_auth(),
         };
         let stream = TcpStream::connect(self.address()).await?;
         let name = ServerName::try_from("edge-17").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
     }
 
     /// What comes of a client that the handshake should not let in.
@@ -99,7 +117,9 @@ impl Remote {
     ) -> String {
         let mut stream = self.connect(client).await.unwrap();
         let exchange = async {
-            stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+            stream
+                .write_all(b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await?;
             stream.read_u8().await
         };
         exchange.await.unwrap_err().to_string()
@@ -107,7 +127,10 @@ impl Remote {
 }
 
 fn api(listen: SocketAddr, ca: &Ca) -> Api {
-    Api { listen: Some(listen), clients: Some(ca.pem.clone()) }
+    Api {
+        listen: Some(listen),
+        clients: Some(ca.pem.clone()),
+    }
 }
 
 fn loopback() -> SocketAddr {
@@ -118,7 +141,10 @@ fn loopback() -> SocketAddr {
 async fn a_client_is_known_by_its_certificate() {
     let ca = Ca::new("clients");
     let remote = Remote::listening(&ca).await;
-    let stream = remote.connect(Some(ca.client("orlop:operator"))).await.unwrap();
+    let stream = remote
+        .connect(Some(ca.client("orlop:operator")))
+        .await
+        .unwrap();
     let answer = send(stream, Method::POST, "/v1/update/apply", "").await;
     assert_eq!(json(answer).await.0, 202);
     assert_eq!(
@@ -131,7 +157,10 @@ async fn a_client_is_known_by_its_certificate() {
 async fn a_client_without_a_certificate_is_refused() {
     let ca = Ca::new("clients");
     let remote = Remote::listening(&ca).await;
-    assert_eq!(remote.refusal(None).await, "received fatal alert: CertificateRequired");
+    assert_eq!(
+        remote.refusal(None).await,
+        "received fatal alert: CertificateRequired"
+    );
 }
 
 #[tokio::test]
@@ -139,18 +168,35 @@ async fn a_client_of_another_ca_is_refused() {
     let remote = Remote::listening(&Ca::new("clients")).await;
     // The same name, and another key.
     let stranger = Ca::new("clients").client("orlop:admin");
-    assert_eq!(remote.refusal(Some(stranger)).await, "received fatal alert: DecryptError");
+    assert_eq!(
+        remote.refusal(Some(stranger)).await,
+        "received fatal alert: DecryptError"
+    );
     let stranger = Ca::new("someone else").client("orlop:admin");
-    assert_eq!(remote.refusal(Some(stranger)).await, "received fatal alert: UnknownCA");
+    assert_eq!(
+        remote.refusal(Some(stranger)).await,
+        "received fatal alert: UnknownCA"
+    );
 }
 
 #[tokio::test]
 async fn a_reader_may_read_and_may_not_change() {
     let ca = Ca::new("clients");
     let remote = Remote::listening(&ca).await;
-    let stream = remote.connect(Some(ca.client("orlop:reader"))).await.unwrap();
-    assert_eq!(json(send(stream, Method::GET, "/v1/status", "").await).await.0, 200);
-    let stream = remote.connect(Some(ca.client("orlop:reader"))).await.unwrap();
+    let stream = remote
+        .connect(Some(ca.client("orlop:reader")))
+        .await
+        .unwrap();
+    assert_eq!(
+        json(send(stream, Method::GET, "/v1/status", "").await)
+            .await
+            .0,
+        200
+    );
+    let stream = remote
+        .connect(Some(ca.client("orlop:reader")))
+        .await
+        .unwrap();
     let (status, fault) = fault(send(stream, Method::POST, "/v1/rollback", "").await).await;
     assert_eq!(status, 403);
     assert_eq!(
@@ -164,7 +210,10 @@ async fn a_reader_may_read_and_may_not_change() {
 async fn a_certificate_without_a_role_may_do_nothing() {
     let ca = Ca::new("clients");
     let remote = Remote::listening(&ca).await;
-    let stream = remote.connect(Some(ca.client("Example Ltd"))).await.unwrap();
+    let stream = remote
+        .connect(Some(ca.client("Example Ltd")))
+        .await
+        .unwrap();
     let (status, fault) = fault(send(stream, Method::GET, "/v1/status", "").await).await;
     assert_eq!(status, 403);
     assert_eq!(
@@ -179,8 +228,13 @@ async fn another_ca_takes_over_on_the_same_port_and_cuts_the_old_ones_clients() 
     let mut remote = Remote::listening(&old).await;
     let wanted = loopback();
     let address = remote.address();
-    let mut open = remote.connect(Some(old.client("orlop:admin"))).await.unwrap();
-    open.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut open = remote
+        .connect(Some(old.client("orlop:admin")))
+        .await
+        .unwrap();
+    open.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
     assert_eq!(open.read_u8().await.unwrap(), b'H');
     remote.server.reconfigure(&api(wanted, &new)).await.unwrap();
     assert_eq!(remote.address(), address);
@@ -191,8 +245,16 @@ async fn another_ca_takes_over_on_the_same_port_and_cuts_the_old_ones_clients() 
         remote.refusal(Some(old.client("orlop:admin"))).await,
         "received fatal alert: UnknownCA"
     );
-    let stream = remote.connect(Some(new.client("orlop:admin"))).await.unwrap();
-    assert_eq!(json(send(stream, Method::GET, "/v1/status", "").await).await.0, 200);
+    let stream = remote
+        .connect(Some(new.client("orlop:admin")))
+        .await
+        .unwrap();
+    assert_eq!(
+        json(send(stream, Method::GET, "/v1/status", "").await)
+            .await
+            .0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -202,11 +264,26 @@ async fn a_taken_port_is_an_error_and_the_old_one_goes_on() {
     let address = remote.address();
     let other = std::net::TcpListener::bind(loopback()).unwrap();
     let taken = other.local_addr().unwrap();
-    let error = remote.server.reconfigure(&api(taken, &ca)).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot listen on {taken} for the API"));
+    let error = remote
+        .server
+        .reconfigure(&api(taken, &ca))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on {taken} for the API")
+    );
     assert_eq!(remote.address(), address);
-    let stream = remote.connect(Some(ca.client("orlop:admin"))).await.unwrap();
-    assert_eq!(json(send(stream, Method::GET, "/v1/status", "").await).await.0, 200);
+    let stream = remote
+        .connect(Some(ca.client("orlop:admin")))
+        .await
+        .unwrap();
+    assert_eq!(
+        json(send(stream, Method::GET, "/v1/status", "").await)
+            .await
+            .0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -221,8 +298,13 @@ async fn no_listen_closes_the_port_and_no_clients_opens_none() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.unwrap();
-    let nobody = Api { listen: Some(loopback()), clients: None };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone)
+        .await
+        .unwrap();
+    let nobody = Api {
+        listen: Some(loopback()),
+        clients: None,
+    };
     let error = remote.server.reconfigure(&nobody).await.unwrap_err();
     assert!(matches!(error, ServeError::NoClients { .. }), "{error}");
 }
@@ -231,7 +313,10 @@ async fn no_listen_closes_the_port_and_no_clients_opens_none() {
 async fn the_fingerprint_is_the_one_of_the_certificate_on_the_wire() {
     let ca = Ca::new("clients");
     let remote = Remote::listening(&ca).await;
-    let stream = remote.connect(Some(ca.client("orlop:reader"))).await.unwrap();
+    let stream = remote
+        .connect(Some(ca.client("orlop:reader")))
+        .await
+        .unwrap();
     let shown = &stream.get_ref().1.peer_certificates().unwrap()[0];
     assert_eq!(Digest::of(shown).as_str(), remote.server.fingerprint());
 }

@@ -1,0 +1,92 @@
+//! Each view, for people and as JSON.
+
+use crate::node::MemoryNode;
+use crate::run::Door;
+use orlop_api::Phase;
+
+macro_rules! view {
+    ($name:ident, $($argument:literal),+) => {
+        #[tokio::test]
+        async fn $name() {
+            let door = Door::new(MemoryNode::default());
+            insta::assert_snapshot!(door.run(&[$($argument),+]).await);
+        }
+    };
+}
+
+view!(status_shows_the_trial_and_its_checks, "status");
+view!(status_as_json, "status", "--json");
+view!(generations_are_a_table, "generations");
+view!(generations_as_json, "generations", "--json");
+view!(why_names_the_check_and_shows_its_log, "why");
+view!(why_as_json, "why", "--json");
+view!(config_show_prints_the_toml, "config", "show");
+view!(config_show_as_json, "config", "show", "--json");
+view!(
+    containers_are_a_table_without_control_characters,
+    "container",
+    "ls"
+);
+view!(containers_as_json, "container", "ls", "--json");
+view!(logs_are_the_lines, "container", "logs", "web");
+view!(logs_with_times, "container", "logs", "web", "-t", "-n", "1");
+view!(logs_as_json, "container", "logs", "web", "--json");
+view!(a_running_job_shows_how_far_it_is, "job", "6");
+view!(a_failed_job_shows_why, "job", "5");
+view!(job_as_json, "job", "4", "--json");
+view!(
+    stage_waits_and_tells_what_came_of_it,
+    "update",
+    "stage",
+    "os:2"
+);
+view!(stage_as_json, "update", "stage", "--json");
+view!(stage_need_not_wait, "update", "stage", "--no-wait");
+view!(a_dry_run_prints_the_plan, "update", "apply", "--dry-run");
+view!(
+    a_dry_run_as_json,
+    "rollback",
+    "--to",
+    "1",
+    "--dry-run",
+    "--json"
+);
+view!(apply_tells_the_job, "update", "apply");
+view!(rollback_tells_the_job_as_json, "rollback", "--json");
+
+#[tokio::test]
+async fn an_idle_node_shows_no_trial() {
+    let door = Door::new(MemoryNode::default());
+    *door.node.phase.lock().unwrap() = Phase::Idle;
+    insta::assert_snapshot!(door.run(&["status"]).await);
+}
+
+#[tokio::test]
+async fn a_config_is_checked_on_the_node_and_then_applied() {
+    let door = Door::new(MemoryNode::default());
+    std::fs::write(door.path("node.toml"), "schema = 1\n").unwrap();
+    insta::assert_snapshot!(door.run(&["config", "apply", "node.toml"]).await, @r"
+    exit 0
+    --- stdout
+    job 4
+    --- stderr
+    ");
+    assert_eq!(
+        door.asked(),
+        ["uid 0: apply config ApplyConfigRequest { config: \"schema = 1\\n\", dry_run: false }"]
+    );
+}
+
+#[tokio::test]
+async fn a_config_that_the_node_refuses_is_not_applied() {
+    let door = Door::new(MemoryNode::default());
+    std::fs::write(door.path("node.toml"), "scheme = 1\n").unwrap();
+    insta::assert_snapshot!(door.run(&["config", "apply", "node.toml"]).await, @r"
+    exit 3
+    --- stdout
+    --- stderr
+    error: `schema` is missing
+    cannot use node.toml: 1 problem
+    ");
+    assert!(door.asked().is_empty());
+}

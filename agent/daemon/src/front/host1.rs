@@ -1,0 +1,236 @@
+//! The D-Bus interface `io.orlop.Host1`.
+//!
+//! Its introspection is kept in `agent/daemon/dbus/io.orlop.Host1.xml`; docs/reference/dbus.md
+//! explains it.
+
+use super::access::{Peer, Role};
+use super::audit;
+use super::routes::Endpoint;
+use crate::ops::{Caller, Operations, Started};
+use orlop_api::{
+    ApplyConfigRequest, ApplyRequest, Fault, FaultKind, JobId, RollBackRequest, StageRequest,
+};
+use serde::Serialize;
+use std::sync::Arc;
+use zbus::fdo::DBusProxy;
+use zbus::message::{Header, Message};
+use zbus::names::{BusName, ErrorName};
+use zbus::object_server::SignalEmitter;
+
+/// The object that carries the interface.
+pub(crate) struct Host1<O> {
+    ops: Arc<O>,
+    group: String,
+}
+
+/// A fault as a D-Bus error: its kind is the name; message and hints are the text, a line each.
+#[derive(Debug)]
+pub(crate) struct BusFault {
+    kind: FaultKind,
+    text: String,
+}
+
+impl From<Fault> for BusFault {
+    fn from(fault: Fault) -> Self {
+        let mut text = fault.message;
+        for hint in fault.hints {
+            text.push_str("\nhint: ");
+            text.push_str(&hint);
+        }
+        Self {
+            kind: fault.kind,
+            text,
+        }
+    }
+}
+
+impl zbus::DBusError for BusFault {
+    fn create_reply(&self, call: &Header<'_>) -> zbus::Result<Message> {
+        Message::error(call, self.name()).build(&(self.text.as_str(),))
+    }
+
+    fn name(&self) -> ErrorName<'_> {
+        ErrorName::from_static_str_unchecked(self.kind.dbus_name())
+    }
+
+    fn description(&self) -> Option<&str> {
+        Some(&self.text)
+    }
+}
+
+impl<O: Operations> Host1<O> {
+    pub(crate) fn new(ops: Arc<O>, group: String) -> Self {
+        Self { ops, group }
+    }
+
+    /// The caller, by the bus's word, if it may change the node. Asks the user database, so that
+    /// the bus's policy file is not the only guard.
+    async fn operator(
+        &self,
+        endpoint: Endpoint,
+        connection: &zbus::Connection,
+        header: &Header<'_>,
+    ) -> Result<Caller, Fault> {
+        let peer = self.peer(connection, header).await.map_err(|error| {
+            Fault::new(
+                FaultKind::Internal,
+                format!("cannot tell who asks: {error}"),
+            )
+        })?;
+        if let Err(fault) = peer.require(Role::Operator) {
+            audit::record(
+                &peer.caller,
+                endpoint.as_str(),
+                audit::Outcome::Refused(&fault),
+            );
+            return Err(fault);
+        }
+        Ok(peer.caller)
+    }
+
+    async fn peer(&self, connection: &zbus::Connection, header: &Header<'_>) -> zbus::Result<Peer> {
+        let sender = header.sender().ok_or(zbus::Error::MissingField)?;
+        let bus = DBusProxy::new(connection).await?;
+        let uid = bus
+            .get_connection_unix_user(BusName::from(sender.to_owned()))
+            .await?;
+        Ok(Peer::local(uid, &self.group))
+    }
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<String, BusFault> {
+    serde_json::to_string(value).map_err(|error| {
+        Fault::new(
+            FaultKind::Internal,
+            format!("cannot encode the answer: {error}"),
+        )
+        .into()
+    })
+}
+
+/// Job number and empty plan, or 0 and the plan.
+fn job_or_plan(started: Started) -> (u64, String) {
+    match started {
+        Started::Job(JobId(id)) => (id, String::new()),
+        Started::Plan(plan) => (0, plan),
+    }
+}
+
+fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[zbus::interface(name = "io.orlop.Host1")]
+impl<O: Operations> Host1<O> {
+    /// How the node stands, as JSON (Status).
+    #[zbus(out_args("status"))]
+    async fn status(&self) -> Result<String, BusFault> {
+        encode(&self.ops.status().await)
+    }
+
+    /// Every generation on record, newest first, as JSON (a list of GenerationView).
+    #[zbus(out_args("generations"))]
+    async fn generations(&self) -> Result<String, BusFault> {
+        encode(&self.ops.generations().await)
+    }
+
+    /// Fetches, verifies and records a generation. `os` is an OS image reference, empty for the
+    /// config's; `config` is a TOML, empty for the current one. Gives the number of the job.
+    #[zbus(out_args("job"))]
+    async fn stage(
+        &self,
+        os: String,
+        config: String,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u64, BusFault> {
+        let caller = self.operator(Endpoint::Stage, connection, &header).await?;
+        let request = StageRequest {
+            os: non_empty(os),
+            config: non_empty(config),
+        };
+        let result = self.ops.stage(request, caller.clone()).await;
+        audit::record(&caller, Endpoint::Stage.as_str(), &result);
+        Ok(result?.0)
+    }
+
+    /// Switches to the staged generation. Gives the number of the job, or, for a dry run, 0 and
+    /// the plan.
+    #[zbus(out_args("job", "plan"))]
+    async fn apply(
+        &self,
+        dry_run: bool,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(u64, String), BusFault> {
+        let caller = self.operator(Endpoint::Apply, connection, &header).await?;
+        let result = self
+            .ops
+            .apply(ApplyRequest { dry_run }, caller.clone())
+            .await;
+        audit::record(&caller, Endpoint::Apply.as_str(), &result);
+        Ok(job_or_plan(result?))
+    }
+
+    /// Switches to an earlier generation; `to` 0 takes the newest good one before the current.
+    /// Gives the number of the job, or, for a dry run, 0 and the plan.
+    #[zbus(out_args("job", "plan"))]
+    async fn roll_back(
+        &self,
+        to: u64,
+        dry_run: bool,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(u64, String), BusFault> {
+        let caller = self
+            .operator(Endpoint::RollBack, connection, &header)
+            .await?;
+        let request = RollBackRequest {
+            to: (to != 0).then_some(to),
+            dry_run,
+        };
+        let result = self.ops.roll_back(request, caller.clone()).await;
+        audit::record(&caller, Endpoint::RollBack.as_str(), &result);
+        Ok(job_or_plan(result?))
+    }
+
+    /// Stages a TOML and switches to it. Gives the number of the job, or, for a dry run, 0 and the
+    /// plan.
+    #[zbus(out_args("job", "plan"))]
+    async fn apply_config(
+        &self,
+        config: String,
+        dry_run: bool,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<(u64, String), BusFault> {
+        let caller = self
+            .operator(Endpoint::ApplyConfig, connection, &header)
+            .await?;
+        let request = ApplyConfigRequest { config, dry_run };
+        let result = self.ops.apply_config(request, caller.clone()).await;
+        audit::record(&caller, Endpoint::ApplyConfig.as_str(), &result);
+        Ok(job_or_plan(result?))
+    }
+
+    /// What the node is doing: a phase, such as `idle` or `trial`.
+    #[zbus(property)]
+    async fn state(&self) -> String {
+        self.ops.status().await.phase.to_string()
+    }
+
+    /// A job went on. `total` is 0 where it is not known.
+    #[zbus(signal)]
+    pub(crate) async fn progress(
+        emitter: &SignalEmitter<'_>,
+        job: u64,
+        step: &str,
+        done: u64,
+        total: u64,
+    ) -> zbus::Result<()>;
+
+    /// The node's phase changed.
+    #[zbus(signal, name = "StateChanged")]
+    pub(crate) async fn phase_changed(emitter: &SignalEmitter<'_>, phase: &str)
+    -> zbus::Result<()>;
+}

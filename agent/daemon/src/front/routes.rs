@@ -1,0 +1,245 @@
+//! The table of routes: what there is to ask over HTTP, and the role that it takes.
+
+use super::access::{Peer, Role};
+use super::handlers;
+use super::reply::FaultReply;
+use super::{audit, body};
+use crate::ops::Operations;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
+use orlop_api::{Fault, FaultKind};
+use std::fmt;
+use std::sync::Arc;
+
+/// A method of HTTP that routes use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Changes, and what has a body.
+    Post,
+}
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// How the node stands.
+    Status,
+    /// Every generation.
+    Generations,
+    /// The config that runs.
+    Config,
+    /// Why this generation runs.
+    Why,
+    /// Every container.
+    Containers,
+    /// A container's log.
+    Logs,
+    /// One job.
+    Job,
+    /// What happens, as it happens.
+    Events,
+    /// Reads a TOML, changes nothing.
+    CheckConfig,
+    /// Stages a config and switches to it.
+    ApplyConfig,
+    /// Fetches a generation.
+    Stage,
+    /// Switches to the staged generation.
+    Apply,
+    /// Switches to an earlier generation.
+    RollBack,
+    /// Cancels a job.
+    Cancel,
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path, parameters in braces.
+    pub path: &'static str,
+    /// What it takes to call it.
+    pub role: Role,
+    /// What it does.
+    pub endpoint: Endpoint,
+}
+
+const fn read(path: &'static str, endpoint: Endpoint) -> Route {
+    Route {
+        method: Method::Get,
+        path,
+        role: Role::Reader,
+        endpoint,
+    }
+}
+
+const fn change(path: &'static str, endpoint: Endpoint) -> Route {
+    Route {
+        method: Method::Post,
+        path,
+        role: Role::Operator,
+        endpoint,
+    }
+}
+
+/// Every route of the API. A path that is not here is not found.
+pub const ROUTES: [Route; 14] = [
+    read("/v1/status", Endpoint::Status),
+    read("/v1/generations", Endpoint::Generations),
+    read("/v1/config", Endpoint::Config),
+    read("/v1/why", Endpoint::Why),
+    read("/v1/containers", Endpoint::Containers),
+    read("/v1/containers/{name}/logs", Endpoint::Logs),
+    read("/v1/jobs/{id}", Endpoint::Job),
+    read("/v1/events", Endpoint::Events),
+    Route {
+        method: Method::Post,
+        path: "/v1/config/check",
+        role: Role::Reader,
+        endpoint: Endpoint::CheckConfig,
+    },
+    change("/v1/config/apply", Endpoint::ApplyConfig),
+    change("/v1/update/stage", Endpoint::Stage),
+    change("/v1/update/apply", Endpoint::Apply),
+    change("/v1/rollback", Endpoint::RollBack),
+    change("/v1/jobs/{id}/cancel", Endpoint::Cancel),
+];
+
+/// The router over the table. Each request must carry its [`Peer`] as an extension.
+pub(crate) fn router<O: Operations>(ops: Arc<O>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let handler = handler::<O>(route.endpoint)
+            .layer(from_fn_with_state(route, check_role))
+            .fallback(wrong_method);
+        router = router.route(route.path, handler);
+    }
+    router
+        .fallback(not_found)
+        .layer(DefaultBodyLimit::max(body::MAX_BODY_BYTES))
+        .with_state(ops)
+}
+
+fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
+    match endpoint {
+        Endpoint::Status => get(handlers::status::<O>),
+        Endpoint::Generations => get(handlers::generations::<O>),
+        Endpoint::Config => get(handlers::config::<O>),
+        Endpoint::Why => get(handlers::why::<O>),
+        Endpoint::Containers => get(handlers::containers::<O>),
+        Endpoint::Logs => get(handlers::logs::<O>),
+        Endpoint::Job => get(handlers::job::<O>),
+        Endpoint::Events => get(handlers::events::<O>),
+        Endpoint::CheckConfig => post(handlers::check_config::<O>),
+        Endpoint::ApplyConfig => post(handlers::apply_config::<O>),
+        Endpoint::Stage => post(handlers::stage::<O>),
+        Endpoint::Apply => post(handlers::apply::<O>),
+        Endpoint::RollBack => post(handlers::roll_back::<O>),
+        Endpoint::Cancel => post(handlers::cancel::<O>),
+    }
+}
+
+async fn check_role(
+    State(route): State<Route>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Err(fault) = peer.require(route.role) {
+        if route.role > Role::Reader {
+            audit::record(
+                &peer.caller,
+                route.endpoint.as_str(),
+                audit::Outcome::Refused(&fault),
+            );
+        }
+        return FaultReply(fault).into_response();
+    }
+    next.run(request).await
+}
+
+async fn not_found(request: Request) -> FaultReply {
+    let path = request.uri().path();
+    FaultReply(
+        Fault::new(
+            FaultKind::NotFound,
+            format!("cannot find {path}: the API has no such path"),
+        )
+        .hint("docs/reference/api.md lists every path"),
+    )
+}
+
+async fn wrong_method(request: Request) -> FaultReply {
+    let (method, path) = (request.method(), request.uri().path());
+    FaultReply(
+        Fault::new(
+            FaultKind::Usage,
+            format!("cannot {method} {path}: use the other method"),
+        )
+        .hint("reads are GET, changes are POST"),
+    )
+}
+
+impl Endpoint {
+    /// Its name, as audit records write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Generations => "generations",
+            Self::Config => "config",
+            Self::Why => "why",
+            Self::Containers => "containers",
+            Self::Logs => "logs",
+            Self::Job => "job",
+            Self::Events => "events",
+            Self::CheckConfig => "check-config",
+            Self::ApplyConfig => "apply-config",
+            Self::Stage => "stage",
+            Self::Apply => "apply",
+            Self::RollBack => "roll-back",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_lists_every_route_with_its_role() {
+        let reference = include_str!("../../../../docs/reference/api.md");
+        for Route {
+            method, path, role, ..
+        } in ROUTES
+        {
+            let row = format!("| `{method} {path}` | {role} |");
+            assert!(
+                reference.contains(&row),
+                "docs/reference/api.md lacks a row `{row}`"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_changes_the_node_takes_an_operator() {
+        for route in ROUTES {
+            let changes = route.method == Method::Post && route.endpoint != Endpoint::CheckConfig;
+            assert_eq!(route.role >= Role::Operator, changes, "{}", route.path);
+        }
+    }
+}
