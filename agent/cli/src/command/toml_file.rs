@@ -1,11 +1,13 @@
 //! A TOML file named on the command line.
 
 use orlop_api::{Fault, FaultKind};
+use orlop_config::limits::MAX_TEXT_BYTES;
 use std::io::Read;
 use std::path::Path;
 
-/// The largest TOML, in bytes; the agent takes no larger request.
-const MAX_BYTES: u64 = 1 << 20;
+/// The most that is read of a file, in bytes. More than a TOML may have, so that it is the parser
+/// that tells of one that is too large.
+const MAX_BYTES: u64 = 4 * MAX_TEXT_BYTES as u64;
 
 /// The file's text; `-` is stdin.
 pub(crate) fn read(path: &Path) -> Result<String, Fault> {

@@ -3,11 +3,12 @@
 use axum::body::{Body, Bytes};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use orlop_api::{Fault, FaultKind};
+use orlop_config::limits::MAX_TEXT_BYTES;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// The largest request body, in bytes: a node's TOML is some KiB, 1 MiB leaves room for files in it.
-pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
+/// The largest request body, in bytes: the largest TOML, with room for what JSON adds to it.
+pub(crate) const MAX_BODY_BYTES: usize = 4 * MAX_TEXT_BYTES;
 
 /// How long a request's body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -8,7 +8,9 @@ use hyper::{Method, Response};
 use orlop_api::{EventKind, Fault, FaultKind, Phase};
 use orlopd::front::{ApiServer, Method as Verb, ROUTES, ServerOptions, pki};
 use serde_json::json;
+use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,14 +21,14 @@ use tokio::net::UnixStream;
 /// Long enough for anything on this machine; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Local {
+pub(crate) struct Local {
     dir: TempDir,
     node: Arc<MemoryNode>,
     _server: ApiServer,
 }
 
 impl Local {
-    fn new(node: MemoryNode) -> Self {
+    pub(crate) fn new(node: MemoryNode) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let node = Arc::new(node);
         let identity = pki::load_or_make(&dir.path().join("pki"), "edge-17").unwrap();
@@ -45,16 +47,43 @@ impl Local {
             .unwrap()
     }
 
-    async fn get(&self, path: &str) -> Response<Incoming> {
+    pub(crate) async fn get(&self, path: &str) -> Response<Incoming> {
         send(self.connect().await, Method::GET, path, "").await
     }
 
-    async fn post(&self, path: &str, body: impl Into<hyper::body::Bytes>) -> Response<Incoming> {
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: impl Into<hyper::body::Bytes>,
+    ) -> Response<Incoming> {
         send(self.connect().await, Method::POST, path, body).await
     }
 
     fn asked(&self) -> Vec<String> {
         self.node.asked.lock().unwrap().clone()
+    }
+
+    /// Lets every user open the socket, so that only the agent's own check is left.
+    pub(crate) fn open_to_all(&self) {
+        let open = |path: &Path, mode| {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        open(self.dir.path(), 0o755);
+        open(&self.dir.path().join("api.sock"), 0o666);
+    }
+
+    /// The answer's body, and its status right after it, to a request of another user.
+    pub(crate) async fn ask_as(&self, uid: u32, method: Verb, path: &str) -> String {
+        let output = tokio::process::Command::new("setpriv")
+            .args([format!("--reuid={uid}"), format!("--regid={uid}")])
+            .args(["--clear-groups", "curl", "-sS", "-w", "%{http_code}"])
+            .args(["-X", &method.to_string(), "--unix-socket"])
+            .arg(self.dir.path().join("api.sock"))
+            .arg(format!("http://orlop{path}"))
+            .output()
+            .await
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 
@@ -297,40 +326,13 @@ async fn only_root_and_the_group_may_open_the_socket_and_an_old_one_makes_room()
     assert_eq!(again.asked.lock().unwrap().len(), 1);
 }
 
-/// Requests as another user, who may open the socket and nothing else.
 #[tokio::test]
 async fn a_user_outside_the_group_is_refused_every_route() {
     let local = Local::new(MemoryNode::default());
-    let socket = local.dir.path().join("api.sock");
-    let open = |path: &std::path::Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    };
-    open(local.dir.path(), 0o755);
-    open(&socket, 0o666);
+    local.open_to_all();
     for route in ROUTES {
         let path = route.path.replace("{name}", "web").replace("{id}", "4");
-        let method = if route.method == Verb::Get {
-            "GET"
-        } else {
-            "POST"
-        };
-        let output = tokio::process::Command::new("setpriv")
-            .args([
-                "--reuid=65534",
-                "--regid=65534",
-                "--clear-groups",
-                "curl",
-                "-sS",
-                "-X",
-                method,
-            ])
-            .arg("--unix-socket")
-            .arg(&socket)
-            .args(["-w", "%{http_code}", &format!("http://orlop{path}")])
-            .output()
-            .await
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = local.ask_as(65534, route.method, &path).await;
         assert!(
             text.ends_with("403")
                 && text
