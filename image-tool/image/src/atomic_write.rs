@@ -7,7 +7,9 @@ use std::path::Path;
 /// Writes `content` to `path` through a temporary file beside it. Returns after fsync of the file
 /// and of its directory; a crash leaves the old file or the new one.
 pub(crate) fn atomic_write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let dir = path.parent().ok_or_else(|| io::Error::other("a file without directory"))?;
+    let dir = path
+        .parent()
+        .ok_or_else(|| io::Error::other("a file without directory"))?;
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;

@@ -24,12 +24,22 @@ pub(crate) fn read_blob<T, E: From<LayerError>>(
     on_bytes: &dyn Fn(u64),
     consume: impl FnOnce(&mut dyn Read) -> Result<T, E>,
 ) -> (Result<T, E>, io::Result<Digests>) {
-    let mut blob = Hashing { inner: blob, hash: Sha256::new(), cancel, on_bytes };
+    let mut blob = Hashing {
+        inner: blob,
+        hash: Sha256::new(),
+        cancel,
+        on_bytes,
+    };
     let quiet = |_| {};
     let (result, diff_id) = match decompress(&mut blob) {
         Err(error) => (Err(LayerError::Read(error).into()), None),
         Ok(tar) => {
-            let mut tar = Hashing { inner: tar, hash: Sha256::new(), cancel, on_bytes: &quiet };
+            let mut tar = Hashing {
+                inner: tar,
+                hash: Sha256::new(),
+                cancel,
+                on_bytes: &quiet,
+            };
             let result = consume(&mut BufReader::with_capacity(STREAM_BUFFER_BYTES, &mut tar));
             match (&result, io::copy(&mut tar, &mut io::sink())) {
                 (Ok(_), Err(error)) => (Err(LayerError::Read(error).into()), None),
@@ -37,8 +47,10 @@ pub(crate) fn read_blob<T, E: From<LayerError>>(
             }
         }
     };
-    let digests = io::copy(&mut blob, &mut io::sink())
-        .map(|_| Digests { blob: blob.digest(), diff_id });
+    let digests = io::copy(&mut blob, &mut io::sink()).map(|_| Digests {
+        blob: blob.digest(),
+        diff_id,
+    });
     (result, digests)
 }
 
@@ -51,7 +63,8 @@ fn decompress<'a>(blob: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     }
     let is_zstd = start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
     // A skippable frame, which some tools put first.
-    let is_skippable = start.len() >= 4 && start[0] & 0xf0 == 0x50 && start[1..4] == [0x2a, 0x4d, 0x18];
+    let is_skippable =
+        start.len() >= 4 && start[0] & 0xf0 == 0x50 && start[1..4] == [0x2a, 0x4d, 0x18];
     if is_zstd || is_skippable {
         let mut decoder = zstd::Decoder::with_buffer(blob)?;
         decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
@@ -71,7 +84,9 @@ struct Hashing<'a, R> {
 impl<R> Hashing<'_, R> {
     fn digest(&self) -> Digest {
         let hex = hex::encode(self.hash.clone().finalize());
-        format!("sha256:{hex}").parse().expect("a SHA-256 is 64 lower-case hex digits")
+        format!("sha256:{hex}")
+            .parse()
+            .expect("a SHA-256 is 64 lower-case hex digits")
     }
 }
 

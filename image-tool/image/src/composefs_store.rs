@@ -13,7 +13,7 @@ use composefs::repository::{Repository, RepositoryConfig};
 use orlop_config::RootDigest;
 use rustix::fs::CWD;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// One operation's hold of the repository. While it lives, garbage collection waits.
@@ -31,8 +31,14 @@ impl ComposefsStore {
             Verity::Off => RepositoryConfig::default().set_insecure(),
         };
         let fail = |why| match verity {
-            Verity::Required => StoreError::NoVerity { dir: dir.to_owned(), why },
-            Verity::Off => StoreError::Open { dir: dir.to_owned(), why },
+            Verity::Required => StoreError::NoVerity {
+                dir: dir.to_owned(),
+                why,
+            },
+            Verity::Off => StoreError::Open {
+                dir: dir.to_owned(),
+                why,
+            },
         };
         if !dir.join("meta.json").exists() {
             Repository::<Sha256HashValue>::init_path(CWD, dir, config)
@@ -50,13 +56,20 @@ impl ComposefsStore {
                 let meta = File::open(dir.join("meta.json")).map_err(|e| e.to_string())?;
                 enable_verity_raw::<Sha256HashValue>(&meta).map_err(|e| e.to_string())
             };
-            seal().map_err(|why| StoreError::NoVerity { dir: dir.to_owned(), why })?;
+            seal().map_err(|why| StoreError::NoVerity {
+                dir: dir.to_owned(),
+                why,
+            })?;
             repository = open_repository(dir)?;
         }
         if verity == Verity::Off {
             repository.set_insecure();
         }
-        Ok(Self { dir: dir.to_owned(), verity, repository })
+        Ok(Self {
+            dir: dir.to_owned(),
+            verity,
+            repository,
+        })
     }
 
     pub(crate) fn repository(&self) -> &Repository<Sha256HashValue> {
@@ -70,23 +83,42 @@ impl ComposefsStore {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(StoreError::NoImage { root: root.clone(), dir: self.dir.clone() });
+                return Err(StoreError::NoImage {
+                    root: root.clone(),
+                    dir: self.dir.clone(),
+                });
             }
-            Err(source) => return Err(StoreError::Io { verb: "open", path, source }),
+            Err(source) => {
+                return Err(StoreError::Io {
+                    verb: "open",
+                    path,
+                    source,
+                });
+            }
         };
-        let damaged = |got| StoreError::DamagedImage { root: root.clone(), got };
+        let damaged = |got| StoreError::DamagedImage {
+            root: root.clone(),
+            got,
+        };
         match self.verity {
             Verity::Required => match ensure_verity_equal(&file, &hash_value(root)) {
                 Ok(()) => {}
-                Err(CompareVerityError::DigestMismatch { found, .. }) => return Err(damaged(found)),
+                Err(CompareVerityError::DigestMismatch { found, .. }) => {
+                    return Err(damaged(found));
+                }
                 Err(CompareVerityError::Measure(MeasureVerityError::VerityMissing)) => {
                     return Err(damaged("none: fs-verity is not enabled on it".to_owned()));
                 }
                 Err(error) => return Err(self.fail("measure an image", error.to_string())),
             },
             Verity::Off => {
-                let (digest, _) = digest_of(&file)
-                    .map_err(|source| StoreError::Io { verb: "read", path, source })?;
+                let read =
+                    digest_of(&file).and_then(|(digest, _)| (&file).rewind().map(|()| digest));
+                let digest = read.map_err(|source| StoreError::Io {
+                    verb: "read",
+                    path,
+                    source,
+                })?;
                 if digest != hash_value(root) {
                     return Err(damaged(digest.to_hex()));
                 }
@@ -97,7 +129,11 @@ impl ComposefsStore {
 
     /// A composefs error as ours; a full disk is told apart.
     fn fail(&self, verb: &'static str, why: String) -> StoreError {
-        StoreError::Object { verb, dir: self.dir.clone(), why }
+        StoreError::Object {
+            verb,
+            dir: self.dir.clone(),
+            why,
+        }
     }
 }
 
@@ -112,7 +148,9 @@ macro_rules! store_error {
                         .is_some_and(|e| is_no_space(&io::Error::from(*e)))
             });
             if full {
-                StoreError::NoSpace { path: $store.dir.clone() }
+                StoreError::NoSpace {
+                    path: $store.dir.clone(),
+                }
             } else {
                 $store.fail($verb, format!("{error:#}"))
             }
@@ -122,7 +160,10 @@ macro_rules! store_error {
 
 /// Whether an error says that the disk, or the quota, is full.
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl ContentStore for ComposefsStore {
@@ -138,19 +179,31 @@ impl ContentStore for ComposefsStore {
     fn has_object(&self, digest: &ObjectDigest) -> Result<bool, StoreError> {
         let name = digest.to_string();
         let path = self.dir.join("objects").join(&name[..2]).join(&name[2..]);
-        path.try_exists().map_err(|source| StoreError::Io { verb: "look at", path, source })
+        path.try_exists().map_err(|source| StoreError::Io {
+            verb: "look at",
+            path,
+            source,
+        })
     }
 
     fn put_image(&self, metadata: &[u8]) -> Result<RootDigest, StoreError> {
         let images = self.dir.join("images");
         let verb = "write";
         let repository = &self.repository;
-        repository.ensure_object(metadata).map_err(store_error!(self, "store an image"))?;
-        repository.sync().map_err(store_error!(self, "sync objects"))?;
-        let digest =
-            repository.write_image(None, metadata).map_err(store_error!(self, "name an image"))?;
-        crate::atomic_write::sync_dir(&images)
-            .map_err(|source| StoreError::Io { verb, path: images, source })?;
+        repository
+            .ensure_object(metadata)
+            .map_err(store_error!(self, "store an image"))?;
+        repository
+            .sync()
+            .map_err(store_error!(self, "sync objects"))?;
+        let digest = repository
+            .write_image(None, metadata)
+            .map_err(store_error!(self, "name an image"))?;
+        crate::atomic_write::sync_dir(&images).map_err(|source| StoreError::Io {
+            verb,
+            path: images,
+            source,
+        })?;
         Ok(root_digest(&digest))
     }
 
@@ -159,18 +212,27 @@ impl ContentStore for ComposefsStore {
         let path = || self.dir.join("images").join(root.as_str());
         self.open_image(root)?
             .read_to_end(&mut image)
-            .map_err(|source| StoreError::Io { verb: "read", path: path(), source })?;
+            .map_err(|source| StoreError::Io {
+                verb: "read",
+                path: path(),
+                source,
+            })?;
         let digest = compute_verity::<Sha256HashValue>(&image);
         if digest != hash_value(root) {
-            return Err(StoreError::DamagedImage { root: root.clone(), got: digest.to_hex() });
+            return Err(StoreError::DamagedImage {
+                root: root.clone(),
+                got: digest.to_hex(),
+            });
         }
         Ok(image)
     }
 }
 
 fn open_repository(dir: &Path) -> Result<Repository<Sha256HashValue>, StoreError> {
-    Repository::open_path(CWD, dir)
-        .map_err(|e| StoreError::Open { dir: dir.to_owned(), why: e.to_string() })
+    Repository::open_path(CWD, dir).map_err(|e| StoreError::Open {
+        dir: dir.to_owned(),
+        why: e.to_string(),
+    })
 }
 
 /// The fs-verity digest of a file, computed by reading it from its start, and its size.
@@ -217,6 +279,9 @@ impl ContentStore for DigestOnly {
     }
 
     fn read_image(&self, root: &RootDigest) -> Result<Vec<u8>, StoreError> {
-        Err(StoreError::NoImage { root: root.clone(), dir: PathBuf::new() })
+        Err(StoreError::NoImage {
+            root: root.clone(),
+            dir: PathBuf::new(),
+        })
     }
 }

@@ -89,11 +89,18 @@ impl Registry {
                     tokio::time::sleep(self.backoff(attempts)).await;
                 }
                 Err(Stopped::Registry(other)) => {
-                    return Err(self.error(&format!("{} (blob)", blob.what), Some(&blob.digest), other));
+                    return Err(self.error(
+                        &format!("{} (blob)", blob.what),
+                        Some(&blob.digest),
+                        other,
+                    ));
                 }
             }
         }
-        partial.finish().await.map_err(|error| self.io(path, None, error))?;
+        partial
+            .finish()
+            .await
+            .map_err(|error| self.io(path, None, error))?;
         self.check(blob, &partial)
     }
 
@@ -112,7 +119,10 @@ impl Registry {
             partial.done_bytes,
             None,
         );
-        let answer = timeout(stall, request).await.map_err(|_| stalled())?.map_err(failure)?;
+        let answer = timeout(stall, request)
+            .await
+            .map_err(|_| stalled())?
+            .map_err(failure)?;
         let mut stream = match answer {
             BlobResponse::Partial(stream) => stream.stream,
             BlobResponse::Full(stream) => {
@@ -124,13 +134,21 @@ impl Registry {
             let chunk = match timeout(stall, stream.next()).await.map_err(|_| stalled()) {
                 Ok(Some(Ok(chunk))) => chunk,
                 Ok(None) if partial.done_bytes == blob.size_bytes => return Ok(()),
-                Ok(None) => return partial.broke_off(Failure::Retry("it ended early".into())).await,
+                Ok(None) => {
+                    return partial
+                        .broke_off(Failure::Retry("it ended early".into()))
+                        .await;
+                }
                 Ok(Some(Err(error))) => return partial.broke_off(stream_failure(error)).await,
                 Err(failure) => return partial.broke_off(failure).await,
             };
             if partial.done_bytes + chunk.len() as u64 > blob.size_bytes {
                 let got = format!("more than its {} bytes", blob.size_bytes);
-                return Err(Failure::Digest { expected: blob.digest.to_string(), got }.into());
+                return Err(Failure::Digest {
+                    expected: blob.digest.to_string(),
+                    got,
+                }
+                .into());
             }
             partial.add(&chunk).await?;
             on_bytes(partial.done_bytes);
@@ -181,9 +199,17 @@ impl Registry {
     fn io(&self, path: &Path, needed_bytes: Option<u64>, source: io::Error) -> PullError {
         if is_no_space(&source) {
             let path = directory_of(path);
-            PullError::NoSpace { image: self.image.clone(), path, needed_bytes }
+            PullError::NoSpace {
+                image: self.image.clone(),
+                path,
+                needed_bytes,
+            }
         } else {
-            PullError::Io { verb: "write", path: path.to_owned(), source }
+            PullError::Io {
+                verb: "write",
+                path: path.to_owned(),
+                source,
+            }
         }
     }
 }
@@ -210,9 +236,20 @@ impl Partial {
     /// Opens what is there and hashes it. More than there should be is thrown away.
     async fn open(path: &Path, size_bytes: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(false).read(true).write(true).open(path).await?;
+        let file = options
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .await?;
         let path = path.to_owned();
-        let mut partial = Self { path, file, hash: Sha256::new(), done_bytes: 0 };
+        let mut partial = Self {
+            path,
+            file,
+            hash: Sha256::new(),
+            done_bytes: 0,
+        };
         if partial.file.metadata().await?.len() > size_bytes {
             partial.file.set_len(0).await?;
         }

@@ -20,9 +20,16 @@ pub(crate) const FORMAT: FormatVersion = FormatVersion::V1;
 
 /// The metadata image of `tree` and its digest.
 pub(crate) fn image_of(tree: &Tree) -> Result<(Box<[u8]>, RootDigest), LayerError> {
-    let mut builder = Builder { tree, leaves: Vec::new(), ids: HashMap::new() };
+    let mut builder = Builder {
+        tree,
+        leaves: Vec::new(),
+        ids: HashMap::new(),
+    };
     let root = builder.directory(tree.root());
-    let fs = tree::FileSystem { root, leaves: builder.leaves };
+    let fs = tree::FileSystem {
+        root,
+        leaves: builder.leaves,
+    };
     let fs = ValidatedFileSystem::new(fs).map_err(|e| LayerError::Tree(format!("{e:#}")))?;
     let image = mkfs_erofs_versioned(&fs, FORMAT);
     let digest = compute_verity::<Sha256HashValue>(&image);
@@ -31,7 +38,10 @@ pub(crate) fn image_of(tree: &Tree) -> Result<(Box<[u8]>, RootDigest), LayerErro
 
 /// A composefs digest as ours.
 pub(crate) fn root_digest(digest: &Sha256HashValue) -> RootDigest {
-    digest.to_hex().parse().expect("a SHA-256 digest is 64 lower-case hex digits")
+    digest
+        .to_hex()
+        .parse()
+        .expect("a SHA-256 digest is 64 lower-case hex digits")
 }
 
 /// Our digest as composefs has it.
@@ -72,7 +82,10 @@ impl Builder<'_> {
     ) -> tree::generic_tree::LeafId {
         let leaves = &mut self.leaves;
         *self.ids.entry(id).or_insert_with(|| {
-            leaves.push(tree::Leaf { stat: stat(metadata), content: leaf_content(content) });
+            leaves.push(tree::Leaf {
+                stat: stat(metadata),
+                content: leaf_content(content),
+            });
             tree::generic_tree::LeafId(leaves.len() - 1)
         })
     }

@@ -52,11 +52,14 @@ impl Store {
         }
         let roots: Vec<&str> = keep.iter().map(RootDigest::as_str).collect();
         let store = self.open()?;
-        let removed = store.repository().gc(&roots).map_err(|e| StoreError::Object {
-            verb: "remove unused objects",
-            dir: self.dir().to_owned(),
-            why: format!("{e:#}"),
-        })?;
+        let removed = store
+            .repository()
+            .gc(&roots)
+            .map_err(|e| StoreError::Object {
+                verb: "remove unused objects",
+                dir: self.dir().to_owned(),
+                why: format!("{e:#}"),
+            })?;
         (report.objects, report.bytes) = (removed.objects_removed, removed.objects_bytes);
         Ok(report)
     }
@@ -67,6 +70,9 @@ fn remove(path: &Path) -> Result<bool, StoreError> {
 }
 
 fn is_stale(path: &Path) -> bool {
-    let age = fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+    let age = fs::metadata(path)
+        .and_then(|m| m.modified())
+        .ok()
+        .and_then(|t| t.elapsed().ok());
     age.is_some_and(|age| age > MAX_PARTIAL_AGE)
 }

@@ -39,7 +39,9 @@ pub(crate) fn import_layer(
     cancel: &CancelFlag,
     on_bytes: &dyn Fn(u64),
 ) -> Result<Vec<LayerEntry>, PullError> {
-    layer.read(cancel, on_bytes, |tar| read_entries(tar, store, budget, cancel))
+    layer.read(cancel, on_bytes, |tar| {
+        read_entries(tar, store, budget, cancel)
+    })
 }
 
 /// Unpacks the UKI layer's one file to a temporary file in `dir`, durable but without its name.
@@ -55,9 +57,14 @@ pub(crate) fn extract_uki(
     let found = layer.read(cancel, &|_| {}, |tar| copy_uki(tar, &mut file, dir))?;
     if !found {
         let why = "its UKI layer has no file orlop.efi".to_owned();
-        return Err(PullError::NotOs { image: layer.image.clone(), why });
+        return Err(PullError::NotOs {
+            image: layer.image.clone(),
+            why,
+        });
     }
-    file.as_file().sync_all().map_err(|source| layer.io("write", dir, source))?;
+    file.as_file()
+        .sync_all()
+        .map_err(|source| layer.io("write", dir, source))?;
     Ok(file)
 }
 
@@ -71,7 +78,12 @@ fn copy_uki(tar: &mut dyn Read, file: &mut NamedTempFile, dir: &Path) -> Result<
         if entry.size > MAX_UKI_BYTES {
             let path = String::from_utf8_lossy(name).into_owned();
             let what = "the UKI's size";
-            return Err(LayerError::Limit { what, limit: MAX_UKI_BYTES, path }.into());
+            return Err(LayerError::Limit {
+                what,
+                limit: MAX_UKI_BYTES,
+                path,
+            }
+            .into());
         }
         return match io::copy(&mut tar, file) {
             Ok(_) => Ok(true),
@@ -95,7 +107,9 @@ impl LayerBlob {
         let file = File::open(&self.path).map_err(|source| self.io("read", &self.path, source))?;
         let (result, digests) = read_blob(file, cancel, on_bytes, consume);
         if cancel.is_set() {
-            return Err(PullError::Cancelled { image: self.image.clone() });
+            return Err(PullError::Cancelled {
+                image: self.image.clone(),
+            });
         }
         let digests = digests.map_err(|source| self.io("read", &self.path, source))?;
         // A wrong blob first: it explains whatever went wrong in reading it.
@@ -123,9 +137,9 @@ impl LayerBlob {
 
     fn error(&self, error: ReadError) -> PullError {
         match error {
-            ReadError::Layer(LayerError::Cancelled) => {
-                PullError::Cancelled { image: self.image.clone() }
-            }
+            ReadError::Layer(LayerError::Cancelled) => PullError::Cancelled {
+                image: self.image.clone(),
+            },
             ReadError::Layer(source) => PullError::Layer {
                 what: self.what.clone(),
                 image: self.image.clone(),
@@ -138,9 +152,17 @@ impl LayerBlob {
     fn io(&self, verb: &'static str, path: &Path, source: io::Error) -> PullError {
         if is_no_space(&source) {
             let path = path.to_owned();
-            PullError::NoSpace { image: self.image.clone(), path, needed_bytes: None }
+            PullError::NoSpace {
+                image: self.image.clone(),
+                path,
+                needed_bytes: None,
+            }
         } else {
-            PullError::Io { verb, path: path.to_owned(), source }
+            PullError::Io {
+                verb,
+                path: path.to_owned(),
+                source,
+            }
         }
     }
 }
@@ -148,9 +170,11 @@ impl LayerBlob {
 /// A store's error as a pull's; a full disk names the image.
 pub(crate) fn store_error(image: &str, error: StoreError) -> PullError {
     match error {
-        StoreError::NoSpace { path } => {
-            PullError::NoSpace { image: image.to_owned(), path, needed_bytes: None }
-        }
+        StoreError::NoSpace { path } => PullError::NoSpace {
+            image: image.to_owned(),
+            path,
+            needed_bytes: None,
+        },
         other => PullError::Store(other),
     }
 }

@@ -44,7 +44,11 @@ struct OsClaims {
 }
 
 impl Plan {
-    pub(crate) fn new(image: String, found: &Found, config: ImageConfig) -> Result<Self, PullError> {
+    pub(crate) fn new(
+        image: String,
+        found: &Found,
+        config: ImageConfig,
+    ) -> Result<Self, PullError> {
         let layers: Vec<_> = found
             .manifest
             .layers
@@ -60,7 +64,10 @@ impl Plan {
             })
             .collect();
         let ukis = layers.iter().filter(|layer| layer.is_uki).count();
-        let not_os = |why: String| PullError::NotOs { image: image.clone(), why };
+        let not_os = |why: String| PullError::NotOs {
+            image: image.clone(),
+            why,
+        };
         let os = match ukis {
             0 => None,
             1 => Some(OsClaims::of(&config).map_err(not_os)?),
@@ -86,7 +93,9 @@ impl Plan {
     }
 
     pub(crate) fn total_bytes(&self) -> u64 {
-        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.record.size_bytes))
+        self.layers
+            .iter()
+            .fold(0, |sum, layer| sum.saturating_add(layer.record.size_bytes))
     }
 }
 
@@ -96,8 +105,12 @@ impl OsClaims {
         let wrong = |key: &str, why: String| format!("its label {key} is wrong: {why}");
         Ok(Self {
             version: label(VERSION_LABEL)?.to_owned(),
-            root: label(ROOT_LABEL)?.parse().map_err(|e| wrong(ROOT_LABEL, format!("{e}")))?,
-            boot: label(BOOT_LABEL)?.parse().map_err(|e| wrong(BOOT_LABEL, format!("{e}")))?,
+            root: label(ROOT_LABEL)?
+                .parse()
+                .map_err(|e| wrong(ROOT_LABEL, format!("{e}")))?,
+            boot: label(BOOT_LABEL)?
+                .parse()
+                .map_err(|e| wrong(BOOT_LABEL, format!("{e}")))?,
         })
     }
 }
@@ -120,10 +133,14 @@ pub(crate) fn install(
         _ => ImageKind::Container,
     };
     let fail = |error| store_error(&plan.image, error);
-    store.open().and_then(|opened| opened.put_image(&image)).map_err(fail)?;
+    store
+        .open()
+        .and_then(|opened| opened.put_image(&image))
+        .map_err(fail)?;
     if let Some(uki) = uki {
         let (path, dir) = (store.uki_path(&root), store.side("uki"));
-        uki.persist(&path).map_err(|e| fail(io_error("write", &path, e.error)))?;
+        uki.persist(&path)
+            .map_err(|e| fail(io_error("write", &path, e.error)))?;
         sync_dir(&dir).map_err(|source| fail(io_error("write", &dir, source)))?;
     }
     let record = ImageRecord {
@@ -133,7 +150,11 @@ pub(crate) fn install(
         reference: plan.image.clone(),
         kind,
         runtime: plan.runtime.clone(),
-        layers: plan.layers.iter().map(|layer| layer.record.clone()).collect(),
+        layers: plan
+            .layers
+            .iter()
+            .map(|layer| layer.record.clone())
+            .collect(),
         size_bytes: tree.size_bytes(),
         created: plan.created.clone(),
     };
@@ -148,7 +169,10 @@ fn check_os(
     uki: &NamedTempFile,
     root: &RootDigest,
 ) -> Result<ImageKind, PullError> {
-    let not_os = |why: String| PullError::NotOs { image: plan.image.clone(), why };
+    let not_os = |why: String| PullError::NotOs {
+        image: plan.image.clone(),
+        why,
+    };
     let bytes = std::fs::read(uki.path()).map_err(|source| PullError::Io {
         verb: "read",
         path: uki.path().to_owned(),
@@ -156,9 +180,10 @@ fn check_os(
     })?;
     let in_uki = root_digest(&bytes).map_err(|e| not_os(e.to_string()))?;
     let boot = boot_digest_of(&bytes).map_err(|e| not_os(e.to_string()))?;
-    for (place, claimed) in
-        [(format!("label {ROOT_LABEL}"), &claims.root), ("the UKI's command line".into(), &in_uki)]
-    {
+    for (place, claimed) in [
+        (format!("label {ROOT_LABEL}"), &claims.root),
+        ("the UKI's command line".into(), &in_uki),
+    ] {
         if claimed != root {
             return Err(PullError::RootMismatch {
                 image: plan.image.clone(),
@@ -176,5 +201,8 @@ fn check_os(
             got: boot.to_string(),
         });
     }
-    Ok(ImageKind::Os { version: claims.version.clone(), boot })
+    Ok(ImageKind::Os {
+        version: claims.version.clone(),
+        boot,
+    })
 }

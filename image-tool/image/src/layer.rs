@@ -132,8 +132,18 @@ impl Budget {
         let metadata = (entry.path.len() + entry.link.len() + xattrs) as u64 + MAX_INLINE_BYTES;
         for (left, used, what, limit) in [
             (&mut self.entries, 1, "the number of entries", MAX_ENTRIES),
-            (&mut self.metadata_bytes, metadata, "the size of all metadata", MAX_METADATA_BYTES),
-            (&mut self.file_bytes, entry.size, "the size of all files", MAX_IMAGE_BYTES),
+            (
+                &mut self.metadata_bytes,
+                metadata,
+                "the size of all metadata",
+                MAX_METADATA_BYTES,
+            ),
+            (
+                &mut self.file_bytes,
+                entry.size,
+                "the size of all files",
+                MAX_IMAGE_BYTES,
+            ),
         ] {
             *left = left.checked_sub(used).ok_or_else(|| LayerError::Limit {
                 what,
@@ -170,7 +180,11 @@ pub(crate) fn read_entries(
             EntryKind::Block(device) => What::Leaf(Content::Block(device)),
             EntryKind::Fifo => What::Leaf(Content::Fifo),
         };
-        entries.push(LayerEntry { path, metadata: Metadata::of(&entry), what });
+        entries.push(LayerEntry {
+            path,
+            metadata: Metadata::of(&entry),
+            what,
+        });
     }
     Ok(entries)
 }
@@ -186,7 +200,10 @@ fn read_file<R: Read>(
         return Ok(Content::Inline(data.into()));
     }
     match store.put_object(tar, entry.size) {
-        Ok(digest) => Ok(Content::Object { digest, size: entry.size }),
+        Ok(digest) => Ok(Content::Object {
+            digest,
+            size: entry.size,
+        }),
         // The store only sees that a read failed; the reader knows why.
         Err(error) => match tar.take_fault() {
             Some(fault) => Err(ReadError::Layer(fault)),
@@ -197,7 +214,10 @@ fn read_file<R: Read>(
 
 fn symlink(entry: &TarEntry) -> Result<Box<[u8]>, LayerError> {
     if entry.link.is_empty() || entry.link.len() > MAX_PATH_BYTES || entry.link.contains(&0) {
-        return Err(path_error(&entry.path, "a symbolic link of no or too long target"));
+        return Err(path_error(
+            &entry.path,
+            "a symbolic link of no or too long target",
+        ));
     }
     Ok(entry.link.as_slice().into())
 }
@@ -211,7 +231,10 @@ fn normalise(path: &[u8], entry: &[u8]) -> Result<Box<[u8]>, LayerError> {
         return Err(path_error(entry, "a path with a zero byte"));
     }
     let mut whole = Vec::with_capacity(path.len());
-    for name in path.split(|b| *b == b'/').filter(|name| !matches!(*name, b"" | b".")) {
+    for name in path
+        .split(|b| *b == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
+    {
         if name == b".." {
             return Err(path_error(entry, "a path with `..` may leave the image"));
         }
@@ -227,5 +250,8 @@ fn normalise(path: &[u8], entry: &[u8]) -> Result<Box<[u8]>, LayerError> {
 }
 
 fn path_error(path: &[u8], why: &'static str) -> LayerError {
-    LayerError::Path { path: String::from_utf8_lossy(path).into_owned(), why }
+    LayerError::Path {
+        path: String::from_utf8_lossy(path).into_owned(),
+        why,
+    }
 }

@@ -6,7 +6,7 @@ use crate::kind::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
     /// Reading or decompressing it.
-    #[error("cannot read the layer: {0}")]
+    #[error("cannot read the layer")]
     Read(#[source] std::io::Error),
     /// It is no tar.
     #[error("cannot read the tar at byte {offset}: {why}")]

@@ -18,7 +18,10 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout in `dir`; `image` is what messages call what is asked of it.
     pub(crate) fn new(dir: &Path, image: &str) -> Self {
-        Self { dir: dir.to_owned(), image: image.to_owned() }
+        Self {
+            dir: dir.to_owned(),
+            image: image.to_owned(),
+        }
     }
 
     /// What messages call it.
@@ -31,7 +34,11 @@ impl Layout {
         let path = self.dir.join("index.json");
         let text = read_bounded(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => self.unknown(),
-            _ => PullError::Io { verb: "read", path: path.clone(), source },
+            _ => PullError::Io {
+                verb: "read",
+                path: path.clone(),
+                source,
+            },
         })?;
         serde_json::from_slice(&text).map_err(|e| PullError::BadAnswer {
             what: format!("index {}", path.display()),
@@ -85,7 +92,11 @@ impl Layout {
     }
 
     pub(crate) fn bad(&self, what: &str, why: String) -> PullError {
-        PullError::BadAnswer { what: what.to_owned(), image: self.image.clone(), why }
+        PullError::BadAnswer {
+            what: what.to_owned(),
+            image: self.image.clone(),
+            why,
+        }
     }
 
     /// Where a blob lies.
@@ -110,21 +121,32 @@ impl Layout {
                 place: self.place(),
                 digest: digest.clone(),
             },
-            _ => PullError::Io { verb: "read", path: self.blob_path(digest), source },
+            _ => PullError::Io {
+                verb: "read",
+                path: self.blob_path(digest),
+                source,
+            },
         }
     }
 
     fn unknown(&self) -> PullError {
-        PullError::UnknownImage { image: self.image.clone(), place: self.place() }
+        PullError::UnknownImage {
+            image: self.image.clone(),
+            place: self.place(),
+        }
     }
 }
 
 /// A whole file that may not be bigger than a JSON document may.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    File::open(path)?.take(MAX_JSON_BYTES + 1).read_to_end(&mut text)?;
+    File::open(path)?
+        .take(MAX_JSON_BYTES + 1)
+        .read_to_end(&mut text)?;
     if text.len() as u64 > MAX_JSON_BYTES {
-        return Err(io::Error::other(format!("it is over {MAX_JSON_BYTES} bytes")));
+        return Err(io::Error::other(format!(
+            "it is over {MAX_JSON_BYTES} bytes"
+        )));
     }
     Ok(text)
 }

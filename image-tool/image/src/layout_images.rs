@@ -1,7 +1,9 @@
 //! What is in a layout directory, for people: images, layers, labels, sizes.
 
 use crate::layout::Layout;
-use crate::manifest::{Descriptor, Document, ImageConfig, Manifest, OCI_INDEX, OCI_MANIFEST, REF_NAME};
+use crate::manifest::{
+    Descriptor, Document, ImageConfig, Manifest, OCI_INDEX, OCI_MANIFEST, REF_NAME,
+};
 use crate::pull_error::PullError;
 use orlop_config::Digest;
 use serde::Serialize;
@@ -93,10 +95,15 @@ fn image(
         .collect();
     Ok(LayoutImage {
         tag,
-        platform: entry.platform.as_ref().map(|p| format!("{}/{}", p.os, p.architecture)),
+        platform: entry
+            .platform
+            .as_ref()
+            .map(|p| format!("{}/{}", p.os, p.architecture)),
         manifest: entry.digest.clone(),
         config: manifest.config.digest,
-        size_bytes: layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size_bytes)),
+        size_bytes: layers
+            .iter()
+            .fold(0, |sum, layer| sum.saturating_add(layer.size_bytes)),
         layers,
         labels: config.runtime().labels,
         created: config.created,

@@ -49,7 +49,11 @@ fn verify_layer(
     let layer = &image.layers[number];
     let what = format!("layer {} of {}", number + 1, image.layers.len());
     let path = layout.blob(&what, &layer.digest)?;
-    let io = |source| PullError::Io { verb: "read", path: path.clone(), source };
+    let io = |source| PullError::Io {
+        verb: "read",
+        path: path.clone(),
+        source,
+    };
     let file = File::open(&path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
     let (read, digests) = read_blob(file, &CancelFlag::default(), &|_| {}, |tar| {
@@ -63,13 +67,23 @@ fn verify_layer(
         got,
     };
     if digests.blob != layer.digest {
-        return Err(wrong("blob", layer.digest.to_string(), digests.blob.to_string()));
+        return Err(wrong(
+            "blob",
+            layer.digest.to_string(),
+            digests.blob.to_string(),
+        ));
     }
     if size != layer.size_bytes {
-        return Err(wrong("size", format!("{} bytes", layer.size_bytes), format!("{size} bytes")));
+        return Err(wrong(
+            "size",
+            format!("{} bytes", layer.size_bytes),
+            format!("{size} bytes"),
+        ));
     }
-    read.map_err(|source| {
-        PullError::Layer { what: what.clone(), image: name.to_owned(), source }
+    read.map_err(|source| PullError::Layer {
+        what: what.clone(),
+        image: name.to_owned(),
+        source,
     })?;
     match digests.diff_id {
         Some(got) if got == layer.diff_id => {}

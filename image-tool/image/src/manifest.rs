@@ -125,7 +125,11 @@ impl Index {
     /// platforms there are.
     pub(crate) fn for_this_machine(&self) -> Result<&Descriptor, String> {
         let name = |platform: &Platform| format!("{}/{}", platform.os, platform.architecture);
-        let fits = |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| name(p) == "linux/amd64");
+        let fits = |d: &&Descriptor| {
+            d.platform
+                .as_ref()
+                .is_some_and(|p| name(p) == "linux/amd64")
+        };
         if let Some(found) = self.manifests.iter().find(fits) {
             return Ok(found);
         }
@@ -133,7 +137,9 @@ impl Index {
             [only] if only.platform.is_none() => Ok(only),
             [] => Err("nothing at all".to_owned()),
             all => {
-                let names = all.iter().map(|d| d.platform.as_ref().map_or("?".to_owned(), name));
+                let names = all
+                    .iter()
+                    .map(|d| d.platform.as_ref().map_or("?".to_owned(), name));
                 Err(names.collect::<Vec<_>>().join(", "))
             }
         }
@@ -167,7 +173,12 @@ impl ImageConfig {
     }
 
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        self.config.as_ref()?.labels.as_ref()?.get(key).map(String::as_str)
+        self.config
+            .as_ref()?
+            .labels
+            .as_ref()?
+            .get(key)
+            .map(String::as_str)
     }
 
     pub(crate) fn runtime(&self) -> RuntimeConfig {
@@ -179,7 +190,11 @@ impl ImageConfig {
             working_dir: config.working_dir.unwrap_or_default(),
             user: config.user.unwrap_or_default(),
             stop_signal: config.stop_signal.filter(|signal| !signal.is_empty()),
-            exposed_ports: config.exposed_ports.unwrap_or_default().into_keys().collect(),
+            exposed_ports: config
+                .exposed_ports
+                .unwrap_or_default()
+                .into_keys()
+                .collect(),
             volumes: config.volumes.unwrap_or_default().into_keys().collect(),
             labels: config.labels.unwrap_or_default(),
         }

@@ -29,7 +29,9 @@ impl Store {
         target: &Path,
     ) -> Result<(), StoreError> {
         let mut options = MountOptions::default();
-        options.set_overlay(open_dir(upper)?, open_dir(work)?).set_read_write(true);
+        options
+            .set_overlay(open_dir(upper)?, open_dir(work)?)
+            .set_read_write(true);
         self.mount_with(root, options, target)
     }
 
@@ -46,7 +48,10 @@ impl Store {
         };
         let store = self.open()?;
         let image = OwnedFd::from(store.open_image(root)?);
-        let objects = store.repository().objects_dir().map_err(|e| fail(e.to_string()))?;
+        let objects = store
+            .repository()
+            .objects_dir()
+            .map_err(|e| fail(e.to_string()))?;
         let verity = match self.verity() {
             Verity::Required => VerityRequirement::Required,
             Verity::Off => VerityRequirement::Disabled,

@@ -56,12 +56,19 @@ impl Default for PullOptions {
 impl PullOptions {
     /// Options for a registry as the node's TOML describes it.
     pub fn for_registry(plain_http: bool, ca: Option<String>) -> Self {
-        Self { plain_http, ca, ..Self::default() }
+        Self {
+            plain_http,
+            ca,
+            ..Self::default()
+        }
     }
 
     /// The same, for an image that has to be of this kind.
     #[must_use]
     pub fn expecting(self, expect: Expect) -> Self {
-        Self { expect: Some(expect), ..self }
+        Self {
+            expect: Some(expect),
+            ..self
+        }
     }
 }

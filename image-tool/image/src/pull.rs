@@ -79,7 +79,11 @@ async fn run(
     progress: Report<'_>,
     stop: &CancelFlag,
 ) -> Result<ImageRecord, PullError> {
-    progress(Progress { step: Step::Resolve, done_bytes: 0, total_bytes: None });
+    progress(Progress {
+        step: Step::Resolve,
+        done_bytes: 0,
+        total_bytes: None,
+    });
     let source = Source::new(image, options)?;
     let found = source.find(image).await?;
     if let Some(record) = known(store, image, &found.digest)? {
@@ -87,9 +91,15 @@ async fn run(
         return Ok(record);
     }
     let name = image.to_string();
-    let text = source.document("config", image, &found.manifest.config.digest).await?;
+    let text = source
+        .document("config", image, &found.manifest.config.digest)
+        .await?;
     let config = ImageConfig::parse(&text, found.manifest.layers.len()).map_err(|why| {
-        PullError::BadAnswer { what: "config".to_owned(), image: name.clone(), why }
+        PullError::BadAnswer {
+            what: "config".to_owned(),
+            image: name.clone(),
+            why,
+        }
     })?;
     let plan = Plan::new(name, &found, config)?;
     check_kind(image, options.expect, plan.is_os())?;
@@ -97,7 +107,14 @@ async fn run(
         let store = store.clone();
         Arc::new(blocking(move || store.lock(LockMode::Shared)).await??)
     };
-    let pull = Pull { store, source: &source, plan: &plan, progress, stop, lock };
+    let pull = Pull {
+        store,
+        source: &source,
+        plan: &plan,
+        progress,
+        stop,
+        lock,
+    };
     let result = pull.layers().await;
     let result = match result {
         Ok((tree, uki)) => pull.commit(tree, uki).await,
@@ -133,8 +150,10 @@ impl Pull<'_> {
                 digest: layer.record.digest.clone(),
                 size_bytes: layer.record.size_bytes,
             };
-            let path =
-                self.source.blob(self.store, &blob, &|n| self.report(Step::Fetch, before + n)).await?;
+            let path = self
+                .source
+                .blob(self.store, &blob, &|n| self.report(Step::Fetch, before + n))
+                .await?;
             let job = LayerBlob {
                 path,
                 what: blob.what,
@@ -170,8 +189,11 @@ impl Pull<'_> {
             let opened = store.open()?;
             let entries = import_layer(&layer, &opened, &mut budget, &stop, &on_bytes)?;
             let (what, image) = (layer.what, layer.image);
-            tree.apply(entries)
-                .map_err(|source| PullError::Layer { what, image, source })?;
+            tree.apply(entries).map_err(|source| PullError::Layer {
+                what,
+                image,
+                source,
+            })?;
             Ok((tree, budget))
         });
         let mut tick = tokio::time::interval(REPORT_EVERY);
@@ -217,12 +239,20 @@ impl Pull<'_> {
 
     fn report(&self, step: Step, done_bytes: u64) {
         let total_bytes = Some(self.plan.total_bytes());
-        (self.progress)(Progress { step, done_bytes, total_bytes });
+        (self.progress)(Progress {
+            step,
+            done_bytes,
+            total_bytes,
+        });
     }
 }
 
 /// The record of an image that is here. One that cannot be read counts as none: the pull renews it.
-fn known(store: &Store, image: &ImageRef, manifest: &Digest) -> Result<Option<ImageRecord>, PullError> {
+fn known(
+    store: &Store,
+    image: &ImageRef,
+    manifest: &Digest,
+) -> Result<Option<ImageRecord>, PullError> {
     use crate::store_error::StoreError;
     match store.record(manifest) {
         Ok(record) => Ok(record),
@@ -248,14 +278,20 @@ fn check_kind(image: &ImageRef, expect: Option<Expect>, is_os: bool) -> Result<(
 }
 
 fn total_bytes(found: &Found) -> u64 {
-    found.manifest.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
+    found
+        .manifest
+        .layers
+        .iter()
+        .fold(0, |sum, layer| sum.saturating_add(layer.size))
 }
 
 /// Does blocking work in a thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, PullError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| thread("the image", &error))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| thread("the image", &error))
 }
 
 fn thread(image: &str, error: &tokio::task::JoinError) -> PullError {

@@ -118,7 +118,9 @@ pub enum PullError {
         image: String,
     },
     /// The root digest that the image claims is not the one it has.
-    #[error("cannot trust OS image {image}: {place} says root {claimed}, its files make {computed}")]
+    #[error(
+        "cannot trust OS image {image}: {place} says root {claimed}, its files make {computed}"
+    )]
     RootMismatch {
         /// The image.
         image: String,
@@ -201,9 +203,9 @@ impl PullError {
             | Self::Interrupted { .. }
             | Self::Cancelled { .. }
             | Self::Io { .. } => ErrorKind::Transient,
-            Self::BadAnswer { .. }
-            | Self::DigestMismatch { .. }
-            | Self::RootMismatch { .. } => ErrorKind::Integrity,
+            Self::BadAnswer { .. } | Self::DigestMismatch { .. } | Self::RootMismatch { .. } => {
+                ErrorKind::Integrity
+            }
             Self::Denied { .. }
             | Self::NoPlatform { .. }
             | Self::NotOs { .. }

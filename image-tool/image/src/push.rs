@@ -35,9 +35,21 @@ pub async fn push(
     target: &ImageRef,
     options: &PullOptions,
 ) -> Result<Pushed, PullError> {
-    let bad_target = |why: &str| PullError::Options { image: target.to_string(), why: why.to_owned() };
-    if !matches!(target, ImageRef::Registry { tag: Some(_), digest: None, .. }) {
-        return Err(bad_target("push to a registry and a tag, such as \"registry.example.com/os:1\""));
+    let bad_target = |why: &str| PullError::Options {
+        image: target.to_string(),
+        why: why.to_owned(),
+    };
+    if !matches!(
+        target,
+        ImageRef::Registry {
+            tag: Some(_),
+            digest: None,
+            ..
+        }
+    ) {
+        return Err(bad_target(
+            "push to a registry and a tag, such as \"registry.example.com/os:1\"",
+        ));
     }
     let registry = Registry::new(target, options)
         .ok_or_else(|| bad_target("push to a registry, not to a layout"))??;
@@ -45,12 +57,25 @@ pub async fn push(
     let entry = layout.find(tag)?;
     registry
         .client
-        .auth(&registry.reference, &RegistryAuth::Anonymous, RegistryOperation::Push)
+        .auth(
+            &registry.reference,
+            &RegistryAuth::Anonymous,
+            RegistryOperation::Push,
+        )
         .await
         .map_err(|error| registry.error("the login", None, failure(error)))?;
-    let mut push = Push { layout, registry, blobs: 0, bytes: 0 };
+    let mut push = Push {
+        layout,
+        registry,
+        blobs: 0,
+        bytes: 0,
+    };
     push.document(&entry.digest, None).await?;
-    Ok(Pushed { manifest: entry.digest, blobs: push.blobs, bytes: push.bytes })
+    Ok(Pushed {
+        manifest: entry.digest,
+        blobs: push.blobs,
+        bytes: push.bytes,
+    })
 }
 
 struct Push {
@@ -77,15 +102,19 @@ impl Push {
             }
             Document::Index(index) => {
                 for child in index.manifests {
-                    let name = self.registry.reference.clone_with_digest(child.digest.to_string());
+                    let name = self
+                        .registry
+                        .reference
+                        .clone_with_digest(child.digest.to_string());
                     Box::pin(self.document(&child.digest, Some(name))).await?;
                 }
             }
         }
         let media_type = media_type_of(&text).unwrap_or_default();
-        let header = media_type
-            .parse()
-            .map_err(|_| self.layout.bad("manifest", format!("its media type is {media_type:?}")))?;
+        let header = media_type.parse().map_err(|_| {
+            self.layout
+                .bad("manifest", format!("its media type is {media_type:?}"))
+        })?;
         let reference = by_digest.as_ref().unwrap_or(&self.registry.reference);
         self.registry
             .client
@@ -99,13 +128,21 @@ impl Push {
         let what = format!("blob {}", blob.digest.short());
         let fail = |error| self.registry.error(&what, None, failure(error));
         let (client, reference) = (&self.registry.client, &self.registry.reference);
-        if client.blob_exists(reference, blob.digest.as_str()).await.map_err(fail)? {
+        if client
+            .blob_exists(reference, blob.digest.as_str())
+            .await
+            .map_err(fail)?
+        {
             return Ok(());
         }
         let path = self.layout.blob(&what, &blob.digest)?;
         let file = tokio::fs::File::open(&path)
             .await
-            .map_err(|source| PullError::Io { verb: "read", path, source })?;
+            .map_err(|source| PullError::Io {
+                verb: "read",
+                path,
+                source,
+            })?;
         let stream = ReaderStream::with_capacity(file, CHUNK_BYTES)
             .map(|chunk| chunk.map_err(oci_client::errors::OciDistributionError::IoError));
         client

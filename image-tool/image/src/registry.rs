@@ -43,7 +43,15 @@ pub(crate) enum Failure {
 impl Registry {
     /// The image `reference` names; none if it names a layout.
     pub(crate) fn new(image: &ImageRef, options: &PullOptions) -> Option<Result<Self, PullError>> {
-        let ImageRef::Registry { registry, repository, tag, digest } = image else { return None };
+        let ImageRef::Registry {
+            registry,
+            repository,
+            tag,
+            digest,
+        } = image
+        else {
+            return None;
+        };
         let (host, repository) = (registry.clone(), repository.clone());
         let reference = match (digest, tag) {
             (Some(digest), _) => {
@@ -141,12 +149,7 @@ impl Registry {
     }
 
     /// A failure that no retry mends, as an error.
-    pub(crate) fn error(
-        &self,
-        what: &str,
-        digest: Option<&Digest>,
-        failure: Failure,
-    ) -> PullError {
+    pub(crate) fn error(&self, what: &str, digest: Option<&Digest>, failure: Failure) -> PullError {
         let image = self.image.clone();
         match (failure, digest) {
             (Failure::NotFound, Some(digest)) => PullError::MissingBlob {
@@ -155,13 +158,21 @@ impl Registry {
                 place: self.place(),
                 digest: digest.clone(),
             },
-            (Failure::NotFound, None) => PullError::UnknownImage { image, place: self.place() },
-            (Failure::Denied(why), _) => {
-                PullError::Denied { registry: self.host.clone(), image, why }
-            }
-            (Failure::Digest { expected, got }, _) => {
-                PullError::DigestMismatch { what: what.to_owned(), image, expected, got }
-            }
+            (Failure::NotFound, None) => PullError::UnknownImage {
+                image,
+                place: self.place(),
+            },
+            (Failure::Denied(why), _) => PullError::Denied {
+                registry: self.host.clone(),
+                image,
+                why,
+            },
+            (Failure::Digest { expected, got }, _) => PullError::DigestMismatch {
+                what: what.to_owned(),
+                image,
+                expected,
+                got,
+            },
             (Failure::Retry(why), _) => self.unreachable(1, why),
             (Failure::Bad(why), _) => self.bad(what, why),
         }
@@ -181,22 +192,30 @@ impl Registry {
     }
 
     fn bad(&self, what: &str, why: String) -> PullError {
-        PullError::BadAnswer { what: what.to_owned(), image: self.image.clone(), why }
+        PullError::BadAnswer {
+            what: what.to_owned(),
+            image: self.image.clone(),
+            why,
+        }
     }
 }
 
 /// A client for one registry.
-pub(crate) fn client(
-    host: &str,
-    image: &str,
-    options: &PullOptions,
-) -> Result<Client, PullError> {
+pub(crate) fn client(host: &str, image: &str, options: &PullOptions) -> Result<Client, PullError> {
     // The default provider of the process; that it is set already, by whomever, is fine.
     let _already_set = rustls::crypto::ring::default_provider().install_default();
     let is_plain = options.plain_http || (options.ca.is_none() && is_loopback(host));
     let config = ClientConfig {
-        protocol: if is_plain { ClientProtocol::Http } else { ClientProtocol::Https },
-        extra_root_certificates: options.ca.iter().flat_map(|pem| certificates(pem)).collect(),
+        protocol: if is_plain {
+            ClientProtocol::Http
+        } else {
+            ClientProtocol::Https
+        },
+        extra_root_certificates: options
+            .ca
+            .iter()
+            .flat_map(|pem| certificates(pem))
+            .collect(),
         platform_resolver: None,
         read_timeout: Some(options.stall_timeout),
         connect_timeout: Some(options.connect_timeout),
@@ -212,10 +231,12 @@ pub(crate) fn client(
 /// Each certificate of a PEM text on its own, as the client takes them.
 fn certificates(pem: &str) -> impl Iterator<Item = Certificate> + '_ {
     const END: &str = "-----END CERTIFICATE-----";
-    pem.split_inclusive(END).filter(|part| part.contains(END)).map(|part| Certificate {
-        encoding: CertificateEncoding::Pem,
-        data: part.trim_start().as_bytes().to_vec(),
-    })
+    pem.split_inclusive(END)
+        .filter(|part| part.contains(END))
+        .map(|part| Certificate {
+            encoding: CertificateEncoding::Pem,
+            data: part.trim_start().as_bytes().to_vec(),
+        })
 }
 
 /// Whether `host:port` is this machine by its address or as `localhost`.
@@ -225,7 +246,10 @@ fn is_loopback(host: &str) -> bool {
         _ => host,
     };
     let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name == "localhost"
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// What an error of the client means.
@@ -233,9 +257,16 @@ pub(crate) fn failure(error: OciDistributionError) -> Failure {
     match error {
         OciDistributionError::ImageManifestNotFoundError(_) => Failure::NotFound,
         OciDistributionError::RegistryError { envelope, .. } => {
-            let has = |codes: &[OciErrorCode]| envelope.errors.iter().any(|e| codes.contains(&e.code));
+            let has =
+                |codes: &[OciErrorCode]| envelope.errors.iter().any(|e| codes.contains(&e.code));
             use OciErrorCode as Code;
-            if has(&[Code::ManifestUnknown, Code::NameUnknown, Code::BlobUnknown, Code::NotFound, Code::ManifestBlobUnknown]) {
+            if has(&[
+                Code::ManifestUnknown,
+                Code::NameUnknown,
+                Code::BlobUnknown,
+                Code::NotFound,
+                Code::ManifestBlobUnknown,
+            ]) {
                 Failure::NotFound
             } else if has(&[Code::Unauthorized, Code::Denied]) {
                 Failure::Denied(envelope.to_string())
@@ -246,7 +277,9 @@ pub(crate) fn failure(error: OciDistributionError) -> Failure {
             }
         }
         OciDistributionError::ServerError { code: 404, .. } => Failure::NotFound,
-        OciDistributionError::ServerError { code, message, .. } if code >= 500 || code == 429 || code == 408 => {
+        OciDistributionError::ServerError { code, message, .. }
+            if code >= 500 || code == 429 || code == 408 =>
+        {
             Failure::Retry(format!("status {code}: {}", first_line(&message)))
         }
         OciDistributionError::ServerError { code, message, .. } => {
@@ -254,9 +287,13 @@ pub(crate) fn failure(error: OciDistributionError) -> Failure {
         }
         OciDistributionError::UnauthorizedError { .. }
         | OciDistributionError::AuthenticationFailure(_) => Failure::Denied(error.to_string()),
-        OciDistributionError::DigestError(
-            oci_client::errors::DigestError::VerificationError { expected, actual },
-        ) => Failure::Digest { expected, got: actual },
+        OciDistributionError::DigestError(oci_client::errors::DigestError::VerificationError {
+            expected,
+            actual,
+        }) => Failure::Digest {
+            expected,
+            got: actual,
+        },
         OciDistributionError::RequestError(_) | OciDistributionError::IoError(_) => {
             Failure::Retry(chain(&error))
         }
@@ -267,10 +304,14 @@ pub(crate) fn failure(error: OciDistributionError) -> Failure {
 /// What an error in the middle of a blob means. The client wraps a wrong digest in an I/O error.
 pub(crate) fn stream_failure(error: std::io::Error) -> Failure {
     use oci_client::errors::DigestError;
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<DigestError>()) {
-        Some(DigestError::VerificationError { expected, actual }) => {
-            Failure::Digest { expected: expected.clone(), got: actual.clone() }
-        }
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<DigestError>())
+    {
+        Some(DigestError::VerificationError { expected, actual }) => Failure::Digest {
+            expected: expected.clone(),
+            got: actual.clone(),
+        },
         _ => Failure::Retry(chain(&error)),
     }
 }
@@ -290,7 +331,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(200).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
 }
 
 #[cfg(test)]
@@ -302,7 +348,11 @@ mod tests {
         for host in ["127.0.0.1:5000", "localhost", "[::1]:5000", "127.9.9.9"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["10.0.0.1:5000", "localhost.example.com", "127.0.0.1.example.com:80"] {
+        for host in [
+            "10.0.0.1:5000",
+            "localhost.example.com",
+            "127.0.0.1.example.com:80",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

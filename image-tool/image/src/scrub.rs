@@ -48,7 +48,9 @@ impl Store {
 
     fn scrub_object(&self, path: &Path, report: &mut ScrubReport) -> Result<(), StoreError> {
         let part = |path: &Path| {
-            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default()
         };
         let name = path.parent().map(part).unwrap_or_default() + &part(path);
         let digest = File::open(path).and_then(digest_of);
@@ -74,7 +76,9 @@ impl Store {
     /// Removes the records of images that lack something.
     fn drop_incomplete(&self, report: &mut ScrubReport) -> Result<(), StoreError> {
         for record in self.records()? {
-            if self.is_complete(&record.root)? && (record.os().is_none() || self.has_uki(&record.root)) {
+            if self.is_complete(&record.root)?
+                && (record.os().is_none() || self.has_uki(&record.root))
+            {
                 continue;
             }
             let path = self.record_path(&record.manifest);
@@ -97,7 +101,9 @@ impl Store {
             Err(StoreError::NoImage { .. } | StoreError::DamagedImage { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let Ok(objects) = objects_in(&image) else { return Ok(false) };
+        let Ok(objects) = objects_in(&image) else {
+            return Ok(false);
+        };
         for (_, object) in objects {
             if !store.has_object(&object)? {
                 return Ok(false);

@@ -36,7 +36,9 @@ pub async fn serve(
         .route("/v2", get(version))
         .route("/v2/{*rest}", get(pull))
         .with_state(Arc::new(repositories));
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown)
+        .await
 }
 
 async fn version() -> Response<Body> {
@@ -59,7 +61,10 @@ impl<'a> Asked<'a> {
         let (rest, last) = rest.rsplit_once('/')?;
         let (name, kind) = rest.rsplit_once('/')?;
         match kind {
-            "manifests" => Some(Self::Manifest { name, reference: last }),
+            "manifests" => Some(Self::Manifest {
+                name,
+                reference: last,
+            }),
             "blobs" => Some(Self::Blob { name, digest: last }),
             _ => None,
         }
@@ -93,20 +98,32 @@ async fn pull(
 
 /// A manifest by digest or tag. `latest` is also the only image of a layout without tags.
 fn manifest(layout: &Layout, reference: &str) -> Response<Body> {
-    let unknown = || refuse(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "no such manifest");
+    let unknown = || {
+        refuse(
+            StatusCode::NOT_FOUND,
+            "MANIFEST_UNKNOWN",
+            "no such manifest",
+        )
+    };
     let digest = match reference.parse::<Digest>() {
         Ok(digest) => digest,
         Err(_not_a_digest) => {
-            let found = layout.find(Some(reference)).or_else(|error| match reference {
-                "latest" => layout.find(None),
-                _ => Err(error),
-            });
+            let found = layout
+                .find(Some(reference))
+                .or_else(|error| match reference {
+                    "latest" => layout.find(None),
+                    _ => Err(error),
+                });
             let Ok(found) = found else { return unknown() };
             found.digest
         }
     };
-    let Ok(text) = layout.checked("manifest", &digest) else { return unknown() };
-    let Some(media_type) = media_type_of(&text) else { return unknown() };
+    let Ok(text) = layout.checked("manifest", &digest) else {
+        return unknown();
+    };
+    let Some(media_type) = media_type_of(&text) else {
+        return unknown();
+    };
     let length = text.len();
     let mut response = answer(StatusCode::OK, &media_type, Body::from(text));
     insert(&mut response, DIGEST_HEADER, digest.as_str());
@@ -116,7 +133,9 @@ fn manifest(layout: &Layout, reference: &str) -> Response<Body> {
 
 async fn blob(layout: &Layout, digest: &str, headers: &HeaderMap) -> Response<Body> {
     let unknown = || refuse(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "no such blob");
-    let Ok(digest) = digest.parse::<Digest>() else { return unknown() };
+    let Ok(digest) = digest.parse::<Digest>() else {
+        return unknown();
+    };
     let Ok(mut file) = tokio::fs::File::open(layout.blob_path(&digest)).await else {
         return unknown();
     };
@@ -124,14 +143,20 @@ async fn blob(layout: &Layout, digest: &str, headers: &HeaderMap) -> Response<Bo
         Ok(metadata) => metadata.len(),
         Err(error) => return broken(&error),
     };
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let asked = headers
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
     let (status, start, end) = match asked.map(|text| range(text, size)) {
         None | Some(Range::Whole) => (StatusCode::OK, 0, size),
         Some(Range::Part(start, end)) => (StatusCode::PARTIAL_CONTENT, start, end),
         Some(Range::Outside) => {
             let why = "the range is outside the blob";
             let mut response = refuse(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", why);
-            insert(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"));
+            insert(
+                &mut response,
+                header::CONTENT_RANGE,
+                &format!("bytes */{size}"),
+            );
             return response;
         }
     };
@@ -142,7 +167,11 @@ async fn blob(layout: &Layout, digest: &str, headers: &HeaderMap) -> Response<Bo
     let mut response = answer(status, "application/octet-stream", body);
     insert(&mut response, DIGEST_HEADER, digest.as_str());
     insert(&mut response, header::ACCEPT_RANGES, "bytes");
-    insert(&mut response, header::CONTENT_LENGTH, &(end - start).to_string());
+    insert(
+        &mut response,
+        header::CONTENT_LENGTH,
+        &(end - start).to_string(),
+    );
     if status == StatusCode::PARTIAL_CONTENT {
         let value = format!("bytes {start}-{}/{size}", end - 1);
         insert(&mut response, header::CONTENT_RANGE, &value);
@@ -154,7 +183,11 @@ fn tags(layout: &Layout, name: &str) -> Response<Body> {
     let Ok(index) = layout.index() else {
         return refuse(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "no such repository");
     };
-    let tags: Vec<_> = index.manifests.iter().filter_map(|d| d.annotation(REF_NAME)).collect();
+    let tags: Vec<_> = index
+        .manifests
+        .iter()
+        .filter_map(|d| d.annotation(REF_NAME))
+        .collect();
     let body = serde_json::json!({ "name": name, "tags": tags }).to_string();
     answer(StatusCode::OK, "application/json", Body::from(body))
 }
@@ -170,13 +203,17 @@ enum Range {
 /// Reads a `Range` header (RFC 9110, 14.1.2). Several ranges, and what is no range of bytes, give
 /// the whole blob, as that allows.
 fn range(text: &str, size: u64) -> Range {
-    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|text| text.split_once('-'))
+    let Some((first, last)) = text
+        .strip_prefix("bytes=")
+        .and_then(|text| text.split_once('-'))
     else {
         return Range::Whole;
     };
     match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), _) if first >= size => Range::Outside,
-        (Ok(first), Ok(last)) if last >= first => Range::Part(first, last.saturating_add(1).min(size)),
+        (Ok(first), Ok(last)) if last >= first => {
+            Range::Part(first, last.saturating_add(1).min(size))
+        }
         (Ok(first), Err(_)) if last.is_empty() => Range::Part(first, size),
         (Err(_), Ok(count)) if first.is_empty() && count > 0 && size > 0 => {
             Range::Part(size.saturating_sub(count), size)
@@ -208,7 +245,11 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response<Body> {
 
 fn broken(error: &io::Error) -> Response<Body> {
     log::error!(error:% = error; "cannot read a blob");
-    refuse(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "the blob cannot be read")
+    refuse(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "UNKNOWN",
+        "the blob cannot be read",
+    )
 }
 
 #[cfg(test)]
@@ -231,14 +272,20 @@ mod tests {
         ] {
             assert_eq!(range(text, 10), expected, "{text}");
         }
-        assert_eq!(range("bytes=0-18446744073709551615", 10), Range::Part(0, 10));
+        assert_eq!(
+            range("bytes=0-18446744073709551615", 10),
+            Range::Part(0, 10)
+        );
     }
 
     #[test]
     fn repository_names_may_have_slashes() {
         assert_eq!(
             Asked::parse("a/b/manifests/latest"),
-            Some(Asked::Manifest { name: "a/b", reference: "latest" })
+            Some(Asked::Manifest {
+                name: "a/b",
+                reference: "latest"
+            })
         );
         assert_eq!(Asked::parse("a/tags/list"), Some(Asked::Tags { name: "a" }));
         assert_eq!(Asked::parse("a/uploads/x"), None);

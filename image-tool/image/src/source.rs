@@ -27,9 +27,10 @@ pub(crate) struct Found {
 impl Source {
     pub(crate) fn new(image: &ImageRef, options: &PullOptions) -> Result<Self, PullError> {
         match image {
-            ImageRef::Layout { dir, tag } => {
-                Ok(Self::Layout(Layout::new(dir.as_ref(), &image.to_string()), tag.clone()))
-            }
+            ImageRef::Layout { dir, tag } => Ok(Self::Layout(
+                Layout::new(dir.as_ref(), &image.to_string()),
+                tag.clone(),
+            )),
             ImageRef::Registry { .. } => match Registry::new(image, options) {
                 Some(registry) => Ok(Self::Registry(Box::new(registry?))),
                 None => Err(PullError::Options {
@@ -59,12 +60,20 @@ impl Source {
             match parse(image, &text)? {
                 Document::Manifest(manifest) => {
                     let media_type = media_type_of(&text).unwrap_or_default();
-                    return Ok(Found { digest, media_type, manifest });
+                    return Ok(Found {
+                        digest,
+                        media_type,
+                        manifest,
+                    });
                 }
                 Document::Index(index) => {
-                    let child = index.for_this_machine().map_err(|found| {
-                        PullError::NoPlatform { image: image.to_string(), found }
-                    })?;
+                    let child =
+                        index
+                            .for_this_machine()
+                            .map_err(|found| PullError::NoPlatform {
+                                image: image.to_string(),
+                                found,
+                            })?;
                     text = match self {
                         Self::Registry(registry) => registry.manifest(Some(&child.digest)).await?,
                         Self::Layout(layout, _) => layout.document("manifest", &child.digest)?,
@@ -138,5 +147,9 @@ fn parse(image: &ImageRef, text: &[u8]) -> Result<Document, PullError> {
 }
 
 fn bad(image: &ImageRef, why: String) -> PullError {
-    PullError::BadAnswer { what: "manifest".to_owned(), image: image.to_string(), why }
+    PullError::BadAnswer {
+        what: "manifest".to_owned(),
+        image: image.to_string(),
+        why,
+    }
 }

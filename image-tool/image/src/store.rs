@@ -56,7 +56,10 @@ impl Store {
             log::warn!(dir:% = dir.display();
                 "the store is NOT protected: fs-verity is off, damaged or forged files go unnoticed");
         }
-        let store = Self { dir: dir.to_owned(), verity };
+        let store = Self {
+            dir: dir.to_owned(),
+            verity,
+        };
         ComposefsStore::open_or_init(dir, verity)?;
         for sub in ["records", "uki", "partial"] {
             let path = store.side(sub);
@@ -147,14 +150,17 @@ impl Store {
     /// Writes a record: the last step of an import. Durable on return.
     pub(crate) fn put_record(&self, record: &ImageRecord) -> Result<(), StoreError> {
         let path = self.record_path(&record.manifest);
-        let mut text = serde_json::to_vec_pretty(record)
-            .map_err(|e| StoreError::Record { path: path.clone(), why: e.to_string() })?;
+        let mut text = serde_json::to_vec_pretty(record).map_err(|e| StoreError::Record {
+            path: path.clone(),
+            why: e.to_string(),
+        })?;
         text.push(b'\n');
         atomic_write(&path, &text).map_err(|source| io_error("write", &path, source))
     }
 
     pub(crate) fn record_path(&self, manifest: &Digest) -> PathBuf {
-        self.side("records").join(format!("{}.json", manifest.hex()))
+        self.side("records")
+            .join(format!("{}.json", manifest.hex()))
     }
 
     /// Where a blob is gathered that is not complete, or not imported yet.
@@ -185,18 +191,30 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// An I/O error of a file of ours; a full disk is told apart.
 pub(crate) fn io_error(verb: &'static str, path: &Path, source: io::Error) -> StoreError {
     if is_no_space(&source) {
-        StoreError::NoSpace { path: path.to_owned() }
+        StoreError::NoSpace {
+            path: path.to_owned(),
+        }
     } else {
-        StoreError::Io { verb, path: path.to_owned(), source }
+        StoreError::Io {
+            verb,
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
 fn parse_record(path: &Path, text: &[u8]) -> Result<ImageRecord, StoreError> {
-    let bad = |why: String| StoreError::Record { path: path.to_owned(), why };
+    let bad = |why: String| StoreError::Record {
+        path: path.to_owned(),
+        why,
+    };
     let record: ImageRecord = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
     if record.format == RECORD_FORMAT {
         Ok(record)
     } else {
-        Err(bad(format!("format {} is not {RECORD_FORMAT}, the one known here", record.format)))
+        Err(bad(format!(
+            "format {} is not {RECORD_FORMAT}, the one known here",
+            record.format
+        )))
     }
 }

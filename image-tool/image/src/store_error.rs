@@ -71,7 +71,9 @@ pub enum StoreError {
         dir: PathBuf,
     },
     /// The metadata of an image is not what its digest says.
-    #[error("cannot trust image {root}: its metadata has digest {got}; scrub the store and pull it again")]
+    #[error(
+        "cannot trust image {root}: its metadata has digest {got}; scrub the store and pull it again"
+    )]
     DamagedImage {
         /// The image.
         root: RootDigest,

@@ -63,14 +63,19 @@ impl Overrides {
     /// whole record and a value may hold any byte.
     pub(crate) fn add_pax(&mut self, mut data: &[u8]) -> Result<(), String> {
         while !data.is_empty() {
-            let space = data.iter().position(|b| *b == b' ').ok_or("a PAX record has no length")?;
+            let space = data
+                .iter()
+                .position(|b| *b == b' ')
+                .ok_or("a PAX record has no length")?;
             let length = decimal(&data[..space])
                 .and_then(|n| usize::try_from(n).ok())
                 .filter(|n| *n > space + 1 && *n <= data.len() && data[*n - 1] == b'\n')
                 .ok_or("a PAX record has a wrong length")?;
             let record = &data[space + 1..length - 1];
-            let equals =
-                record.iter().position(|b| *b == b'=').ok_or("a PAX record has no value")?;
+            let equals = record
+                .iter()
+                .position(|b| *b == b'=')
+                .ok_or("a PAX record has no value")?;
             self.set(&record[..equals], &record[equals + 1..])?;
             data = &data[length..];
         }
@@ -80,11 +85,16 @@ impl Overrides {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let number = || {
             decimal(value).ok_or_else(|| {
-                format!("the PAX record {} is no number", String::from_utf8_lossy(key))
+                format!(
+                    "the PAX record {} is no number",
+                    String::from_utf8_lossy(key)
+                )
             })
         };
         let id = || {
-            number()?.try_into().map_err(|_| "a user or group id is over 32 bits".to_owned())
+            number()?
+                .try_into()
+                .map_err(|_| "a user or group id is over 32 bits".to_owned())
         };
         match key {
             b"path" => self.path = Some(value.to_vec()),
@@ -113,14 +123,18 @@ impl Overrides {
         self.xattrs.insert(name.to_vec(), value.to_vec());
         let sum: usize = self.xattrs.iter().map(|(k, v)| k.len() + v.len()).sum();
         if sum > MAX_XATTR_BYTES {
-            return Err(format!("extended attributes are over {MAX_XATTR_BYTES} bytes"));
+            return Err(format!(
+                "extended attributes are over {MAX_XATTR_BYTES} bytes"
+            ));
         }
         Ok(())
     }
 
     /// The entry that `header` and these records make.
     pub(crate) fn entry(self, header: &tar::Header) -> Result<TarEntry, String> {
-        let path = self.path.unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = self
+            .path
+            .unwrap_or_else(|| header.path_bytes().into_owned());
         let kind = kind(header, &path)?;
         let id = |value: std::io::Result<u64>| {
             value
@@ -132,7 +146,10 @@ impl Overrides {
             Some(mtime) => mtime,
             None => {
                 let sec = header.mtime().map_err(|e| e.to_string())?;
-                (i64::try_from(sec).map_err(|_| "a time is out of range".to_owned())?, 0)
+                (
+                    i64::try_from(sec).map_err(|_| "a time is out of range".to_owned())?,
+                    0,
+                )
             }
         };
         Ok(TarEntry {
@@ -165,14 +182,25 @@ fn kind(header: &tar::Header, path: &[u8]) -> Result<EntryKind, String> {
         EntryType::Fifo => EntryKind::Fifo,
         EntryType::Char => EntryKind::Character(device(header)?),
         EntryType::Block => EntryKind::Block(device(header)?),
-        other => return Err(format!("entry type {:?} is unknown", other.as_byte() as char)),
+        other => {
+            return Err(format!(
+                "entry type {:?} is unknown",
+                other.as_byte() as char
+            ));
+        }
     })
 }
 
 /// Major numbers have 12 bits and minor numbers 20 on Linux and in EROFS.
 fn device(header: &tar::Header) -> Result<u64, String> {
-    let major = header.device_major().map_err(|e| e.to_string())?.unwrap_or(0);
-    let minor = header.device_minor().map_err(|e| e.to_string())?.unwrap_or(0);
+    let major = header
+        .device_major()
+        .map_err(|e| e.to_string())?
+        .unwrap_or(0);
+    let minor = header
+        .device_minor()
+        .map_err(|e| e.to_string())?
+        .unwrap_or(0);
     if major >= 1 << 12 || minor >= 1 << 20 {
         return Err(format!("device {major}:{minor} is out of range"));
     }
@@ -191,8 +219,16 @@ fn time(text: &[u8]) -> Option<(i64, u32)> {
         return None;
     }
     let sec: i64 = sec.parse().ok()?;
-    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    if text.starts_with('-') { Some((0, 0)) } else { Some((sec, digits.parse().ok()?)) }
+    let digits: String = fraction
+        .chars()
+        .chain("000000000".chars())
+        .take(9)
+        .collect();
+    if text.starts_with('-') {
+        Some((0, 0))
+    } else {
+        Some((sec, digits.parse().ok()?))
+    }
 }
 
 /// Where the data of a sparse file lies: (offset, length), in order, without overlap.
@@ -204,7 +240,9 @@ pub(crate) fn check_sparse(map: &SparseMap, size: u64, stored: u64) -> Result<()
     let mut sum = 0u64;
     for (offset, length) in map {
         let next = offset.checked_add(*length).filter(|_| *offset >= end);
-        end = next.filter(|n| *n <= size).ok_or("a sparse map is out of order")?;
+        end = next
+            .filter(|n| *n <= size)
+            .ok_or("a sparse map is out of order")?;
         sum += length;
     }
     if sum != stored || map.len() > MAX_SPARSE_PIECES {
@@ -242,8 +280,18 @@ mod tests {
 
     #[test]
     fn a_pax_record_that_lies_about_its_length_is_refused() {
-        for record in ["9 path=a\n", "x path=a\n", "0 a=b\n", "3 a", "99999 path=a\n", "7 patha\n"] {
-            assert!(Overrides::default().add_pax(record.as_bytes()).is_err(), "{record}");
+        for record in [
+            "8 path=a\n",
+            "x path=a\n",
+            "0 a=b\n",
+            "3 a",
+            "99999 path=a\n",
+            "7 patha\n",
+        ] {
+            assert!(
+                Overrides::default().add_pax(record.as_bytes()).is_err(),
+                "{record}"
+            );
         }
         assert!(Overrides::default().add_pax(b"10 path=a\n").is_ok());
     }

@@ -5,9 +5,7 @@
 
 use crate::layer_error::LayerError;
 use crate::limits::{MAX_EXTENSION_BYTES, MAX_FILE_BYTES, MAX_SPARSE_PIECES};
-use crate::tar_header::{
-    EntryKind, Overrides, SparseMap, TarEntry, add_gnu_pieces, check_sparse,
-};
+use crate::tar_header::{EntryKind, Overrides, SparseMap, TarEntry, add_gnu_pieces, check_sparse};
 use std::io::{self, Read};
 
 const BLOCK: usize = 512;
@@ -57,7 +55,9 @@ impl<R: Read> TarReader<R> {
         (self.stored, self.padding, self.holes) = (0, 0, None);
         let mut local = self.global.clone();
         loop {
-            let Some(block) = self.header_block()? else { return Ok(None) };
+            let Some(block) = self.header_block()? else {
+                return Ok(None);
+            };
             let header = tar::Header::from_byte_slice(&block);
             self.check_sum(header)?;
             let size = header.entry_size().map_err(|e| self.bad(e))?;
@@ -103,7 +103,9 @@ impl<R: Read> TarReader<R> {
         } else if sparse.is_old {
             return Err(self.bad("a sparse file in PAX format 0.x"));
         } else if sparse.major == Some(1) {
-            entry.size = sparse.real_size.ok_or_else(|| self.bad("a sparse file without size"))?;
+            entry.size = sparse
+                .real_size
+                .ok_or_else(|| self.bad("a sparse file without size"))?;
             Some(self.pax_map()?)
         } else {
             None
@@ -115,14 +117,21 @@ impl<R: Read> TarReader<R> {
             check_sparse(&map, entry.size, self.stored).map_err(|why| self.bad(why))?;
             let mut map = map.into_iter();
             let piece = map.next();
-            self.holes = Some(Holes { map, piece, position: 0, size: entry.size });
+            self.holes = Some(Holes {
+                map,
+                piece,
+                position: 0,
+                size: entry.size,
+            });
         }
         Ok(entry)
     }
 
     /// The map of a GNU sparse file: in the header, and in blocks after it.
     fn gnu_map(&mut self, header: &tar::Header) -> Result<SparseMap, LayerError> {
-        let gnu = header.as_gnu().ok_or_else(|| self.bad("a sparse file without GNU header"))?;
+        let gnu = header
+            .as_gnu()
+            .ok_or_else(|| self.bad("a sparse file without GNU header"))?;
         let mut map = SparseMap::new();
         add_gnu_pieces(&mut map, &gnu.sparse)?;
         let mut more = gnu.is_extended();
@@ -162,8 +171,9 @@ impl<R: Read> TarReader<R> {
                         }
                     }
                     b'\n' => {
-                        let value =
-                            number.take().ok_or_else(|| self.bad("a sparse map has a hole"))?;
+                        let value = number
+                            .take()
+                            .ok_or_else(|| self.bad("a sparse map has a hole"))?;
                         numbers.push(value);
                         if numbers.len() == 1 {
                             wanted = usize::try_from(value)
@@ -177,7 +187,10 @@ impl<R: Read> TarReader<R> {
                 }
             }
         }
-        Ok(numbers[1..].chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+        Ok(numbers[1..]
+            .chunks_exact(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect())
     }
 
     /// The next block that is a header; none at two zero blocks or at the end of the input.
@@ -268,18 +281,24 @@ impl<R: Read> TarReader<R> {
     }
 
     fn bad(&self, why: impl ToString) -> LayerError {
-        LayerError::Tar { offset: self.offset, why: why.to_string() }
+        LayerError::Tar {
+            offset: self.offset,
+            why: why.to_string(),
+        }
     }
 
     fn read_stored(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let limit = usize::try_from(self.stored).unwrap_or(usize::MAX).min(buf.len());
+        let limit = usize::try_from(self.stored)
+            .unwrap_or(usize::MAX)
+            .min(buf.len());
         if limit == 0 {
             return Ok(0);
         }
         match self.input.read(&mut buf[..limit]) {
-            Ok(0) => {
-                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the tar ends inside a file"))
-            }
+            Ok(0) => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the tar ends inside a file",
+            )),
             Ok(n) => {
                 self.stored -= n as u64;
                 self.offset += n as u64;
@@ -290,10 +309,15 @@ impl<R: Read> TarReader<R> {
     }
 
     fn read_sparse(&mut self, mut holes: Holes, buf: &mut [u8]) -> io::Result<usize> {
-        while holes.piece.is_some_and(|(offset, length)| holes.position >= offset + length) {
+        while holes
+            .piece
+            .is_some_and(|(offset, length)| holes.position >= offset + length)
+        {
             holes.piece = holes.map.next();
         }
-        let in_data = holes.piece.is_some_and(|(offset, _)| holes.position >= offset);
+        let in_data = holes
+            .piece
+            .is_some_and(|(offset, _)| holes.position >= offset);
         let until = match holes.piece {
             Some((offset, length)) if in_data => offset + length,
             Some((offset, _)) => offset,
@@ -338,7 +362,11 @@ impl<R: Read> Read for TarReader<R> {
 
 fn too_big(entry: &TarEntry) -> LayerError {
     let path = String::from_utf8_lossy(&entry.path).into_owned();
-    LayerError::Limit { what: "a file's size", limit: MAX_FILE_BYTES, path }
+    LayerError::Limit {
+        what: "a file's size",
+        limit: MAX_FILE_BYTES,
+        path,
+    }
 }
 
 fn padding(size: u64) -> u64 {

@@ -12,8 +12,14 @@ pub(crate) struct NodeId(usize);
 /// A file, directory or special file. Hard links are names of the same node.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
-    Directory { metadata: Metadata, children: BTreeMap<Box<[u8]>, NodeId> },
-    Leaf { metadata: Metadata, content: Content },
+    Directory {
+        metadata: Metadata,
+        children: BTreeMap<Box<[u8]>, NodeId>,
+    },
+    Leaf {
+        metadata: Metadata,
+        content: Content,
+    },
 }
 
 /// The tree. Directories that no layer has get [`Metadata::implied`].
@@ -36,7 +42,10 @@ struct Place {
 
 impl Tree {
     pub(crate) fn new() -> Self {
-        let root = Node::Directory { metadata: Metadata::implied(), children: BTreeMap::new() };
+        let root = Node::Directory {
+            metadata: Metadata::implied(),
+            children: BTreeMap::new(),
+        };
         Self { nodes: vec![root] }
     }
 
@@ -59,8 +68,14 @@ impl Tree {
             }
             match self.node(id) {
                 Node::Directory { children, .. } => todo.extend(children.values()),
-                Node::Leaf { content: Content::Inline(data), .. } => sum += data.len() as u64,
-                Node::Leaf { content: Content::Object { size, .. }, .. } => sum += size,
+                Node::Leaf {
+                    content: Content::Inline(data),
+                    ..
+                } => sum += data.len() as u64,
+                Node::Leaf {
+                    content: Content::Object { size, .. },
+                    ..
+                } => sum += size,
                 Node::Leaf { .. } => {}
             }
         }
@@ -90,8 +105,12 @@ impl Tree {
         parent: &[u8],
         name: &[u8],
     ) -> Result<(), LayerError> {
-        let Some(parent) = self.find_directory(parent, &entry.path)? else { return Ok(()) };
-        let Node::Directory { children, .. } = &mut self.nodes[parent.0] else { return Ok(()) };
+        let Some(parent) = self.find_directory(parent, &entry.path)? else {
+            return Ok(());
+        };
+        let Node::Directory { children, .. } = &mut self.nodes[parent.0] else {
+            return Ok(());
+        };
         if name == OPAQUE {
             children.clear();
         } else if !name.starts_with(AUFS) {
@@ -118,10 +137,16 @@ impl Tree {
                     *metadata = entry.metadata;
                     return Ok(());
                 }
-                self.push(Node::Directory { metadata: entry.metadata, children: BTreeMap::new() })
+                self.push(Node::Directory {
+                    metadata: entry.metadata,
+                    children: BTreeMap::new(),
+                })
             }
             What::HardLink(target) => self.link_target(&entry.path, &target)?,
-            What::Leaf(content) => self.push(Node::Leaf { metadata: entry.metadata, content }),
+            What::Leaf(content) => self.push(Node::Leaf {
+                metadata: entry.metadata,
+                content,
+            }),
         };
         if let Node::Directory { children, .. } = &mut self.nodes[place.parent.0] {
             children.insert(place.name, id);
@@ -152,9 +177,10 @@ impl Tree {
         match &self.nodes[id.0] {
             Node::Directory { .. } => Err(fail("the target is a directory")),
             // Two names of it would become two nodes; the kernel's overlay takes it as a whiteout.
-            Node::Leaf { content: Content::Character(0), .. } => {
-                Err(fail("the target is the device 0:0"))
-            }
+            Node::Leaf {
+                content: Content::Character(0),
+                ..
+            } => Err(fail("the target is the device 0:0")),
             Node::Leaf { .. } => Ok(id),
         }
     }
@@ -179,7 +205,10 @@ impl Tree {
                 }
             }
         };
-        Ok(Place { parent, name: name.into() })
+        Ok(Place {
+            parent,
+            name: name.into(),
+        })
     }
 
     /// The directory at `path`, symbolic links followed; none where there is none.
@@ -220,14 +249,20 @@ struct Walk {
 
 impl Walk {
     fn new(tree: &Tree, path: &[u8], whole: &[u8]) -> Self {
-        let mut walk =
-            Self { stack: vec![tree.root()], rest: Vec::new(), links: 0, whole: whole.to_vec() };
+        let mut walk = Self {
+            stack: vec![tree.root()],
+            rest: Vec::new(),
+            links: 0,
+            whole: whole.to_vec(),
+        };
         walk.push(path);
         walk
     }
 
     fn push(&mut self, path: &[u8]) {
-        let names = path.split(|b| *b == b'/').filter(|name| !matches!(*name, b"" | b"."));
+        let names = path
+            .split(|b| *b == b'/')
+            .filter(|name| !matches!(*name, b"" | b"."));
         let at = self.rest.len();
         self.rest.extend(names.map(Box::from));
         self.rest[at..].reverse();
@@ -249,7 +284,9 @@ impl Walk {
     fn step(&mut self, tree: &Tree) -> Result<Step, LayerError> {
         loop {
             let here = self.stack.last().copied().unwrap_or(ROOT);
-            let Some(name) = self.rest.pop() else { return Ok(Step::At(here)) };
+            let Some(name) = self.rest.pop() else {
+                return Ok(Step::At(here));
+            };
             if *name == *b".." {
                 if self.stack.len() > 1 {
                     self.stack.pop();
@@ -261,10 +298,16 @@ impl Walk {
             };
             match tree.node(id) {
                 Node::Directory { .. } => self.enter(id)?,
-                Node::Leaf { content: Content::Symlink(target), .. } => {
+                Node::Leaf {
+                    content: Content::Symlink(target),
+                    ..
+                } => {
                     self.links += 1;
                     if self.links > MAX_SYMLINKS {
-                        return Err(path_error(&self.whole, "too many symbolic links on the way"));
+                        return Err(path_error(
+                            &self.whole,
+                            "too many symbolic links on the way",
+                        ));
                     }
                     if target.starts_with(b"/") {
                         self.stack.truncate(1);
@@ -273,7 +316,10 @@ impl Walk {
                     self.push(&target);
                 }
                 Node::Leaf { .. } => {
-                    return Err(path_error(&self.whole, "a part of its path is not a directory"));
+                    return Err(path_error(
+                        &self.whole,
+                        "a part of its path is not a directory",
+                    ));
                 }
             }
         }
@@ -281,7 +327,10 @@ impl Walk {
 }
 
 fn path_error(path: &[u8], why: &'static str) -> LayerError {
-    LayerError::Path { path: String::from_utf8_lossy(path).into_owned(), why }
+    LayerError::Path {
+        path: String::from_utf8_lossy(path).into_owned(),
+        why,
+    }
 }
 
 /// Parent and last name of a normalised path.
