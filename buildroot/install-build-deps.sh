@@ -8,7 +8,7 @@ packages=(
     mmdebstrap debian-archive-keyring                              # base system
     dosfstools mtools e2fsprogs fdisk                              # disk images
     qemu-system-x86 ovmf                                           # QEMU machines
-    iproute2 nftables dbus                                         # namespace machines
+    iproute2 nftables dbus curl                                    # namespace machines, front doors
     crun skopeo docker-registry                                    # peers and real registries in tests
 )
 
