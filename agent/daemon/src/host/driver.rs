@@ -1,0 +1,326 @@
+//! The driver: the one task that changes the node.
+
+mod asks;
+mod beside;
+
+use super::first;
+use super::jobs::Ticket;
+use super::shared::{Ask, Shared};
+use crate::chain::chain;
+use crate::gate::GateEnd;
+use crate::live::Live;
+use crate::problems::Topic;
+use crate::stage::{Fetched, Wanted};
+use crate::switch::{Switch, SwitchError};
+use crate::clock;
+use orlop_api::{EventKind, Fault, FaultKind, Phase, Progress};
+use orlop_config::{Digest, RootDigest};
+use orlop_core::boot::BootDecision;
+use orlop_core::{
+    Action, Asker, Event, IllegalEvent, Origin, Then,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+/// Word of a task beside the driver.
+#[derive(Debug)]
+enum Done {
+    /// A generation is fetched, or is not to be had.
+    Fetched(Result<Fetched, Fault>),
+    /// The first one.
+    First { attempt: u64, result: Result<Fetched, Fault> },
+    /// The gate has decided.
+    Gate { round: u64, end: GateEnd },
+    /// It is time to try again what containers did not take.
+    ReconcileDue,
+}
+
+/// A request that the fetching under way is for.
+struct Pending {
+    ticket: Ticket,
+    wanted: Option<Wanted>,
+    then: Then,
+    asker: Asker,
+}
+
+/// The first generation on its way.
+struct First {
+    attempt: u64,
+    cancel: CancellationToken,
+}
+
+/// The driver.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    switch: Switch<Live>,
+    words: mpsc::Sender<Done>,
+    heard: mpsc::Receiver<Done>,
+    pending: Option<Pending>,
+    first: Option<First>,
+    /// Counts what is begun, so that late word of what was stopped is told apart.
+    round: u64,
+    gate: Option<(u64, AbortHandle)>,
+    reconcile_wait: Duration,
+    /// The newest verdict that has been told.
+    told: u32,
+}
+
+impl Driver {
+    /// A driver that has just started.
+    pub(super) fn new(shared: Arc<Shared>, switch: Switch<Live>) -> Self {
+        let (words, heard) = mpsc::channel(8);
+        Self {
+            shared,
+            switch,
+            words,
+            heard,
+            pending: None,
+            first: None,
+            round: 0,
+            gate: None,
+            reconcile_wait: beside::FIRST_RECONCILE_WAIT,
+            told: 0,
+        }
+    }
+
+    /// Finds out what was booted, goes on from there, and then does what it is asked, for ever.
+    pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Ask>) {
+        self.begin().await;
+        loop {
+            tokio::select! {
+                Some(ask) = asked.recv() => self.take_ask(ask).await,
+                Some(done) = self.heard.recv() => self.take_word(done).await,
+                else => return,
+            }
+        }
+    }
+
+    async fn begin(&mut self) {
+        if let Err(error) = self.switch.sweep() {
+            log::warn!("ignoring until the next start: {}", chain(&error));
+        }
+        match self.shared.records() {
+            Ok(records) => {
+                self.told = records.verdicts.last().map_or(0, |verdict| verdict.number);
+                self.shared.problems.set(Topic::Records, records.problems);
+            }
+            Err(fault) => self.shared.problems.set(Topic::Records, vec![fault.message]),
+        }
+        let event = match self.switch.decide() {
+            Ok(BootDecision::UnknownImage { root }) => {
+                let problem = format!("no generation on record has the OS that runs: root {root}");
+                self.shared.problems.set(Topic::Boot, vec![problem]);
+                Event::Booted(BootDecision::UnknownImage { root })
+            }
+            Ok(decision) => {
+                log::info!("started: {decision:?}");
+                Event::Booted(decision)
+            }
+            Err(error) => {
+                self.shared.problems.set(Topic::Records, vec![chain(&error)]);
+                Event::Unusable
+            }
+        };
+        self.take_or_log(event).await;
+    }
+
+    async fn take_word(&mut self, done: Done) {
+        match done {
+            Done::Fetched(result) => self.take_fetched(result).await,
+            Done::First { attempt, result } => {
+                if self.first.as_ref().is_some_and(|first| first.attempt == attempt) {
+                    self.first = None;
+                    self.take_first(result).await;
+                }
+            }
+            Done::Gate { round, end } => {
+                if self.gate.as_ref().is_some_and(|(current, _)| *current == round) {
+                    self.gate = None;
+                    self.take_gate(end).await;
+                }
+            }
+            Done::ReconcileDue => self.reconcile().await,
+        }
+    }
+
+    async fn take_fetched(&mut self, result: Result<Fetched, Fault>) {
+        let Some(pending) = self.pending.take() else { return };
+        let recorded = result.and_then(|fetched| {
+            let state = self.shared.records()?.state.ok_or_else(no_state)?;
+            let (current, _) = self.shared.running_generation()?;
+            let same = Digest::of(fetched.text.as_bytes()) == current.config;
+            let origin = if same { Origin::Update } else { Origin::Config };
+            let generation = fetched.generation(state.next_generation, clock::now(), origin);
+            Ok((generation, fetched.text))
+        });
+        match recorded {
+            Ok((generation, config)) => {
+                let id = generation.id;
+                let generation = Box::new(generation);
+                let step = format!("record generation {id}");
+                pending.ticket.progress(Progress { step, done: 0, total: None });
+                let event = Event::StageDone { generation, config, asker: pending.asker };
+                let result = self.take(event).await;
+                let end = match (result, pending.then) {
+                    (Ok(None), Then::Wait) => {
+                        Ok((Some(id.0), format!("generation {id} is staged")))
+                    }
+                    (result, _) => self.outcome_of(result, Some(id)),
+                };
+                pending.ticket.end(end);
+            }
+            Err(fault) => {
+                self.take_or_log(Event::StageFailed).await;
+                pending.ticket.end(Err(fault));
+            }
+        }
+    }
+
+    async fn take_first(&mut self, result: Result<Fetched, Fault>) {
+        let pending = self.pending.take();
+        self.shared.problems.clear(Topic::FirstBoot);
+        let ready = result.and_then(|fetched| {
+            let observed = self.switch.observe().map_err(|error| {
+                Fault::new(FaultKind::Internal, chain(&error))
+            })?;
+            let id = observed.state.next_generation;
+            Ok((fetched.generation(id, clock::now(), Origin::FirstBoot), fetched.text))
+        });
+        let end = match ready {
+            Ok((generation, config)) => {
+                self.shared.problems.clear(Topic::Config);
+                let id = generation.id;
+                let event = Event::FirstReady { generation: Box::new(generation), config };
+                let result = self.take(event).await;
+                self.outcome_of(result, Some(id))
+            }
+            Err(fault) => {
+                first::tell(&self.shared, &fault);
+                self.take_or_log(Event::StageFailed).await;
+                Err(fault)
+            }
+        };
+        match pending {
+            Some(pending) => pending.ticket.end(end),
+            None => {
+                if let Err(fault) = end {
+                    log::error!("{fault}");
+                }
+            }
+        }
+    }
+
+    async fn take_gate(&mut self, end: GateEnd) {
+        let event = match end {
+            GateEnd::Passed => {
+                self.shared.problems.clear(Topic::Gate);
+                Event::GatePassed
+            }
+            GateEnd::Failed { check, detail, log } => {
+                let problem = format!("gate check `{check}` fails: {detail}");
+                self.shared.problems.set(Topic::Gate, vec![problem]);
+                Event::GateFailed { check, detail, log }
+            }
+        };
+        self.take_or_log(event).await;
+    }
+
+    async fn take_or_log(&mut self, event: Event) {
+        match self.take(event).await {
+            Ok(None) => {}
+            Ok(Some(error)) => self.shared.problems.set(Topic::Switch, vec![chain(&error)]),
+            Err(illegal) => log::error!("{illegal}"),
+        }
+    }
+
+    /// Takes an event to the state machine, and does what follows. What failed of it is given back;
+    /// what follows from that is done.
+    async fn take(&mut self, event: Event) -> Result<Option<SwitchError>, IllegalEvent> {
+        let outcome = self.switch.on(event).await?;
+        if outcome.failed.is_none() {
+            self.shared.problems.clear(Topic::Switch);
+        }
+        self.publish().await;
+        for action in outcome.actions {
+            self.act(action).await;
+        }
+        Ok(outcome.failed)
+    }
+
+    /// What runs now, and every verdict since the last time.
+    async fn publish(&mut self) {
+        let records = match self.shared.records() {
+            Ok(records) => records,
+            Err(fault) => return self.shared.problems.set(Topic::Records, vec![fault.message]),
+        };
+        let decided = match self.switch.decide() {
+            Ok(
+                BootDecision::Normal { generation, .. }
+                | BootDecision::TrialStarts { generation }
+                | BootDecision::TrialGoesOn { generation },
+            ) => Some(generation),
+            _ => records.state.as_ref().and_then(|state| state.running()),
+        };
+        self.shared.running.send_replace(decided);
+        if self.switch.phase() == Phase::Idle {
+            self.shared.problems.clear(Topic::Gate);
+        }
+        let news: Vec<_> =
+            records.verdicts.iter().filter(|verdict| verdict.number > self.told).collect();
+        for verdict in &news {
+            self.told = verdict.number;
+            log::info!(
+                generation = verdict.generation.0, good = verdict.good, trigger:? = verdict.trigger;
+                "verdict on generation {}: {}",
+                verdict.generation,
+                if verdict.good { "good" } else { "failed" }
+            );
+            self.shared.events.send(EventKind::Verdict { verdict: (*verdict).into() });
+        }
+        if !news.is_empty() && self.switch.phase() == Phase::Idle {
+            let needed = records.generations.values().flat_map(|generation| {
+                let containers = generation.containers.values().map(|image| image.root.clone());
+                containers.chain([generation.os.root.clone()])
+            });
+            self.collect_garbage(needed.collect()).await;
+        }
+    }
+
+    /// Frees what no generation on record needs. No fetching is under way then, so nothing that is
+    /// wanted goes.
+    async fn collect_garbage(&self, keep: BTreeSet<RootDigest>) {
+        if self.pending.is_some() || self.first.is_some() {
+            return;
+        }
+        let store = self.shared.store.clone();
+        match spawn_blocking(move || store.gc(&keep)).await {
+            Ok(Ok(report)) => {
+                log::info!(objects = report.objects, bytes = report.bytes; "freed the store");
+            }
+            Ok(Err(error)) => log::warn!("ignoring until later: {}", chain(&error)),
+            Err(error) => log::error!("cannot free the store: {error}"),
+        }
+    }
+
+    async fn act(&mut self, action: Action) {
+        match action {
+            Action::PrepareFirst => self.prepare_first(),
+            Action::Fetch => self.fetch(),
+            Action::Reconcile => self.reconcile().await,
+            Action::StartGate => self.start_gate(),
+            Action::StopGate => self.stop_gate(),
+            // Carried out by `Switch::on`.
+            Action::Run(_) | Action::Resolve => {}
+        }
+    }
+
+}
+
+fn no_state() -> Fault {
+    Fault::new(FaultKind::Internal, "cannot record a generation: there is no node state")
+}
+

@@ -1,0 +1,183 @@
+//! The operations that every front door calls.
+
+use super::shared::{Ask, Shared};
+use super::views;
+use crate::ops::{Caller, Operations, Started};
+use crate::switch::observe;
+use crate::{clock, config, faults, stage};
+use crate::chain::chain;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use orlop_api::{
+    ApplyConfigRequest, ApplyRequest, ConfigReport, ConfigView, ContainerView, Event, Fault,
+    FaultKind, GenerationView, Job, JobId, LogLine, LogQuery, Operation, RollBackRequest,
+    StageRequest, Status, Why,
+};
+use orlop_config::{Api, Digest};
+use orlop_core::{GenerationId, GenerationStatus, Goal, Origin, Policy, Then};
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Log lines where the caller does not say how many.
+const DEFAULT_LOG_LINES: u32 = 100;
+/// Log lines at the most.
+const MAX_LOG_LINES: u32 = 10_000;
+
+/// The node. Cheap to clone; all clones are the same node.
+#[derive(Clone)]
+pub struct Host {
+    shared: Arc<Shared>,
+}
+
+fn gone<T>(_: T) -> Fault {
+    Fault::new(FaultKind::Refused, "cannot do this now: the agent is going down")
+}
+
+impl Host {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// `[api]` of the config in force, whenever it changes.
+    pub fn api(&self) -> watch::Receiver<Api> {
+        self.shared.live.api()
+    }
+
+    /// A front door that does not open is told in `status`.
+    pub fn set_api_problem(&self, problem: Option<String>) {
+        let problems = problem.into_iter().collect();
+        self.shared.problems.set(crate::problems::Topic::Api, problems);
+    }
+
+    /// Tells the driver that the agent ends. Returns when what has to be written is on disk.
+    pub async fn stop(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.shared.asks.send(Ask::Stop { reply }).await.is_ok() && done.await.is_err() {
+            log::error!("the driver ended early");
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Ask,
+    ) -> Result<T, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.asks.send(ask(reply)).await.map_err(gone)?;
+        answer.await.map_err(gone)?
+    }
+
+    async fn ask_stage(
+        &self,
+        request: StageRequest,
+        then: Then,
+        operation: Operation,
+        caller: Caller,
+    ) -> Result<JobId, Fault> {
+        self.ask(|reply| Ask::Stage { request, then, operation, caller, reply }).await
+    }
+
+    /// The plan that applying `text` would be, without fetching or recording anything.
+    async fn rehearse_config(&self, text: &str) -> Result<String, Fault> {
+        let shared = &self.shared;
+        let request = StageRequest { os: None, config: Some(text.to_owned()) };
+        let (current, current_text) = shared.running_generation()?;
+        let wanted = stage::wanted(&request, &current, &current_text)?;
+        let fetched = stage::rehearse(&shared.store, &wanted, &CancellationToken::new()).await?;
+        let mut observed = observe(&shared.paths, &shared.store, &shared.boot)
+            .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?;
+        let same = Digest::of(text.as_bytes()) == current.config;
+        let origin = if same { Origin::Update } else { Origin::Config };
+        let id = observed.state.next_generation;
+        let generation = fetched.generation(id, clock::now(), origin);
+        observed.configs.insert(generation.config.clone(), wanted.config);
+        observed.state.generations.insert(id, GenerationStatus::Staged);
+        observed.state.staged = Some(id);
+        observed.generations.insert(id, generation);
+        let plan = orlop_core::plan(&observed, &Goal::Apply, &Policy::default(), clock::now());
+        plan.map(|plan| plan.to_string()).map_err(|blocked| faults::of_blocked(&blocked))
+    }
+}
+
+impl Operations for Host {
+    async fn status(&self) -> Status {
+        views::status(&self.shared)
+    }
+
+    async fn generations(&self) -> Vec<GenerationView> {
+        views::generations(&self.shared)
+    }
+
+    async fn config(&self) -> Result<ConfigView, Fault> {
+        let (generation, text) = self.shared.running_generation()?;
+        Ok(ConfigView { digest: generation.config.to_string(), text })
+    }
+
+    fn check_config(&self, text: &str) -> ConfigReport {
+        config::report(text)
+    }
+
+    async fn stage(&self, request: StageRequest, caller: Caller) -> Result<JobId, Fault> {
+        self.ask_stage(request, Then::Wait, Operation::Stage, caller).await
+    }
+
+    async fn apply(&self, request: ApplyRequest, caller: Caller) -> Result<Started, Fault> {
+        let dry_run = request.dry_run;
+        self.ask(|reply| Ask::Apply { dry_run, caller, reply }).await
+    }
+
+    async fn apply_config(
+        &self,
+        request: ApplyConfigRequest,
+        caller: Caller,
+    ) -> Result<Started, Fault> {
+        // Told at once and whole, before a job is made of it.
+        config::parse(&request.config)?;
+        if request.dry_run {
+            return self.rehearse_config(&request.config).await.map(Started::Plan);
+        }
+        let request = StageRequest { os: None, config: Some(request.config) };
+        self.ask_stage(request, Then::Apply, Operation::ApplyConfig, caller)
+            .await
+            .map(Started::Job)
+    }
+
+    async fn roll_back(&self, request: RollBackRequest, caller: Caller) -> Result<Started, Fault> {
+        let (to, dry_run) = (request.to.map(GenerationId), request.dry_run);
+        self.ask(|reply| Ask::RollBack { to, dry_run, caller, reply }).await
+    }
+
+    async fn why(&self) -> Why {
+        views::why(&self.shared)
+    }
+
+    async fn job(&self, id: JobId) -> Result<Job, Fault> {
+        self.shared.jobs.get(id).ok_or_else(|| {
+            Fault::new(FaultKind::NotFound, format!("cannot find job {}", id.0))
+                .hint("the agent forgets jobs when it is restarted")
+        })
+    }
+
+    async fn cancel(&self, id: JobId, caller: Caller) -> Result<(), Fault> {
+        log::info!(job = id.0, caller:% = caller; "asked to cancel job {}", id.0);
+        self.shared.jobs.cancel(id)
+    }
+
+    async fn containers(&self) -> Vec<ContainerView> {
+        self.shared.live.runtime().views().await
+    }
+
+    async fn logs(
+        &self,
+        container: &str,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogLine, Fault>>, Fault> {
+        let lines = query.lines.unwrap_or(DEFAULT_LOG_LINES).min(MAX_LOG_LINES);
+        let stream = self.shared.live.runtime().logs(container, lines, query.follow).await?;
+        Ok(stream.map(|line| line.map_err(Fault::from)).boxed())
+    }
+
+    fn events(&self) -> BoxStream<'static, Event> {
+        self.shared.events.listen()
+    }
+}

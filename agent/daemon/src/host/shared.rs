@@ -1,0 +1,114 @@
+//! What the driver, the operations and the tasks beside them have in common.
+
+use super::events::EventBus;
+use super::jobs::JobBoard;
+use crate::booted::Boot;
+use crate::chain::chain;
+use crate::gate;
+use crate::live::Live;
+use crate::ops::{Caller, Started};
+use crate::paths::Paths;
+use crate::problems::Problems;
+use crate::records::Records;
+use crate::{config, esp};
+use orlop_api::{EventKind, Fault, FaultKind, GateView, JobId, Operation, Phase, StageRequest};
+use orlop_config::NodeConfig;
+use orlop_core::boot::BootSequence;
+use orlop_core::{Generation, GenerationId, Then};
+use orlop_image::Store;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Something that the driver is asked to do, and where the answer goes.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Fetch and record a generation, and maybe switch to it.
+    Stage {
+        request: StageRequest,
+        then: Then,
+        operation: Operation,
+        caller: Caller,
+        reply: oneshot::Sender<Result<JobId, Fault>>,
+    },
+    /// Switch to the staged generation.
+    Apply { dry_run: bool, caller: Caller, reply: oneshot::Sender<Result<Started, Fault>> },
+    /// Go back.
+    RollBack {
+        to: Option<GenerationId>,
+        dry_run: bool,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Started, Fault>>,
+    },
+    /// The agent is told to end.
+    Stop { reply: oneshot::Sender<()> },
+}
+
+/// What everyone sees of the node.
+pub(super) struct Shared {
+    pub(super) paths: Paths,
+    pub(super) store: Store,
+    pub(super) live: Live,
+    pub(super) boot: Boot,
+    pub(super) problems: Arc<Problems>,
+    pub(super) jobs: Arc<JobBoard>,
+    pub(super) events: Arc<EventBus>,
+    /// The gate at work.
+    pub(super) gate: watch::Sender<Option<GateView>>,
+    /// The generation that runs.
+    pub(super) running: watch::Sender<Option<GenerationId>>,
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) asks: mpsc::Sender<Ask>,
+}
+
+impl Shared {
+    /// Everything on record, read now.
+    pub(super) fn records(&self) -> Result<Records, Fault> {
+        let entries = esp::entries(&self.paths).unwrap_or_default();
+        Records::load(&self.paths, BootSequence::after(&entries))
+            .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))
+    }
+
+    /// The generation that runs, with its TOML.
+    pub(super) fn running_generation(&self) -> Result<(Generation, String), Fault> {
+        let none = || {
+            Fault::new(FaultKind::NotFound, "no generation runs yet")
+                .hint("`orlop status` shows what the node waits for")
+        };
+        let id = (*self.running.borrow()).ok_or_else(none)?;
+        let generation = self.records()?.generations.remove(&id).ok_or_else(none)?;
+        let text = config::text_on_record(&self.paths, &generation.config)?;
+        Ok((generation, text))
+    }
+
+    /// The config of the generation that runs.
+    pub(super) fn running_config(&self) -> Result<(Generation, NodeConfig), Fault> {
+        let (generation, text) = self.running_generation()?;
+        Ok((generation, config::parse(&text)?))
+    }
+}
+
+/// Turns changes of phase and of containers into events, for as long as the node runs.
+pub(super) fn relay(shared: &Arc<Shared>) {
+    let (events, mut phase) = (Arc::clone(&shared.events), shared.phase.clone());
+    tokio::spawn(async move {
+        while phase.changed().await.is_ok() {
+            let phase = *phase.borrow_and_update();
+            events.send(EventKind::Phase { phase });
+        }
+    });
+    let (events, mut changes) = (Arc::clone(&shared.events), shared.live.runtime().changes());
+    tokio::spawn(async move {
+        loop {
+            match changes.recv().await {
+                Ok(change) => {
+                    let name = change.name.to_string();
+                    let state = gate::words(change.state, change.health);
+                    log::info!(container = name.as_str(); "container {name}: {state}");
+                    events.send(EventKind::Container { name, state });
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    });
+}

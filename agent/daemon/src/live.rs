@@ -1,0 +1,215 @@
+//! The running machine: what plans do to it besides files.
+
+use crate::chain::chain;
+use crate::paths::Paths;
+use crate::problems::{Problems, Topic};
+use crate::runtime::{
+    Desired, DesiredContainer, ImageRecord, ImageRun, Outcome, RootMounter, Runtime,
+};
+use crate::switch::Running;
+use crate::systemd::Systemd;
+use crate::{config, faults, records, render};
+use orlop_api::{Fault, FaultKind};
+use orlop_config::{Api, Digest, NodeConfig, RootDigest};
+use orlop_core::{ContainerImage, Generation, GenerationId};
+use orlop_image::Store;
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What takes a changed host name, and nothing else.
+const HOST_NAME_FILE: &str = "/etc/hostname";
+/// What networkd reads is below this.
+const NETWORK_DIR: &str = "/etc/systemd/network/";
+const NETWORKD: &str = "systemd-networkd.service";
+
+/// Label of an image's version (OCI image specification 1.1, annotations.md).
+const VERSION_LABEL: &str = "org.opencontainers.image.version";
+
+/// This machine. Cheap to clone.
+#[derive(Clone)]
+pub struct Live {
+    paths: Paths,
+    store: Store,
+    runtime: Runtime,
+    problems: Arc<Problems>,
+    api: watch::Sender<Api>,
+}
+
+/// Lets the runtime mount images from the store.
+struct StoreMounter(Store);
+
+impl RootMounter for StoreMounter {
+    fn mount_with_upper(
+        &self,
+        root: &RootDigest,
+        upper: &Path,
+        work: &Path,
+        target: &Path,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.0.mount_with_upper(root, upper, work, target)?)
+    }
+}
+
+/// The port by which the runtime takes root file systems from `store`.
+pub fn mounter(store: &Store) -> Arc<dyn RootMounter> {
+    Arc::new(StoreMounter(store.clone()))
+}
+
+impl Live {
+    /// The machine at `paths`.
+    pub fn new(paths: Paths, store: Store, runtime: Runtime, problems: Arc<Problems>) -> Self {
+        let (api, _) = watch::channel(Api::default());
+        Self { paths, store, runtime, problems, api }
+    }
+
+    /// The containers' runtime.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// `[api]` of the config in force, whenever it changes.
+    pub fn api(&self) -> watch::Receiver<Api> {
+        self.api.subscribe()
+    }
+
+    /// Puts a config in force: `/etc`, what depends on it, and the remote API.
+    ///
+    /// # Errors
+    /// `Internal` where `/etc` cannot be written.
+    pub async fn enforce(&self, config: &NodeConfig) -> Result<(), Fault> {
+        let changed = render::into_etc(&self.paths, config)
+            .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?;
+        if changed.iter().any(|path| path == HOST_NAME_FILE) {
+            self.take_host_name(config);
+        }
+        if changed.iter().any(|path| path.starts_with(NETWORK_DIR))
+            && let Err(error) = Systemd.reload(NETWORKD).await
+        {
+            log::warn!("ignoring until the next boot: {}", chain(&error));
+        }
+        self.api.send_if_modified(|api| {
+            let differs = *api != config.api;
+            api.clone_from(&config.api);
+            differs
+        });
+        Ok(())
+    }
+
+    /// The kernel's host name, which PID 1 set from the file before this TOML was known.
+    fn take_host_name(&self, config: &NodeConfig) {
+        let facts = match render::facts(&self.paths) {
+            Ok(facts) => facts,
+            Err(error) => return log::warn!("{}", chain(&error)),
+        };
+        let name = orlop_config::host_name(config, &facts);
+        if let Err(error) = nix::unistd::sethostname(&name) {
+            log::warn!("ignoring until the next boot that the host name cannot be set: {error}");
+        }
+    }
+
+    /// Brings the containers to those of `generation`. A container that cannot be had is told as a
+    /// problem and is the gate's business; the others go on. True where all is as it shall be.
+    ///
+    /// # Errors
+    /// Where nothing could be done to any container.
+    pub async fn reconcile(&self, generation: &Generation) -> Result<bool, Fault> {
+        let config = config::on_record(&self.paths, &generation.config)?;
+        let mut problems = Vec::new();
+        let desired = self.desired(generation, &config, &mut problems);
+        let outcomes = self.runtime.reconcile(&desired).await?;
+        for (name, outcome) in &outcomes {
+            match outcome {
+                Outcome::Failed(error) => problems.push(error.chain()),
+                Outcome::Kept => {}
+                Outcome::Started | Outcome::Replaced | Outcome::Removed => {
+                    log::info!(container = name.as_str(); "container {name}: {outcome:?}");
+                }
+            }
+        }
+        let whole = problems.is_empty();
+        self.problems.set(Topic::Containers, problems);
+        Ok(whole)
+    }
+
+    /// The containers of `generation` as its config describes them.
+    fn desired(
+        &self,
+        generation: &Generation,
+        config: &NodeConfig,
+        problems: &mut Vec<String>,
+    ) -> Desired {
+        let mut containers = Vec::new();
+        for (name, container) in &config.container {
+            let Some(image) = generation.containers.get(name.as_str()) else {
+                problems.push(format!(
+                    "cannot start container {name}: generation {} has no image for it",
+                    generation.id
+                ));
+                continue;
+            };
+            match self.image(image) {
+                Ok(image) => containers.push(DesiredContainer {
+                    name: name.clone(),
+                    config: container.clone(),
+                    image,
+                }),
+                Err(fault) => problems.push(format!("cannot start container {name}: {fault}")),
+            }
+        }
+        Desired { containers, nets: config.net.clone(), volumes: config.volume.clone() }
+    }
+
+    fn image(&self, image: &ContainerImage) -> Result<ImageRecord, Fault> {
+        let record = self.store.record(&image.manifest).map_err(|e| faults::of_store(&e))?;
+        let record = record.ok_or_else(|| {
+            let message = format!("the store does not have image {}", image.reference);
+            Fault::new(FaultKind::NotFound, message)
+        })?;
+        let run = record.runtime;
+        Ok(ImageRecord {
+            // The same image may have been pulled by another name.
+            reference: image.reference.clone(),
+            manifest: image.manifest.clone(),
+            root: image.root.clone(),
+            run: ImageRun {
+                entrypoint: run.entrypoint,
+                cmd: run.cmd,
+                env: run.env,
+                user: run.user,
+                working_dir: run.working_dir,
+                stop_signal: run.stop_signal,
+                version: run.labels.get(VERSION_LABEL).cloned(),
+            },
+        })
+    }
+}
+
+impl Running for Live {
+    async fn render_etc(&self, digest: &Digest) -> Result<(), Fault> {
+        self.enforce(&config::on_record(&self.paths, digest)?).await
+    }
+
+    async fn replace_containers(
+        &self,
+        generation: GenerationId,
+        stop: &[String],
+        start: &[String],
+    ) -> Result<(), Fault> {
+        log::info!(stop = stop.len(), start = start.len(); "containers of generation {generation}");
+        let mut problems = Vec::new();
+        let generations = records::generations(&self.paths, &mut problems);
+        let generation = generations.get(&generation).ok_or_else(|| {
+            let message = format!("cannot find the record of generation {generation}");
+            Fault::new(FaultKind::Internal, message)
+        })?;
+        // The runtime compares what runs with what shall run, so it stops and starts just those
+        // that the plan names.
+        self.reconcile(generation).await.map(drop)
+    }
+
+    async fn reboot(&self) -> Result<(), Fault> {
+        Systemd.reboot().await.map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))
+    }
+}

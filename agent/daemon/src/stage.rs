@@ -1,0 +1,245 @@
+//! Fetching a generation: every reference resolved to a digest, every image pulled and verified.
+//!
+//! Nothing of the node changes here; what has come stays in the store, for this try or the next.
+
+mod wanted;
+
+pub use wanted::{Source, Wanted, first, wanted};
+
+use crate::faults;
+use orlop_api::{Fault, FaultKind, Progress};
+use orlop_config::{Digest, ImageRef, NodeConfig, RootDigest};
+use orlop_core::{ContainerImage, Generation, GenerationId, OsImage, Origin, Timestamp};
+use orlop_image::{Expect, ImageKind, ImageRecord, PullOptions, Store};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Shortest time between two reports of one step: a fast pull must not flood the front doors.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Everything that a generation needs, in the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetched {
+    /// The OS.
+    pub os: OsImage,
+    /// Images by container.
+    pub containers: BTreeMap<String, ContainerImage>,
+    /// The TOML.
+    pub text: String,
+}
+
+impl Fetched {
+    /// The generation that this makes.
+    pub fn generation(&self, id: GenerationId, created: Timestamp, origin: Origin) -> Generation {
+        Generation {
+            id,
+            os: self.os.clone(),
+            config: Digest::of(self.text.as_bytes()),
+            containers: self.containers.clone(),
+            created,
+            origin,
+        }
+    }
+}
+
+/// Fetches what is wanted. Resolves all references before it pulls the first image, so that a
+/// mistyped one is told at once.
+///
+/// # Errors
+/// The fault of the first image that cannot be had; `Transient` when cancelled.
+pub async fn fetch(
+    store: &Store,
+    wanted: &Wanted,
+    report: &(dyn Fn(Progress) + Send + Sync),
+    cancel: &CancellationToken,
+) -> Result<Fetched, Fault> {
+    let job = Fetch { store, config: &wanted.config, report, cancel };
+    let os = job.resolve(&wanted.os, Expect::Os).await?;
+    let mut pinned = Vec::new();
+    for (name, source) in &wanted.containers {
+        pinned.push((name, source, job.resolve(source, Expect::Container).await?));
+    }
+    let os = os_image(&job.pull(&os, Expect::Os).await?, &wanted.os)?;
+    let mut containers = BTreeMap::new();
+    for (name, source, pinned) in pinned {
+        let record = job.pull(&pinned, Expect::Container).await?;
+        let image = ContainerImage {
+            reference: source.reference(),
+            manifest: record.manifest,
+            root: record.root,
+        };
+        containers.insert(name.clone(), image);
+    }
+    Ok(Fetched { os, containers, text: wanted.text.clone() })
+}
+
+/// What a rehearsal knows of a generation without fetching anything. A container image that is not
+/// here yet stands in by its manifest: it differs from every one that runs, as it will.
+///
+/// # Errors
+/// The fault of the first reference that cannot be resolved; `Refused` where the OS image is not
+/// here yet, because what it takes to switch to it cannot be told then.
+pub async fn rehearse(
+    store: &Store,
+    wanted: &Wanted,
+    cancel: &CancellationToken,
+) -> Result<Fetched, Fault> {
+    let job = Fetch { store, config: &wanted.config, report: &|_| (), cancel };
+    let os = job.resolve(&wanted.os, Expect::Os).await?;
+    let Some(record) = job.known(&os)? else {
+        let message =
+            format!("cannot plan: OS image {} is not on this node yet", wanted.os.reference());
+        return Err(Fault::new(FaultKind::Refused, message)
+            .hint("`orlop update stage` fetches it; `orlop update apply --dry-run` then tells"));
+    };
+    let os = os_image(&record, &wanted.os)?;
+    let mut containers = BTreeMap::new();
+    for (name, source) in &wanted.containers {
+        let pinned = job.resolve(source, Expect::Container).await?;
+        let (manifest, root) = match job.known(&pinned)? {
+            Some(record) => (record.manifest, record.root),
+            None => {
+                let root: Result<RootDigest, _> = pinned.manifest.hex().parse();
+                (pinned.manifest, root.expect("both digests are 64 hex digits"))
+            }
+        };
+        let reference = source.reference();
+        let image = ContainerImage { reference, manifest, root };
+        containers.insert(name.clone(), image);
+    }
+    Ok(Fetched { os, containers, text: wanted.text.clone() })
+}
+
+/// The manifests that the references of `wanted` stand for now. Fetches nothing.
+///
+/// # Errors
+/// The fault of the first reference that cannot be resolved.
+pub async fn manifests(
+    store: &Store,
+    wanted: &Wanted,
+    cancel: &CancellationToken,
+) -> Result<Vec<Digest>, Fault> {
+    let job = Fetch { store, config: &wanted.config, report: &|_| (), cancel };
+    let mut manifests = vec![job.resolve(&wanted.os, Expect::Os).await?.manifest];
+    for source in wanted.containers.values() {
+        manifests.push(job.resolve(source, Expect::Container).await?.manifest);
+    }
+    Ok(manifests)
+}
+
+/// What a source stands for now.
+#[derive(Clone, Debug)]
+struct Pinned {
+    image: ImageRef,
+    manifest: Digest,
+}
+
+struct Fetch<'a> {
+    store: &'a Store,
+    config: &'a NodeConfig,
+    report: &'a (dyn Fn(Progress) + Send + Sync),
+    cancel: &'a CancellationToken,
+}
+
+impl Fetch<'_> {
+    fn options(&self, image: &ImageRef, expect: Expect) -> PullOptions {
+        let registry = match image {
+            ImageRef::Registry { registry, .. } => self.config.registry.get(registry),
+            ImageRef::Layout { .. } => None,
+        };
+        let (plain_http, ca) =
+            registry.map(|found| (found.plain_http, found.ca.clone())).unwrap_or_default();
+        PullOptions::for_registry(plain_http, ca).expecting(expect)
+    }
+
+    /// Locked images keep their digest; others get the one that their reference has now.
+    async fn resolve(&self, source: &Source, expect: Expect) -> Result<Pinned, Fault> {
+        let image = match source {
+            Source::Locked { manifest, reference } => {
+                let image = reference.parse().unwrap_or_else(|_| nowhere());
+                return Ok(Pinned { image: pin(image, manifest), manifest: manifest.clone() });
+            }
+            Source::Named(image) => image,
+        };
+        (self.report)(Progress { step: format!("resolve {image}"), done: 0, total: None });
+        let options = self.options(image, expect);
+        let resolved = tokio::select! {
+            resolved = orlop_image::resolve(image, &options) => resolved,
+            () = self.cancel.cancelled() => return Err(cancelled()),
+        };
+        let manifest = resolved.map_err(|error| faults::of_pull(&error))?.manifest;
+        Ok(Pinned { image: pin(image.clone(), &manifest), manifest })
+    }
+
+    fn known(&self, pinned: &Pinned) -> Result<Option<ImageRecord>, Fault> {
+        self.store.record(&pinned.manifest).map_err(|error| faults::of_store(&error))
+    }
+
+    async fn pull(&self, pinned: &Pinned, expect: Expect) -> Result<ImageRecord, Fault> {
+        if let Some(record) = self.known(pinned)? {
+            return Ok(record);
+        }
+        let image = &pinned.image;
+        let last = Mutex::new(None::<(orlop_image::Step, Instant)>);
+        let progress = |progress: orlop_image::Progress| {
+            let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let due = match &*last {
+                Some((step, at)) => *step != progress.step || at.elapsed() >= REPORT_EVERY,
+                None => true,
+            };
+            if due {
+                *last = Some((progress.step, Instant::now()));
+                (self.report)(Progress {
+                    step: format!("{} {image}", progress.step.as_str()),
+                    done: progress.done_bytes,
+                    total: progress.total_bytes,
+                });
+            }
+        };
+        let options = self.options(image, expect);
+        orlop_image::pull(self.store, image, &options, &progress, self.cancel)
+            .await
+            .map_err(|error| faults::of_pull(&error))
+    }
+}
+
+fn cancelled() -> Fault {
+    Fault::new(FaultKind::Transient, "cannot finish staging: cancelled")
+}
+
+/// Stands for an image whose reference no longer parses; only its digest counts.
+fn nowhere() -> ImageRef {
+    ImageRef::Layout { dir: "/nonexistent".to_owned(), tag: None }
+}
+
+/// The same image by its digest. A directory has no names by digest; what is pulled from it is
+/// checked against its own index all the same.
+fn pin(image: ImageRef, manifest: &Digest) -> ImageRef {
+    match image {
+        ImageRef::Registry { registry, repository, tag, .. } => {
+            ImageRef::Registry { registry, repository, tag, digest: Some(manifest.clone()) }
+        }
+        layout @ ImageRef::Layout { .. } => layout,
+    }
+}
+
+fn os_image(record: &ImageRecord, source: &Source) -> Result<OsImage, Fault> {
+    match &record.kind {
+        ImageKind::Os { version, boot } => Ok(OsImage {
+            reference: source.reference(),
+            manifest: record.manifest.clone(),
+            root: record.root.clone(),
+            version: version.clone(),
+            boot: boot.clone(),
+        }),
+        ImageKind::Container => {
+            let message = format!(
+                "cannot use {} as an OS image: it is a container image",
+                source.reference()
+            );
+            Err(Fault::new(FaultKind::Usage, message))
+        }
+    }
+}
