@@ -5,20 +5,36 @@
 //! store. There is no shim and no record of ours to fall out of step: what runs is read from
 //! systemd, the mount table and the files, so that an agent that was killed goes on where it was.
 
-mod atomic_write;
+mod bundle;
 mod change;
+mod command;
 mod desired;
 mod error;
+mod execute;
 #[cfg(test)]
 mod fixture;
+mod health;
+mod host_files;
+mod identity;
+mod lease;
+mod live;
 mod logs;
+mod monitor;
+mod netavark;
+mod netns;
+mod network;
 mod observe;
 mod places;
 mod plan;
+mod probe;
+mod process;
 mod root_mount;
 mod runtime;
+mod seccomp;
+mod spec;
 mod systemd;
 mod unit;
+mod view;
 
 pub use change::{ContainerChange, Outcome, Outcomes};
 pub use desired::{Desired, DesiredContainer, ImageRecord, ImageRun, SpecHash};

@@ -68,7 +68,7 @@ pub enum Layer {
 
 /// What to do to come from `observed` to `desired`. A container whose hash is the same and that is
 /// alive is never touched.
-pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
+pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let nets = desired.all_nets();
     let mut actions: BTreeMap<Name, Action> =
         observed.keys().map(|name| (name.clone(), Action::Remove)).collect();

@@ -1,84 +1,146 @@
 //! The runtime: what the rest of the agent calls.
 
-use super::change::{ContainerChange, Outcomes};
+use super::change::{ContainerChange, Outcome, Outcomes};
 use super::desired::Desired;
 use super::error::{RuntimeError, Step, StepError};
-use super::{logs, observe};
+use super::execute::{Executor, lease};
+use super::live::Live;
 use super::places::{Places, unit_name};
-use super::plan::{Observed, Plan, plan};
+use super::plan::{Action, Observed, Plan, plan};
 use super::root_mount::RootMounter;
 use super::systemd::Systemd;
+use super::{logs, monitor, observe};
 use futures_util::stream::BoxStream;
 use orlop_api::{ContainerView, LogLine};
 use orlop_config::Name;
-use std::sync::Arc;
-use tokio::sync::broadcast;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Mutex, broadcast};
+use tokio::task::JoinHandle;
 
 /// A container's log lines, oldest first. Dropping it ends the reading.
 pub type LogStream = BoxStream<'static, Result<LogLine, RuntimeError>>;
 
-/// Changes that a slow reader may lag behind before it loses the oldest.
-const CHANGES_KEPT: usize = 256;
-
 /// The containers of this node. Cheap to clone; all clones are the same runtime.
 #[derive(Clone)]
 pub struct Runtime {
-    places: Places,
-    mounter: Arc<dyn RootMounter>,
-    systemd: Systemd,
-    changes: broadcast::Sender<ContainerChange>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    executor: Executor,
+    live: Arc<Live>,
+    /// Held by the reconciliation under way.
+    turn: Mutex<()>,
+    watch: OnceLock<JoinHandle<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.get() {
+            watch.abort();
+        }
+    }
 }
 
 impl Runtime {
     /// A runtime over `places`, which takes root file systems from `mounter`. Touches nothing.
     pub fn new(places: Places, mounter: Arc<dyn RootMounter>) -> Self {
-        let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        Self { places, mounter, systemd: Systemd::default(), changes }
+        let executor = Executor { places, mounter, systemd: Systemd::default() };
+        let inner = Inner {
+            executor,
+            live: Arc::new(Live::new()),
+            turn: Mutex::default(),
+            watch: OnceLock::new(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// What [`Runtime::reconcile`] would do now.
+    /// What [`Runtime::reconcile`] would do now. Changes nothing.
     ///
     /// # Errors
-    /// `All { step: Observe }` where systemd or the files cannot be asked.
+    /// In step `Observe`, where systemd or the files cannot be asked.
     pub async fn plan(&self, desired: &Desired) -> Result<Plan, RuntimeError> {
         Ok(plan(desired, &self.observe().await?))
     }
 
     async fn observe(&self) -> Result<Observed, RuntimeError> {
-        let places = self.places.clone();
-        let files = tokio::task::spawn_blocking(move || observe::observe_files(&places)).await;
-        let mut observed = files
-            .map_err(StepError::Worker)
-            .and_then(|observed| observed)
+        let places = self.inner.executor.places.clone();
+        let mut observed = blocking(move || observe::observe_files(&places))
+            .await
             .map_err(RuntimeError::all(Step::Observe))?;
         for (name, found) in &mut observed {
-            let status = self.systemd.status(&unit_name(name)).await;
+            let status = self.inner.executor.systemd.status(&unit_name(name)).await;
             found.unit = status.map_err(RuntimeError::of(name, Step::Observe))?.state();
         }
         Ok(observed)
     }
 
     /// Brings the containers to what is desired: removes, replaces and starts, and leaves alone
-    /// what is as it shall be. Idempotent; cut short at any point, the next call goes on. One call
-    /// runs at a time, later ones wait. Every container's outcome is in the answer; one that fails
-    /// does not stop the others.
+    /// what is as it shall be. Returns when every unit has started, not when it is healthy.
+    ///
+    /// Idempotent: cut short at any point, also by the agent's death, the next call goes on. One
+    /// call runs at a time, later ones wait. One container that fails does not stop the others;
+    /// each one's outcome is in the answer.
     ///
     /// # Errors
-    /// `All` where nothing could be done to any container.
+    /// Where nothing could be done to any container: in step `Observe` or `Lease`.
     pub async fn reconcile(&self, desired: &Desired) -> Result<Outcomes, RuntimeError> {
+        let _turn = self.inner.turn.lock().await;
         let plan = self.plan(desired).await?;
-        let _ = plan;
-        Ok(Outcomes::new())
+        let (places, owned) = (self.inner.executor.places.clone(), desired.clone());
+        let leased = blocking(move || lease(&places, &owned))
+            .await
+            .map_err(RuntimeError::all(Step::Lease))?;
+        self.inner.live.desire(desired, &leased);
+        let mut outcomes = self.inner.executor.execute(&plan, desired, leased).await;
+        self.check(&plan, desired, &mut outcomes).await;
+        for container in &desired.containers {
+            monitor::refresh(&self.inner.executor.systemd, &self.inner.live, &container.name).await;
+        }
+        self.inner.live.conclude(&outcomes);
+        self.keep_fresh();
+        Ok(outcomes)
+    }
+
+    /// Looks again: what was to go must be gone.
+    async fn check(&self, plan: &Plan, desired: &Desired, outcomes: &mut Outcomes) {
+        if plan.is_empty() {
+            return;
+        }
+        match self.plan(desired).await {
+            Ok(rest) => {
+                for (name, action) in rest.actions {
+                    if action == Action::Remove
+                        && matches!(outcomes.get(&name), Some(Outcome::Removed))
+                    {
+                        log::warn!(container = name.as_str(); "something of {name} is still there");
+                    }
+                }
+            }
+            Err(error) => log::warn!("cannot look at the result: {}", error.chain()),
+        }
+    }
+
+    /// Starts the watch, once, and the probes of new containers.
+    fn keep_fresh(&self) {
+        let Inner { executor, live, watch, .. } = &*self.inner;
+        watch.get_or_init(|| {
+            tokio::spawn(monitor::watch(executor.systemd.clone(), Arc::clone(live)))
+        });
+        live.set_monitors(|name, health, wake| {
+            let places = executor.places.clone();
+            monitor::spawn_probe(Arc::clone(live), places, name.clone(), health.clone(), wake)
+        });
     }
 
     /// Every desired container, in the order of their names.
     pub async fn views(&self) -> Vec<ContainerView> {
-        Vec::new()
+        self.inner.live.views()
     }
 
-    /// Changes of state and health, from now on.
+    /// Changes of state and health, from now on. A reader that is too slow loses the oldest.
     pub fn changes(&self) -> broadcast::Receiver<ContainerChange> {
-        self.changes.subscribe()
+        self.inner.live.subscribe()
     }
 
     /// The newest `lines` lines of a container's log and, with `follow`, those that come.
@@ -91,15 +153,24 @@ impl Runtime {
         lines: u32,
         follow: bool,
     ) -> Result<LogStream, RuntimeError> {
-        let unknown = || RuntimeError::Unknown { container: name.to_owned() };
-        logs::read(&Name::new(name).ok_or_else(unknown)?, lines, follow)
+        let known = Name::new(name).filter(|name| self.inner.live.names().contains(name));
+        let name = known.ok_or_else(|| RuntimeError::Unknown { container: name.to_owned() })?;
+        logs::read(&name, lines, follow)
     }
 
-    /// The newest `lines` lines of a container's log, oldest first, for verdicts.
+    /// The newest `lines` lines of a container's log, oldest first, for verdicts. Works for
+    /// containers that are gone, too.
     ///
     /// # Errors
-    /// As [`Runtime::logs`].
+    /// `ReadLog` where the journal cannot be read in time.
     pub async fn last_lines(&self, name: &Name, lines: u32) -> Result<Vec<String>, RuntimeError> {
         logs::tail(name, lines).await
     }
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StepError> + Send + 'static,
+) -> Result<T, StepError> {
+    tokio::task::spawn_blocking(work).await.map_err(StepError::Worker)?
 }

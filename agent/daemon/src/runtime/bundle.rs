@@ -1,0 +1,155 @@
+//! A container on disk: writable layer, mounted root, volumes, OCI bundle. All blocking.
+
+use super::desired::{DesiredContainer, SpecHash};
+use super::error::{RuntimeError, Step, StepError};
+use super::host_files;
+use super::identity::{Accounts, Identity, directory_inside};
+use super::lease::Addresses;
+use super::netns::unmount_all;
+use super::observe::mount_points;
+use super::places::Places;
+use super::plan::Layer;
+use super::root_mount::RootMounter;
+use super::spec;
+use orlop_config::{Name, VolumeMount};
+use orlop_initrd::atomic_write::atomic_write;
+use rustix::fs::{Gid, Mode, Uid, chmod, chown};
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// Bundles and layers are for root only: they hold what containers write, and their environment.
+const PRIVATE: u32 = 0o700;
+/// What becomes `/` in the container, and files that everybody in it may read.
+const OPEN_DIR: u32 = 0o755;
+const OPEN_FILE: u32 = 0o644;
+const PRIVATE_FILE: u32 = 0o600;
+
+fn make_dir(path: &Path, mode: u32) -> Result<(), StepError> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(StepError::file("create", path))
+}
+
+fn remove_dir(path: &Path) -> Result<(), StepError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(StepError::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StepError> {
+    atomic_write(path, bytes, mode).map_err(StepError::file("write", path))
+}
+
+/// Mounts the root of `container` on its writable layer, which begins empty where `layer` says so.
+/// Idempotent.
+pub(super) fn mount_root(
+    places: &Places,
+    mounter: &dyn RootMounter,
+    container: &DesiredContainer,
+    hash: &SpecHash,
+    layer: Layer,
+) -> Result<(), RuntimeError> {
+    let name = &container.name;
+    let mount = || -> Result<(), StepError> {
+        let (rootfs, own) = (places.rootfs(name), places.layer(name));
+        let (upper, work) = (own.join("upper"), own.join("work"));
+        if layer == Layer::Fresh {
+            unmount_all(&rootfs)?;
+            remove_layer(places, name)?;
+        }
+        make_dir(&own, PRIVATE)?;
+        make_dir(&upper, OPEN_DIR)?;
+        make_dir(&work, OPEN_DIR)?;
+        write(&places.layer_spec(name), hash.as_str().as_bytes(), PRIVATE_FILE)?;
+        make_dir(&places.bundle(name), PRIVATE)?;
+        make_dir(&rootfs, PRIVATE)?;
+        if mount_points()?.contains(&rootfs) {
+            return Ok(());
+        }
+        let root = &container.image.root;
+        mounter
+            .mount_with_upper(root, &upper, &work, &rootfs)
+            .map_err(|source| StepError::Mount { root: root.short().to_owned(), source })
+    };
+    mount().map_err(RuntimeError::of(name, Step::MountRoot))
+}
+
+/// Throws away a writable layer, first the mark that says whose it is: one cut short is begun anew.
+fn remove_layer(places: &Places, name: &Name) -> Result<(), StepError> {
+    let mark = places.layer_spec(name);
+    match std::fs::remove_file(&mark) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(StepError::file("remove", &mark)(error));
+        }
+        _ => {}
+    }
+    remove_dir(&places.layer(name))
+}
+
+/// Writes the OCI bundle of `container`, whose root is mounted, and makes its volumes. Idempotent.
+pub(super) fn write_bundle(
+    places: &Places,
+    container: &DesiredContainer,
+    addresses: &Addresses,
+) -> Result<(), RuntimeError> {
+    let name = &container.name;
+    let write_all = || -> Result<(), StepError> {
+        let (rootfs, bundle) = (places.rootfs(name), places.bundle(name));
+        let identity = Accounts::read(&rootfs)?.resolve(&container.image.run.user)?;
+        for volume in &container.config.volumes {
+            make_volume(places, &rootfs, volume, &identity)?;
+        }
+        let texts = [
+            host_files::hosts(name, addresses),
+            host_files::hostname(name),
+            host_files::resolv_conf(addresses),
+        ];
+        for (file, text) in spec::HOST_FILES.iter().zip(texts) {
+            write(&bundle.join(file), text.as_bytes(), OPEN_FILE)?;
+        }
+        let path = places.spec(name);
+        let json = serde_json::to_vec(&spec::spec(container, &identity, places)?)
+            .map_err(|source| StepError::Format { path: path.clone(), source })?;
+        write(&path, &json, PRIVATE_FILE)
+    };
+    write_all().map_err(RuntimeError::of(name, Step::WriteBundle))
+}
+
+/// Makes a volume where there is none yet, so that the first container that uses it can write to
+/// it: with owner and mode of the image's directory at the same place, if the image has one, else
+/// owned by the container's user.
+fn make_volume(
+    places: &Places,
+    rootfs: &Path,
+    mount: &VolumeMount,
+    identity: &Identity,
+) -> Result<(), StepError> {
+    let path = places.volume(&mount.volume);
+    if path.is_dir() {
+        return Ok(());
+    }
+    let (uid, gid, mode) =
+        directory_inside(rootfs, &mount.path).unwrap_or((identity.uid, identity.gid, OPEN_DIR));
+    let fail = |error: rustix::io::Errno| StepError::file("create", &path)(error.into());
+    // Under another name until it is whole: a volume that is there is never changed again. No
+    // volume's name begins with a dot.
+    let new = path.with_file_name(format!(".{}.new", mount.volume));
+    make_dir(&new, PRIVATE)?;
+    chown(&new, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(fail)?;
+    chmod(&new, Mode::from_raw_mode(mode)).map_err(fail)?;
+    std::fs::rename(&new, &path).map_err(StepError::file("create", &path))
+}
+
+/// Removes bundle, root and writable layer of `name`. Volumes stay. Idempotent.
+pub(super) fn remove(places: &Places, name: &Name) -> Result<(), RuntimeError> {
+    unmount_all(&places.rootfs(name)).map_err(RuntimeError::of(name, Step::UnmountRoot))?;
+    let remove = || {
+        remove_layer(places, name)?;
+        remove_dir(&places.bundle(name))
+    };
+    remove().map_err(RuntimeError::of(name, Step::Remove))
+}

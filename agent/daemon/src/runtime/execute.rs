@@ -1,0 +1,306 @@
+//! Carries a plan out. Every step may be cut short and run again.
+
+use super::bundle;
+use super::change::{Outcome, Outcomes};
+use super::command::{self, find};
+use super::desired::{Desired, DesiredContainer, SpecHash};
+use super::error::{RuntimeError, Step, StepError};
+use super::lease::{Addresses, Leases};
+use super::netavark::Request;
+use super::network;
+use super::places::{Places, unit_name};
+use super::plan::{Action, Layer, Plan};
+use super::root_mount::RootMounter;
+use super::systemd::{Job, Systemd};
+use super::unit;
+use futures_util::stream::{self, StreamExt};
+use orlop_config::Name;
+use orlop_initrd::atomic_write::atomic_write;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where distributions put crun.
+const CRUN: [&str; 3] = ["/usr/bin/crun", "/usr/sbin/crun", "/usr/local/bin/crun"];
+/// So many containers are worked on at once: enough to overlap their waiting on small machines.
+const AT_ONCE: usize = 4;
+/// Removing what a container left takes milliseconds; this is for a loaded machine.
+const DELETE_LIMIT: Duration = Duration::from_secs(30);
+const UNIT_MODE: u32 = 0o644;
+
+/// The OCI runtime.
+pub(super) fn crun() -> Result<PathBuf, StepError> {
+    find("crun", &CRUN)
+}
+
+/// What the steps work with.
+#[derive(Clone)]
+pub(super) struct Executor {
+    pub(super) places: Places,
+    pub(super) mounter: Arc<dyn RootMounter>,
+    pub(super) systemd: Systemd,
+}
+
+/// A container and its addresses, on the way up.
+struct Rising<'a> {
+    container: &'a DesiredContainer,
+    hash: SpecHash,
+    addresses: Addresses,
+    layer: Layer,
+    replaced: bool,
+}
+
+impl Executor {
+    /// Carries out `plan`: first what has to go, then what is to come. Addresses come from `leases`,
+    /// which are saved before they are used.
+    pub(super) async fn execute(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        leased: BTreeMap<Name, Result<Addresses, StepError>>,
+    ) -> Outcomes {
+        let mut outcomes = self.take_down(plan).await;
+        self.remount(plan, desired, &mut outcomes).await;
+        let rising = rising(plan, desired, leased, &mut outcomes);
+        let mut ready = Vec::new();
+        let preparing = rising.iter().map(|rising| self.prepare(rising)).collect();
+        for (rising, result) in rising.iter().zip(all_of(preparing).await) {
+            match result {
+                Ok(()) => ready.push(rising),
+                Err(error) => fail(&mut outcomes, &rising.container.name, error),
+            }
+        }
+        self.start_all(ready, &mut outcomes).await;
+        for (name, action) in &plan.actions {
+            if *action == Action::Keep {
+                outcomes.insert(name.clone(), Outcome::Kept);
+            }
+        }
+        outcomes
+    }
+
+    /// Removes what is not desired or not as desired.
+    async fn take_down(&self, plan: &Plan) -> Outcomes {
+        let going: Vec<(&Name, &Action)> = plan
+            .actions
+            .iter()
+            .filter(|(_, action)| matches!(action, Action::Remove | Action::Replace))
+            .collect();
+        let removing = going.iter().map(|(name, _)| self.remove(name)).collect();
+        let mut outcomes = Outcomes::new();
+        for ((name, action), result) in going.into_iter().zip(all_of(removing).await) {
+            match result {
+                Err(error) => fail(&mut outcomes, name, error),
+                Ok(()) if *action == Action::Remove => {
+                    log::info!(container = name.as_str(); "removed container {name}");
+                    outcomes.insert(name.clone(), Outcome::Removed);
+                }
+                Ok(()) => {}
+            }
+        }
+        if !outcomes.is_empty()
+            && let Err(error) = self.systemd.reload().await
+        {
+            // The files are gone; systemd merely remembers units that nobody will start.
+            log::warn!("ignoring that systemd did not forget removed units: {error}");
+        }
+        outcomes
+    }
+
+    /// Stops `name` and removes everything of it but volumes.
+    async fn remove(&self, name: &Name) -> Result<(), RuntimeError> {
+        let unit = unit_name(name);
+        let of = |step| RuntimeError::of(name, step);
+        self.systemd.run_job(&unit, Job::Stop).await.map_err(of(Step::Stop))?;
+        self.systemd.reset_failed(&unit).await.map_err(of(Step::Stop))?;
+        self.delete_leftovers(name).await.map_err(of(Step::Remove))?;
+        remove_file(&self.places.unit_file(name)).map_err(of(Step::Remove))?;
+        network::disconnect(&self.places, name).await.map_err(of(Step::Disconnect))?;
+        let (places, container) = (self.places.clone(), name.clone());
+        blocking(move || bundle::remove(&places, &container), name, Step::Remove).await
+    }
+
+    /// Removes what the OCI runtime keeps of a container whose unit did not get to do it.
+    async fn delete_leftovers(&self, name: &Name) -> Result<(), StepError> {
+        let state = self.places.crun_state();
+        if !state.join(name.as_str()).exists() {
+            return Ok(());
+        }
+        let root = format!("--root={}", state.display());
+        let arguments = [root.as_str(), "delete", "--force", name.as_str()];
+        command::run_well(&crun()?, arguments, b"", DELETE_LIMIT).await
+    }
+
+    /// Mounts again the roots of running containers that have lost theirs.
+    async fn remount(&self, plan: &Plan, desired: &Desired, outcomes: &mut Outcomes) {
+        let nets = desired.all_nets();
+        for container in &desired.containers {
+            if plan.actions.get(&container.name) != Some(&Action::Remount) {
+                continue;
+            }
+            let hash = SpecHash::of(container, &nets);
+            match self.mount(container, &hash, Layer::Keep).await {
+                Ok(()) => drop(outcomes.insert(container.name.clone(), Outcome::Kept)),
+                Err(error) => fail(outcomes, &container.name, error),
+            }
+        }
+    }
+
+    async fn mount(
+        &self,
+        container: &DesiredContainer,
+        hash: &SpecHash,
+        layer: Layer,
+    ) -> Result<(), RuntimeError> {
+        let (places, mounter) = (self.places.clone(), Arc::clone(&self.mounter));
+        let (owned, hash) = (container.clone(), hash.clone());
+        let work = move || bundle::mount_root(&places, &*mounter, &owned, &hash, layer);
+        blocking(work, &container.name, Step::MountRoot).await
+    }
+
+    /// Everything up to the unit file, which is written last: a unit file stands for the whole.
+    async fn prepare(&self, rising: &Rising<'_>) -> Result<(), RuntimeError> {
+        let container = rising.container;
+        let name = &container.name;
+        self.mount(container, &rising.hash, rising.layer).await?;
+        let (places, owned) = (self.places.clone(), container.clone());
+        let addresses = rising.addresses.clone();
+        let work = move || bundle::write_bundle(&places, &owned, &addresses);
+        blocking(work, name, Step::WriteBundle).await?;
+        let request = Request::new(container, &rising.addresses);
+        network::connect(&self.places, name, &request)
+            .await
+            .map_err(RuntimeError::of(name, Step::Connect))?;
+        self.write_unit(container, &rising.hash).map_err(RuntimeError::of(name, Step::WriteUnit))
+    }
+
+    fn write_unit(&self, container: &DesiredContainer, hash: &SpecHash) -> Result<(), StepError> {
+        let places = &self.places;
+        let text = unit::container_unit(container, hash, places, &crun()?);
+        std::fs::create_dir_all(&places.units)
+            .map_err(StepError::file("create", &places.units))?;
+        write_unit_file(&places.slice_file(), &unit::slice_unit())?;
+        write_unit_file(&places.unit_file(&container.name), &text)
+    }
+
+    async fn start_all(&self, ready: Vec<&Rising<'_>>, outcomes: &mut Outcomes) {
+        if ready.is_empty() {
+            return;
+        }
+        if let Err(error) = self.systemd.reload().await {
+            let text = error.to_string();
+            for rising in &ready {
+                let name = &rising.container.name;
+                let source = StepError::Job { unit: unit_name(name), result: text.clone() };
+                fail(outcomes, name, RuntimeError::of(name, Step::Reload)(source));
+            }
+            return;
+        }
+        let starting = ready.iter().map(|rising| self.start(&rising.container.name)).collect();
+        for (rising, result) in ready.into_iter().zip(all_of(starting).await) {
+            let name = &rising.container.name;
+            match result {
+                Ok(()) => {
+                    log::info!(container = name.as_str(); "started container {name}");
+                    let outcome =
+                        if rising.replaced { Outcome::Replaced } else { Outcome::Started };
+                    outcomes.insert(name.clone(), outcome);
+                }
+                Err(error) => fail(outcomes, name, error),
+            }
+        }
+    }
+
+    async fn start(&self, name: &Name) -> Result<(), RuntimeError> {
+        let unit = unit_name(name);
+        let start = async {
+            self.systemd.reset_failed(&unit).await?;
+            self.systemd.run_job(&unit, Job::Start).await
+        };
+        start.await.map_err(RuntimeError::of(name, Step::Start))
+    }
+}
+
+/// The containers that are to be started and have addresses.
+fn rising<'a>(
+    plan: &Plan,
+    desired: &'a Desired,
+    mut leased: BTreeMap<Name, Result<Addresses, StepError>>,
+    outcomes: &mut Outcomes,
+) -> Vec<Rising<'a>> {
+    let nets = desired.all_nets();
+    let mut all = Vec::new();
+    for container in &desired.containers {
+        let name = &container.name;
+        let (layer, replaced) = match plan.actions.get(name) {
+            Some(Action::Start(layer)) => (*layer, false),
+            // One that could not be removed is not started.
+            Some(Action::Replace) if !outcomes.contains_key(name) => (Layer::Fresh, true),
+            _ => continue,
+        };
+        let hash = SpecHash::of(container, &nets);
+        match leased.remove(name) {
+            Some(Ok(addresses)) => {
+                all.push(Rising { container, hash, addresses, layer, replaced });
+            }
+            Some(Err(error)) => fail(outcomes, name, RuntimeError::of(name, Step::Lease)(error)),
+            None => {}
+        }
+    }
+    all
+}
+
+/// Runs all of `work`, some at once; the results are in its order.
+async fn all_of<T>(work: Vec<impl Future<Output = T>>) -> Vec<T> {
+    stream::iter(work).buffered(AT_ONCE).collect().await
+}
+
+fn fail(outcomes: &mut Outcomes, name: &Name, error: RuntimeError) {
+    log::error!(container = name.as_str(); "{}", error.chain());
+    outcomes.insert(name.clone(), Outcome::Failed(error));
+}
+
+/// Gives addresses, and keeps them on disk.
+pub(super) fn lease(
+    places: &Places,
+    desired: &Desired,
+) -> Result<BTreeMap<Name, Result<Addresses, StepError>>, StepError> {
+    let path = places.leases();
+    let before = Leases::load(&path)?;
+    let mut leases = before.clone();
+    let assigned = leases.assign(&desired.containers, &desired.all_nets());
+    if leases != before {
+        std::fs::create_dir_all(&places.records)
+            .map_err(StepError::file("create", &places.records))?;
+        leases.save(&path)?;
+    }
+    Ok(assigned)
+}
+
+fn write_unit_file(path: &Path, text: &str) -> Result<(), StepError> {
+    atomic_write(path, text.as_bytes(), UNIT_MODE).map_err(StepError::file("write", path))
+}
+
+fn remove_file(path: &Path) -> Result<(), StepError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(StepError::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs `work` where it may block.
+async fn blocking(
+    work: impl FnOnce() -> Result<(), RuntimeError> + Send + 'static,
+    name: &Name,
+    step: Step,
+) -> Result<(), RuntimeError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(RuntimeError::of(name, step)(StepError::Worker(error))),
+    }
+}

@@ -1,0 +1,266 @@
+//! The containers as the agent knows them at this moment, kept fresh by the watch and the probes.
+
+use super::change::{ContainerChange, Outcome, Outcomes};
+use super::desired::{Desired, DesiredContainer};
+use super::error::StepError;
+use super::lease::Addresses;
+use super::systemd::UnitStatus;
+use super::view::{self, Progress};
+use orlop_api::{ContainerState, ContainerView, HealthState};
+use orlop_config::{Health, Name};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinHandle;
+
+/// Changes that a slow reader may lag behind before it loses the oldest.
+const CHANGES_KEPT: usize = 256;
+
+/// One container.
+struct Entry {
+    container: DesiredContainer,
+    addresses: Option<Addresses>,
+    progress: Progress,
+    status: UnitStatus,
+    health: HealthState,
+    probe_said: String,
+    /// The state and health that were told last.
+    told: Option<(ContainerState, HealthState)>,
+    /// Wakes the probe when the container has started or ended.
+    wake: Arc<Notify>,
+    monitor: Option<Monitor>,
+}
+
+/// A container's probe task; it ends with this.
+struct Monitor {
+    health: Health,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// All of them.
+pub(super) struct Live {
+    entries: Mutex<BTreeMap<Name, Entry>>,
+    changes: broadcast::Sender<ContainerChange>,
+}
+
+impl Live {
+    pub(super) fn new() -> Self {
+        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        Self { entries: Mutex::default(), changes }
+    }
+
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<ContainerChange> {
+        self.changes.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
+        // Entries are whole between any two statements, so a panic elsewhere spoils nothing.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what is desired, at the beginning of a reconciliation.
+    pub(super) fn desire(
+        &self,
+        desired: &Desired,
+        leased: &BTreeMap<Name, Result<Addresses, StepError>>,
+    ) {
+        let mut entries = self.lock();
+        let wanted: BTreeMap<&Name, &DesiredContainer> =
+            desired.containers.iter().map(|container| (&container.name, container)).collect();
+        entries.retain(|name, _| wanted.contains_key(name));
+        for (name, container) in wanted {
+            let addresses =
+                leased.get(name).and_then(|leased| leased.as_ref().ok()).cloned();
+            match entries.get_mut(name) {
+                Some(entry) => {
+                    entry.container = container.clone();
+                    entry.addresses = addresses;
+                    entry.progress = Progress::Preparing;
+                }
+                None => {
+                    entries.insert(name.clone(), Entry::new(container.clone(), addresses));
+                }
+            }
+        }
+    }
+
+    /// Takes over what came of it.
+    pub(super) fn conclude(&self, outcomes: &Outcomes) {
+        let mut entries = self.lock();
+        for (name, entry) in &mut *entries {
+            entry.progress = match outcomes.get(name) {
+                Some(Outcome::Failed(error)) => Progress::Failed(error.chain()),
+                _ => Progress::Handed,
+            };
+            entry.wake.notify_one();
+            self.tell(name, entry);
+        }
+    }
+
+    /// Takes over what systemd says.
+    pub(super) fn set_status(&self, name: &Name, status: UnitStatus) {
+        let mut entries = self.lock();
+        let Some(entry) = entries.get_mut(name) else { return };
+        if status.pid != entry.status.pid {
+            entry.probe_said.clear();
+            if entry.health != HealthState::None {
+                entry.health = HealthState::Starting;
+            }
+            entry.wake.notify_one();
+        }
+        entry.status = status;
+        self.tell(name, entry);
+    }
+
+    /// Takes over what a probe of the process `pid` found; too late if it is another by now.
+    pub(super) fn set_health(&self, name: &Name, pid: u32, health: HealthState, said: &str) {
+        let mut entries = self.lock();
+        let Some(entry) = entries.get_mut(name) else { return };
+        if entry.status.pid == Some(pid) {
+            entry.health = health;
+            said.clone_into(&mut entry.probe_said);
+            self.tell(name, entry);
+        }
+    }
+
+    /// Makes sure that each container with a probe has a task for it, made by `spawn`, and that no
+    /// other has.
+    pub(super) fn set_monitors(
+        &self,
+        spawn: impl Fn(&Name, &Health, Arc<Notify>) -> JoinHandle<()>,
+    ) {
+        for (name, entry) in &mut *self.lock() {
+            let wanted = entry.container.config.health.as_ref();
+            if entry.monitor.as_ref().map(|monitor| &monitor.health) == wanted {
+                continue;
+            }
+            entry.monitor = wanted.map(|health| {
+                let task = spawn(name, health, Arc::clone(&entry.wake));
+                Monitor { health: health.clone(), task }
+            });
+            entry.health = match wanted {
+                Some(_) => HealthState::Starting,
+                None => HealthState::None,
+            };
+            entry.probe_said.clear();
+        }
+    }
+
+    /// Process and address of `name`, if it runs.
+    pub(super) fn running(&self, name: &Name) -> Option<(u32, Option<IpAddr>)> {
+        let entries = self.lock();
+        let entry = entries.get(name)?;
+        let runs = view::state(&entry.progress, &entry.status) == ContainerState::Running;
+        let pid = entry.status.pid.filter(|_| runs)?;
+        Some((pid, entry.addresses.as_ref().and_then(Addresses::first)))
+    }
+
+    pub(super) fn names(&self) -> Vec<Name> {
+        self.lock().keys().cloned().collect()
+    }
+
+    pub(super) fn views(&self) -> Vec<ContainerView> {
+        self.lock().values().map(Entry::view).collect()
+    }
+
+    fn tell(&self, name: &Name, entry: &mut Entry) {
+        let now = (view::state(&entry.progress, &entry.status), entry.health);
+        if entry.told != Some(now) {
+            entry.told = Some(now);
+            let (state, health) = now;
+            // Nobody listens: nobody wants to know.
+            let _ = self.changes.send(ContainerChange { name: name.clone(), state, health });
+        }
+    }
+}
+
+impl Entry {
+    fn new(container: DesiredContainer, addresses: Option<Addresses>) -> Self {
+        Self {
+            container,
+            addresses,
+            progress: Progress::Preparing,
+            status: UnitStatus::default(),
+            health: HealthState::None,
+            probe_said: String::new(),
+            told: None,
+            wake: Arc::default(),
+            monitor: None,
+        }
+    }
+
+    fn view(&self) -> ContainerView {
+        view::view(
+            &self.container,
+            self.addresses.as_ref(),
+            &self.progress,
+            &self.status,
+            self.health,
+            &self.probe_said,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{desired_web, name};
+    use super::*;
+
+    fn running(pid: u32) -> UnitStatus {
+        let (active, sub) = ("active".into(), "running".into());
+        UnitStatus { active, sub, pid: Some(pid), ..UnitStatus::default() }
+    }
+
+    fn live() -> Live {
+        let live = Live::new();
+        live.desire(&desired_web(), &BTreeMap::new());
+        live
+    }
+
+    #[tokio::test]
+    async fn a_restart_begins_with_unknown_health_and_a_late_answer_does_not_count() {
+        let live = live();
+        live.set_monitors(|_, _, _| tokio::spawn(std::future::pending()));
+        let web = name("web");
+        live.set_status(&web, running(1));
+        live.set_health(&web, 1, HealthState::Healthy, "");
+        assert_eq!(live.views()[0].health, HealthState::Healthy);
+        live.set_status(&web, running(2));
+        assert_eq!(live.views()[0].health, HealthState::Starting);
+        live.set_health(&web, 1, HealthState::Healthy, "");
+        assert_eq!(live.views()[0].health, HealthState::Starting);
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        let live = live();
+        let mut changes = live.subscribe();
+        live.set_status(&name("web"), running(1));
+        live.set_status(&name("web"), running(1));
+        assert_eq!(changes.try_recv().unwrap().state, ContainerState::Running);
+        assert!(changes.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_probe_task_ends_with_its_container() {
+        let live = live();
+        let (dropped, gone) = tokio::sync::oneshot::channel::<()>();
+        let dropped = Mutex::new(Some(dropped));
+        live.set_monitors(|_, _, _| {
+            let held = dropped.lock().unwrap().take();
+            tokio::spawn(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            })
+        });
+        live.desire(&Desired::default(), &BTreeMap::new());
+        assert!(gone.await.is_err());
+    }
+}

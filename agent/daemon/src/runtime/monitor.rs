@@ -1,0 +1,96 @@
+//! The tasks that keep the picture fresh: one that listens to systemd, one for each probe.
+
+use super::execute::crun;
+use super::health::HealthMachine;
+use super::live::Live;
+use super::places::{Places, name_of_unit, unit_name};
+use super::probe::probe;
+use super::systemd::Systemd;
+use futures_util::StreamExt;
+use orlop_config::{Health, Name};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// The wait before systemd is asked again after its connection broke.
+const RECONNECT_WAIT: Duration = Duration::from_secs(1);
+/// Signals tell of every change; this is for those that were lost.
+const REFRESH_EVERY: Duration = Duration::from_secs(30);
+
+/// Asks systemd for the unit of `name`.
+pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) {
+    match systemd.status(&unit_name(name)).await {
+        Ok(status) => live.set_status(name, status),
+        Err(error) => log::warn!(container = name.as_str(); "cannot ask for {name}: {error}"),
+    }
+}
+
+async fn refresh_all(systemd: &Systemd, live: &Live) {
+    for name in live.names() {
+        refresh(systemd, live, &name).await;
+    }
+}
+
+/// Follows the units of all containers, for ever.
+pub(super) async fn watch(systemd: Systemd, live: Arc<Live>) {
+    loop {
+        match systemd.changed_units().await {
+            Ok(changed) => {
+                let mut changed = std::pin::pin!(changed);
+                refresh_all(&systemd, &live).await;
+                loop {
+                    match tokio::time::timeout(REFRESH_EVERY, changed.next()).await {
+                        Ok(Some(unit)) => {
+                            if let Some(name) = name_of_unit(&unit) {
+                                refresh(&systemd, &live, &name).await;
+                            }
+                        }
+                        Ok(None) => break,
+                        Err(_) => refresh_all(&systemd, &live).await,
+                    }
+                }
+                log::warn!("systemd's signals ended; listening again");
+            }
+            Err(error) => log::warn!("cannot listen to systemd, trying again: {error}"),
+        }
+        tokio::time::sleep(RECONNECT_WAIT).await;
+    }
+}
+
+/// Probes `name` as long as the task lives. The start period begins when the task first sees the
+/// container's process.
+pub(super) fn spawn_probe(
+    live: Arc<Live>,
+    places: Places,
+    name: Name,
+    health: Health,
+    wake: Arc<Notify>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut current: Option<(u32, HealthMachine)> = None;
+        loop {
+            let Some((pid, address)) = live.running(&name) else {
+                current = None;
+                wake.notified().await;
+                continue;
+            };
+            let mut machine = match current.take() {
+                Some((before, machine)) if before == pid => machine,
+                _ => HealthMachine::new(&health, Instant::now()),
+            };
+            let result = match crun() {
+                Ok(crun) => probe(&health, &name, address, &places, &crun).await,
+                Err(error) => Err(error.to_string()),
+            };
+            machine.on(result, Instant::now());
+            live.set_health(&name, pid, machine.state(), machine.detail());
+            let wait = machine.wait();
+            current = Some((pid, machine));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = wake.notified() => {}
+            }
+        }
+    })
+}

@@ -1,0 +1,65 @@
+//! Named network namespaces, as ip-netns(8) keeps them: a bind mount of the namespace on a file.
+
+use super::error::StepError;
+use nix::sched::{CloneFlags, unshare};
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// The namespace of the thread that asks.
+const OWN: &str = "/proc/thread-self/ns/net";
+const DIR_MODE: u32 = 0o755;
+
+/// Makes a new network namespace and keeps it at `path`, which must not hold one. It lives until
+/// [`remove`] and the end of its last process. Blocks for some milliseconds.
+pub(super) fn create(path: &Path) -> Result<(), StepError> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIR_MODE)
+        .create(dir)
+        .map_err(StepError::file("create", dir))?;
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(StepError::file("create", path))?;
+    let target = path.to_owned();
+    // A thread of its own: its namespace must not stay with a thread that does other work later.
+    let made = std::thread::spawn(move || -> io::Result<()> {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        Ok(mount_bind(OWN, &target)?)
+    });
+    let made = made.join().unwrap_or_else(|_| Err(io::Error::other("the thread ended early")));
+    made.map_err(StepError::file("make a network namespace at", path))
+}
+
+/// Lets go of the namespace at `path`. Idempotent.
+pub(super) fn remove(path: &Path) -> Result<(), StepError> {
+    unmount_all(path)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(StepError::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A mount point of ours is never mounted over more often than a start cut short can do it.
+const MOST_LAYERS: usize = 16;
+
+/// Unmounts everything at `path`, at once for new users and when they let go for those that use
+/// it. Idempotent; a path that is not there is fine.
+pub(super) fn unmount_all(path: &Path) -> Result<(), StepError> {
+    for _ in 0..MOST_LAYERS {
+        match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) => {}
+            // No mount point, or no such path.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(StepError::file("unmount", path)(error.into())),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Asks a container whether it is well.
+
+use super::command;
+use super::places::Places;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper_util::rt::TokioIo;
+use orlop_config::{Health, Name, Probe};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use tokio::net::TcpStream;
+
+/// Runs the probe once. A failure says why, in words for people.
+pub(super) async fn probe(
+    health: &Health,
+    name: &Name,
+    address: Option<IpAddr>,
+    places: &Places,
+    crun: &Path,
+) -> Result<(), String> {
+    let asked = async {
+        match (&health.probe, address) {
+            (Probe::Exec(arguments), _) => exec(arguments, health, name, places, crun).await,
+            (_, None) => Err("it has no address".to_owned()),
+            (Probe::Http { port, path }, Some(ip)) => http(SocketAddr::new(ip, *port), path).await,
+            (Probe::Tcp(port), Some(ip)) => tcp(SocketAddr::new(ip, *port)).await.map(drop),
+        }
+    };
+    match tokio::time::timeout(health.timeout, asked).await {
+        Ok(result) => result,
+        Err(_) => Err(format!("no answer within {:?}", health.timeout)),
+    }
+}
+
+async fn exec(
+    arguments: &[String],
+    health: &Health,
+    name: &Name,
+    places: &Places,
+    crun: &Path,
+) -> Result<(), String> {
+    let root = format!("--root={}", places.crun_state().display());
+    let words = [root.as_str(), "exec", name.as_str()];
+    let all = words.into_iter().chain(arguments.iter().map(String::as_str));
+    let ended = command::run(crun, all, b"", health.timeout).await;
+    let ended = ended.map_err(|error| format!("cannot run the probe: {error}"))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    match ended.stderr.as_str() {
+        "" => Err(ended.status.to_string()),
+        said => Err(format!("{}: {said}", ended.status)),
+    }
+}
+
+async fn tcp(address: SocketAddr) -> Result<TcpStream, String> {
+    let connected = TcpStream::connect(address).await;
+    connected.map_err(|error| format!("cannot connect to {address}: {error}"))
+}
+
+async fn http(address: SocketAddr, path: &str) -> Result<(), String> {
+    let stream = TokioIo::new(tcp(address).await?);
+    let no_answer = |error: hyper::Error| format!("no answer from {address}: {error}");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(stream).await.map_err(no_answer)?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path)
+        .header(HOST, address.to_string())
+        .header(USER_AGENT, concat!("orlopd/", env!("CARGO_PKG_VERSION")))
+        .header(CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| format!("cannot ask for {path}: {error}"))?;
+    let answer = sender.send_request(request).await;
+    // The status is all that is asked for; a body without end must not be read.
+    connection.abort();
+    let status = answer.map_err(no_answer)?.status();
+    if status.is_success() || status.is_redirection() {
+        return Ok(());
+    }
+    Err(format!("status {}", status.as_u16()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::name;
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn serve(answer: &'static [u8]) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /healthz HTTP/1.1\r\n"));
+            if answer.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            stream.write_all(answer).await.unwrap();
+        });
+        port
+    }
+
+    async fn ask(probe: Probe, timeout: Duration) -> Result<(), String> {
+        let every = Duration::from_secs(1);
+        let health = Health { probe, every, timeout, retries: 1, start: Duration::ZERO };
+        let places = Places::node();
+        let address = Some("127.0.0.1".parse().unwrap());
+        super::probe(&health, &name("web"), address, &places, Path::new("/bin/false")).await
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn a_good_status_is_well_and_any_other_is_named() {
+        for (answer, expected) in [
+            (&b"HTTP/1.1 200 OK\r\n\r\n"[..], Ok(())),
+            (b"HTTP/1.1 302 Found\r\nlocation: /\r\n\r\n", Ok(())),
+            (b"HTTP/1.1 503 Busy\r\n\r\n", Err("status 503".to_owned())),
+        ] {
+            let probe = Probe::Http { port: serve(answer).await, path: "/healthz".into() };
+            assert_eq!(ask(probe, LONG).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_fails_in_time() {
+        let probe = Probe::Http { port: serve(b"").await, path: "/healthz".into() };
+        let result = ask(probe, Duration::from_millis(100)).await;
+        assert_eq!(result, Err("no answer within 100ms".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_port_is_open_or_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(ask(Probe::Tcp(port), LONG).await, Ok(()));
+        drop(listener);
+        let error = ask(Probe::Tcp(port), LONG).await.unwrap_err();
+        assert!(error.starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_tells_its_status() {
+        let result = ask(Probe::Exec(vec!["check".into()]), LONG).await;
+        assert_eq!(result, Err("exit status: 1".to_owned()));
+    }
+}

@@ -1,0 +1,87 @@
+//! What a container runs: command, arguments, environment, from the image and the config. Pure.
+
+use super::desired::DesiredContainer;
+use super::error::StepError;
+use std::collections::BTreeMap;
+
+/// Where programs are looked for when the image does not say.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Program and arguments. `command` replaces the image's entrypoint and drops its command; `args`
+/// replaces the image's command.
+pub(super) fn arguments(container: &DesiredContainer) -> Result<Vec<String>, StepError> {
+    let (config, image) = (&container.config, &container.image.run);
+    let (entrypoint, of_image): (&[String], &[String]) = match &config.command {
+        Some(command) => (command, &[]),
+        None => (&image.entrypoint, &image.cmd),
+    };
+    let arguments = config.args.as_deref().unwrap_or(of_image);
+    let all: Vec<String> = entrypoint.iter().chain(arguments).cloned().collect();
+    if all.first().is_none_or(String::is_empty) {
+        return Err(StepError::NoCommand);
+    }
+    Ok(all)
+}
+
+/// `NAME=value`, the image's with the config's over it, sorted by name.
+pub(super) fn environment(container: &DesiredContainer) -> Vec<String> {
+    let mut all = BTreeMap::from([("PATH", PATH)]);
+    // What has no `=` is no variable.
+    all.extend(container.image.run.env.iter().filter_map(|line| line.split_once('=')));
+    all.extend(container.config.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// The working directory.
+pub(super) fn directory(container: &DesiredContainer) -> &str {
+    match container.image.run.working_dir.as_str() {
+        "" => "/",
+        path => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::desired_web;
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn command_replaces_the_entrypoint_and_args_the_command() {
+        for (entrypoint, cmd, command, args, expected) in [
+            ("/e -x", "c", None, None, "/e -x c"),
+            ("", "/c d", None, None, "/c d"),
+            ("/e", "c", None, Some("a b"), "/e a b"),
+            ("/e", "c", None, Some(""), "/e"),
+            ("/e", "c", Some("/n"), None, "/n"),
+            ("/e", "c", Some("/n"), Some("a"), "/n a"),
+            ("", "/c", None, Some("/a"), "/a"),
+        ] {
+            let mut container = desired_web().containers.remove(0);
+            container.image.run.entrypoint = words(entrypoint);
+            container.image.run.cmd = words(cmd);
+            container.config.command = command.map(words);
+            container.config.args = args.map(words);
+            assert_eq!(arguments(&container).unwrap(), words(expected));
+        }
+    }
+
+    #[test]
+    fn nothing_to_run_is_an_error() {
+        let mut container = desired_web().containers.remove(0);
+        container.image.run.entrypoint.clear();
+        container.config.args = None;
+        container.image.run.cmd.clear();
+        assert!(matches!(arguments(&container), Err(StepError::NoCommand)));
+    }
+
+    #[test]
+    fn the_configs_environment_wins() {
+        let mut container = desired_web().containers.remove(0);
+        container.image.run.env = vec!["MODE=slow".into(), "A=b=c".into(), "broken".into()];
+        assert_eq!(environment(&container), ["A=b=c", "MODE=fast", &format!("PATH={PATH}")]);
+    }
+}
