@@ -8,18 +8,31 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The directory of modules in the initrd: `<name>.ko`, not compressed, and [`LIST_FILE`].
+/// The directory of modules in the initrd: their files as the kernel's package has them, and
+/// [`LIST_FILE`].
 pub const MODULES_DIR: &str = "/modules";
+
+/// Tells the kernel to decompress the file itself, linux/module.h.
+const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
 
 /// Name of the list in [`MODULES_DIR`].
 pub const LIST_FILE: &str = "list";
 
-/// The modules of an initrd. As text, one item a line: `module NAME NEEDED…` (what it needs, in the
-/// order of loading), `always NAME`, `alias PATTERN NAME`.
+/// A module that is in the initrd.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Module {
+    /// Name of its file in [`MODULES_DIR`].
+    pub file: String,
+    /// The modules that it needs, in the order of loading.
+    pub needed: Vec<String>,
+}
+
+/// The modules of an initrd. As text, one item a line: `module NAME FILE NEEDED…`, `always NAME`,
+/// `alias PATTERN NAME`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModuleList {
-    /// What each module needs, in the order of loading.
-    pub modules: BTreeMap<String, Vec<String>>,
+    /// The modules by name.
+    pub modules: BTreeMap<String, Module>,
     /// Modules that every machine needs.
     pub always: BTreeSet<String>,
     /// Patterns of devices and the module that drives them.
@@ -71,9 +84,9 @@ pub enum ModuleError {
 
 impl fmt::Display for ModuleList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, needed) in &self.modules {
-            write!(f, "module {name}")?;
-            for need in needed {
+        for (name, module) in &self.modules {
+            write!(f, "module {name} {}", module.file)?;
+            for need in &module.needed {
                 write!(f, " {need}")?;
             }
             writeln!(f)?;
@@ -96,9 +109,15 @@ impl std::str::FromStr for ModuleList {
         for (number, line) in text.lines().enumerate() {
             let mut words = line.split(' ');
             match (words.next(), words.next(), words.next()) {
-                (Some("module"), Some(name), first) => {
-                    let needed = first.into_iter().chain(words).map(str::to_owned).collect();
-                    list.modules.insert(name.to_owned(), needed);
+                (Some("module"), Some(name), Some(file)) => {
+                    let needed = words.map(str::to_owned).collect();
+                    list.modules.insert(
+                        name.to_owned(),
+                        Module {
+                            file: file.to_owned(),
+                            needed,
+                        },
+                    );
                 }
                 (Some("always"), Some(name), None) => {
                     list.always.insert(name.to_owned());
@@ -176,18 +195,21 @@ impl Loader {
     }
 
     fn load(&mut self, name: &str) -> Result<(), ModuleError> {
-        let needed = self.list.modules.get(name);
-        let needed = needed.ok_or_else(|| ModuleError::Unknown {
-            name: name.to_owned(),
-        })?;
-        let all: Vec<String> = needed.iter().cloned().chain([name.to_owned()]).collect();
-        for name in all {
-            if !self.loaded.contains(&name) {
-                insert(&self.dir.join(format!("{name}.ko")), &name)?;
-                self.loaded.insert(name);
+        let needed = self.module(name)?.needed.clone();
+        for name in needed.iter().map(String::as_str).chain([name]) {
+            if !self.loaded.contains(name) {
+                insert(&self.dir.join(&self.module(name)?.file), name)?;
+                self.loaded.insert(name.to_owned());
             }
         }
         Ok(())
+    }
+
+    fn module(&self, name: &str) -> Result<&Module, ModuleError> {
+        let module = self.list.modules.get(name);
+        module.ok_or_else(|| ModuleError::Unknown {
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -196,7 +218,13 @@ fn insert(path: &Path, name: &str) -> Result<(), ModuleError> {
         path: path.to_owned(),
         source,
     })?;
-    match rustix::system::finit_module(&file, c"", 0) {
+    let plain = path.extension().is_some_and(|extension| extension == "ko");
+    let flags = if plain {
+        0
+    } else {
+        MODULE_INIT_COMPRESSED_FILE
+    };
+    match rustix::system::finit_module(&file, c"", flags) {
         // Already there is as good.
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(ModuleError::Load {
@@ -228,16 +256,16 @@ mod tests {
 
     #[test]
     fn a_list_of_modules_is_read_back_as_written() {
-        let text = "module erofs libcrc32c\nmodule libcrc32c\nmodule virtio_blk\nalways erofs\n\
+        let text = "module erofs erofs.ko.xz libcrc32c\nmodule libcrc32c libcrc32c.ko\nalways erofs\n\
                     alias virtio:d00000002v* virtio_blk\n";
         let list: ModuleList = text.parse().unwrap();
-        assert_eq!(list.modules["erofs"], ["libcrc32c"]);
+        assert_eq!(list.modules["erofs"].needed, ["libcrc32c"]);
         assert_eq!(list.to_string(), text);
     }
 
     #[test]
     fn a_damaged_list_names_its_line() {
-        let error = "module a\nalways\n".parse::<ModuleList>().unwrap_err();
+        let error = "module a a.ko\nalways\n".parse::<ModuleList>().unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot read the list of modules: line 2 is \"always\""
