@@ -1,7 +1,10 @@
 //! The command as people and scripts see it: what it prints and how it exits, against the agent's
 //! real front door on a unix socket and over TLS, before a node in memory.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends by panicking"
+)]
 
 mod errors;
 mod help;
