@@ -89,6 +89,15 @@ impl Uptime {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// The moment so much later.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
 }
 
 impl fmt::Display for Origin {
@@ -134,5 +143,37 @@ impl Generation {
         let mut bytes = serde_json::to_vec_pretty(self).expect("only strings are keys");
         bytes.push(b'\n');
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn a_file_of_format_1_is_still_read() {
+        let text = include_bytes!("../fixtures/generation-1.json");
+        let generation = Generation::decode(text).unwrap();
+        assert_eq!(generation, sample::generation(7, "2"));
+        assert_eq!(generation.encode(), text);
+    }
+
+    #[test]
+    fn generations_that_differ_in_any_image_do_not_run_the_same() {
+        let one = sample::generation(1, "1");
+        assert!(one.runs_same(&Generation {
+            id: GenerationId(2),
+            ..one.clone()
+        }));
+        assert!(!one.runs_same(&sample::generation(1, "2")));
+        assert!(!one.runs_same(&Generation {
+            config: Digest::of(b"x"),
+            ..one.clone()
+        }));
+        assert!(!one.runs_same(&Generation {
+            containers: BTreeMap::new(),
+            ..one.clone()
+        }));
     }
 }

@@ -10,10 +10,14 @@ mod generation;
 mod machine;
 pub mod paths;
 mod plan;
+#[cfg(test)]
+mod sample;
 mod state;
 mod verdict;
 mod view;
 mod why;
+#[cfg(test)]
+mod why_tests;
 
 pub use gate::{CheckResult, Gate, GateCheck, GateVerdict, UnknownCheck};
 pub use generation::{

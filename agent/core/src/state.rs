@@ -279,3 +279,93 @@ impl Trial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    /// A state with something in every field.
+    fn full() -> NodeState {
+        let failed = sample::generation(3, "3");
+        let verdict = Verdict {
+            format: 1,
+            number: 4,
+            generation: GenerationId(2),
+            good: false,
+            running: GenerationId(1),
+            trigger: Trigger::BootCounter { tries: 3 },
+            at: Timestamp(1_700_000_300),
+            log: vec!["cannot mount /".to_owned()],
+        };
+        let mut state = sample::node(&[sample::generation(2, "2"), failed.clone()]).state;
+        state.trial = Some(sample::trial(Some(2), TrialStage::Ending { verdict }));
+        state.next_verdict = 4;
+        state.held.push(Held {
+            manifest: failed.os.manifest,
+            root: failed.os.root,
+            generation: failed.id,
+        });
+        state
+    }
+
+    #[test]
+    fn a_file_of_format_1_is_still_read() {
+        let text = include_bytes!("../fixtures/state-1.json");
+        assert_eq!(NodeState::decode(text).unwrap(), full());
+        assert_eq!(full().encode(), text);
+    }
+
+    fn refused(text: &str) -> String {
+        NodeState::decode(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_this_agent_does_not_know_is_refused_by_name() {
+        let text = String::from_utf8(full().encode()).unwrap();
+        assert_eq!(
+            refused(&text.replace(
+                "\"format\": 1,\n  \"features",
+                "\"format\": 2,\n  \"features"
+            )),
+            "cannot use the node state /state/orlop/state.json: it has format 2, this agent knows 1; \
+             start the OS image that wrote it, or a newer one"
+        );
+        assert_eq!(
+            refused(&text.replace("\"features\": []", "\"features\": [\"raid\", \"zfs\"]")),
+            "cannot use the node state /state/orlop/state.json: it needs raid, zfs, which this agent \
+             does not know; start the OS image that wrote it, or a newer one"
+        );
+        // A later format is refused by its number, whatever else it has.
+        assert!(refused("{\"format\": 9}").contains("format 9"));
+    }
+
+    #[test]
+    fn what_is_damaged_is_refused() {
+        assert_eq!(
+            refused("{"),
+            "cannot read the node state /state/orlop/state.json"
+        );
+        assert_eq!(
+            refused("{\"format\": 1}"),
+            "cannot read the node state /state/orlop/state.json"
+        );
+        let mut state = full();
+        state.staged = Some(GenerationId(99));
+        let text = String::from_utf8(state.encode()).unwrap();
+        assert_eq!(
+            refused(&text),
+            "cannot use the node state /state/orlop/state.json: `staged` is generation 99, \
+             which it does not list"
+        );
+    }
+
+    #[test]
+    fn the_trials_generation_runs_from_the_moment_it_is_entered() {
+        let mut state = full();
+        for (stage, runs) in [(TrialStage::Armed, 1), (TrialStage::Running, 2)] {
+            state.trial = Some(sample::trial(Some(2), stage));
+            assert_eq!(state.running(), Some(GenerationId(runs)));
+        }
+    }
+}

@@ -119,3 +119,27 @@ impl fmt::Display for Trigger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_format_1_is_still_read() {
+        let text = include_bytes!("../fixtures/verdict-1.json");
+        let verdict = Verdict::decode(text).unwrap();
+        let trigger = Trigger::Check {
+            check: "container web".to_owned(),
+            detail: "unhealthy".to_owned(),
+        };
+        assert_eq!((verdict.number, verdict.trigger.clone()), (3, trigger));
+        assert_eq!(verdict.encode(), text);
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        let refused = Verdict::decode(b"{\"format\": 2}").unwrap_err();
+        let text = "cannot use the verdict: it has format 2, this agent knows 1";
+        assert_eq!(refused.to_string(), text);
+    }
+}

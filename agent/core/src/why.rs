@@ -62,15 +62,24 @@ fn running(
         .max_by_key(|v| v.number);
     match cause {
         None => format!("{runs}; no verdict about it is on record."),
+        Some(Verdict {
+            generation,
+            trigger: Trigger::Operator { caller },
+            ..
+        }) => {
+            format!("{runs} because {caller} rolled back generation {generation}.")
+        }
         Some(verdict) if verdict.generation != id => format!(
             "{runs} because generation {} failed: {}.",
             verdict.generation, verdict.trigger
         ),
         Some(verdict) if verdict.good => format!("{runs} because {}.", verdict.trigger),
-        Some(verdict) => format!(
-            "{runs} although {}: there was nothing to go back to.",
-            verdict.trigger
-        ),
+        Some(verdict) => {
+            format!(
+                "{runs} although it failed: {}. There was nothing to go back to.",
+                verdict.trigger
+            )
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 mod entry;
 pub mod loader;
 mod resolve;
+#[cfg(test)]
+mod resolve_tests;
 mod version;
 
 pub use entry::{BootSequence, Counter, Entry, EntryFile, EntryName, ForeignEntry};

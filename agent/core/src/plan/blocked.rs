@@ -5,10 +5,10 @@ use crate::GenerationId;
 /// Why there is no plan. Nothing has been changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
-    /// The ESP cannot hold the OS image's boot file besides those of the images that must stay.
+    /// The ESP cannot hold the OS image's UKI besides those of the images that must stay.
     #[error(
-        "cannot write the boot file of generation {generation}: it and its reserve need {need} \
-         bytes, the ESP has room for {have}"
+        "cannot write the UKI of generation {generation} to the ESP: it needs {need} bytes with its \
+         reserve, there is room for {have}"
     )]
     NotEnoughEspSpace {
         /// The generation.
@@ -74,7 +74,7 @@ pub enum Blocked {
     NoTrial,
     /// The OS image of a generation is not in the store.
     #[error(
-        "cannot write the boot file of generation {generation}: the store does not have its OS image"
+        "cannot write the UKI of generation {generation}: the store does not have its OS image"
     )]
     NoUki {
         /// The generation.

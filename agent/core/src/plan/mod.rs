@@ -10,6 +10,8 @@ mod settle;
 mod stage;
 mod step;
 mod switch;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use blocked::Blocked;

@@ -18,7 +18,7 @@ pub struct Observed {
     pub uptime: Uptime,
     /// The EFI system partition.
     pub esp: Esp,
-    /// Sizes in bytes of the boot files (UKIs) that the store has, by root.
+    /// Sizes in bytes of the UKIs that the store has, by root.
     pub uki_sizes: BTreeMap<RootDigest, u64>,
     /// TOMLs that could be read, by digest. With both that differ the plan knows which containers a
     /// new config touches; without, it replaces all.

@@ -11,7 +11,7 @@ impl fmt::Display for Plan {
         if self.derived != Means::Nothing || self.used != Means::Nothing {
             write!(f, "  means: {}", self.derived)?;
             if self.used != self.derived && self.used != Means::Nothing {
-                write!(f, ", carried out as {}", self.used)?;
+                write!(f, ", carried out as a {}", self.used)?;
             }
             writeln!(f)?;
         }

@@ -1,144 +1,33 @@
-//! The state machine that the executor is driven by.
+//! The state machine itself: states, and one match of every state with every event.
 
+use super::event::{Action, Event, IllegalEvent, Then};
 use crate::boot::BootDecision;
-use crate::plan::{Asker, Ends, Goal};
-use crate::{Generation, GenerationId, GenerationStatus, Trigger};
+use crate::plan::{Ends, Goal};
+use crate::{GenerationStatus, Trigger};
 use orlop_api::Phase;
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The agent has started and knows what was booted.
-    Booted(BootDecision),
-    /// There is no usable config or state; the API is up and says why.
-    Unusable,
-    /// Someone asks for a generation to be fetched.
-    StageRequested {
-        /// What to do with it then.
-        then: Then,
-    },
-    /// It is fetched and verified.
-    StageDone {
-        /// The generation.
-        generation: Box<Generation>,
-        /// Its TOML.
-        config: String,
-        /// On whose behalf.
-        asker: Asker,
-    },
-    /// It could not be fetched, or was cancelled.
-    StageFailed,
-    /// The first generation's images are there.
-    FirstReady {
-        /// The generation.
-        generation: Box<Generation>,
-        /// Its TOML.
-        config: String,
-    },
-    /// Someone asks to switch to the staged generation.
-    ApplyRequested,
-    /// Someone asks to go back.
-    RollBackRequested {
-        /// Which; none picks.
-        to: Option<GenerationId>,
-        /// Who.
-        caller: String,
-    },
-    /// The plan of the last [`Action::Run`] has been carried out. Comes before any other event.
-    StepsDone(Ends),
-    /// A step of it failed, or there was no plan to be had. Comes before any other event.
-    StepsFailed {
-        /// Which, and why.
-        detail: String,
-    },
-    /// The gate held.
-    GatePassed,
-    /// The gate's deadline came first.
-    GateFailed {
-        /// The check to blame.
-        check: String,
-        /// Its last result.
-        detail: String,
-        /// The last log lines of what failed.
-        log: Vec<String>,
-    },
-    /// The machine goes down in good order.
-    SystemStopping,
-}
-
-/// What is to be done with a generation once it is staged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// Wait for `apply`.
-    Wait,
-    /// Switch to it.
-    Apply,
-}
-
-/// What the executor does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Resolve the first generation's images (the event is `FirstReady`).
-    PrepareFirst,
-    /// Fetch and verify (the events are `StageDone` and `StageFailed`).
-    Fetch,
-    /// Find out again what runs and how it stands (the event is `Booted`).
-    Resolve,
-    /// Observe, plan, carry out (the events are `StepsDone` and `StepsFailed`).
-    Run(Goal),
-    /// See to it that the containers of the running generation run.
-    Reconcile,
-    /// Begin to judge the running generation.
-    StartGate,
-    /// Stop judging.
-    StopGate,
-}
-
-/// An event that makes no sense in this state. Nothing changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot take {event} while {}", phase_name(*.phase))]
-pub struct IllegalEvent {
-    /// The state.
-    pub phase: Phase,
-    /// The event.
-    pub event: &'static str,
-}
-
-fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Starting => "starting",
-        Phase::SafeMode => "in safe mode",
-        Phase::Idle => "idle",
-        Phase::Staging => "staging",
-        Phase::Switching => "switching",
-        Phase::Trial => "a trial runs",
-        Phase::RollingBack => "rolling back",
-        Phase::Degraded => "degraded",
-    }
-}
 
 /// The state machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
-    state: State,
+    pub(super) state: State,
 }
 
 /// Where the machine goes back to when what was begun does not come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
+pub(super) enum Rest {
     Idle,
     Degraded,
     Trial,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Waits for `Booted`.
     #[default]
     Starting,
     /// No usable config: waits for one.
     SafeMode,
-    /// What runs is not on record: nothing is changed.
+    /// What runs is not on record, or the records cannot be used: nothing is changed.
     Unknown,
     /// The first generation's images are fetched.
     Preparing,
@@ -228,6 +117,7 @@ impl Machine {
         match (&self.state, event) {
             (S::Starting | S::Ending { .. }, E::Booted(decision)) => Ok(booted(decision)),
             (S::Starting, E::Unusable) => to(S::SafeMode, vec![]),
+            (S::Starting, E::StateUnusable) => to(S::Unknown, vec![]),
 
             (S::SafeMode, E::StageRequested { .. }) => to(S::Preparing, vec![A::PrepareFirst]),
             (S::Preparing, E::StageFailed) => to(S::SafeMode, vec![]),
@@ -426,7 +316,7 @@ impl Machine {
                 | S::Trial
                 | S::Ending { .. }
                 | S::Leaving,
-                event @ E::Unusable,
+                event @ (E::Unusable | E::StateUnusable),
             )
             | (
                 S::Starting
@@ -597,27 +487,3 @@ fn end(trigger: Trigger) -> Goal {
         log: Vec::new(),
     }
 }
-
-impl Event {
-    /// The event for people, as in "cannot take a roll back while starting".
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Booted(_) => "the result of a boot",
-            Self::Unusable => "a broken config",
-            Self::StageRequested { .. } => "a request to stage",
-            Self::StageDone { .. } => "a staged generation",
-            Self::StageFailed => "a failed stage",
-            Self::FirstReady { .. } => "the first generation",
-            Self::ApplyRequested => "a request to apply",
-            Self::RollBackRequested { .. } => "a request to roll back",
-            Self::StepsDone(_) => "the end of a plan",
-            Self::StepsFailed { .. } => "the failure of a plan",
-            Self::GatePassed => "a passed gate",
-            Self::GateFailed { .. } => "a failed gate",
-            Self::SystemStopping => "the stop of the system",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,9 @@
+//! The state machine that the executor is driven by.
+
+mod event;
+#[cfg(test)]
+mod tests;
+mod transition;
+
+pub use event::{Action, Event, IllegalEvent, Then};
+pub use transition::Machine;

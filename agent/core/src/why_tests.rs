@@ -1,0 +1,176 @@
+//! Golden answers to `orlop why`.
+
+use crate::boot::BootSequence;
+use crate::sample::{generation, node, trial};
+use crate::{
+    GenerationId, GenerationStatus, Held, NodeState, Observed, Timestamp, TrialKind, TrialStage,
+    Trigger, Verdict, why,
+};
+use orlop_api::{CheckView, GateView};
+use std::fmt::Write as _;
+
+fn verdict(number: u32, generation: u64, running: u64, trigger: Trigger) -> Verdict {
+    Verdict {
+        format: 1,
+        number,
+        generation: GenerationId(generation),
+        good: trigger == Trigger::Gate,
+        running: GenerationId(running),
+        trigger,
+        at: Timestamp(1_700_000_300),
+        log: vec![],
+    }
+}
+
+fn text(observed: &Observed, verdicts: &[Verdict], gate: Option<&GateView>) -> String {
+    let answer = why(&observed.state, &observed.generations, verdicts, gate);
+    let mut text = format!("running: {}\n", answer.running);
+    for (key, value) in [
+        ("not newer", answer.not_newer),
+        ("waiting for", answer.waiting_for),
+    ] {
+        if let Some(value) = value {
+            writeln!(text, "{key}: {value}").unwrap();
+        }
+    }
+    if let Some(verdict) = answer.verdict {
+        writeln!(text, "verdict: {verdict:?}").unwrap();
+    }
+    text
+}
+
+/// Generation 2 with OS 2 was tried and left because of `trigger`.
+fn left(trigger: Trigger) -> (Observed, Vec<Verdict>) {
+    let second = generation(2, "2");
+    let mut observed = node(std::slice::from_ref(&second));
+    observed.state.staged = None;
+    observed
+        .state
+        .generations
+        .insert(GenerationId(2), GenerationStatus::Failed);
+    observed.state.held.push(Held {
+        manifest: second.os.manifest,
+        root: second.os.root,
+        generation: GenerationId(2),
+    });
+    (
+        observed,
+        vec![verdict(1, 1, 1, Trigger::Gate), verdict(2, 2, 1, trigger)],
+    )
+}
+
+fn on_trial(kind: TrialKind) -> Observed {
+    let mut observed = node(&[generation(2, "2")]);
+    observed.state.staged = None;
+    observed
+        .state
+        .generations
+        .insert(GenerationId(2), GenerationStatus::Trial);
+    observed.state.trial = Some(crate::Trial {
+        kind,
+        ..trial(Some(2), TrialStage::Running)
+    });
+    observed
+}
+
+fn gate(checks: &[(&str, Option<bool>, &str)]) -> GateView {
+    let view = |(name, pass, detail): &(&str, Option<bool>, &str)| CheckView {
+        name: (*name).to_owned(),
+        pass: *pass,
+        detail: (*detail).to_owned(),
+    };
+    let checks = checks.iter().map(view).collect();
+    GateView {
+        held_secs: 4,
+        hold_secs: 10,
+        left_secs: 50,
+        checks,
+    }
+}
+
+#[test]
+fn why_of_a_fresh_node() {
+    let mut observed = node(&[]);
+    observed.state = NodeState::first(BootSequence(2));
+    insta::assert_snapshot!("fresh", text(&observed, &[], None));
+}
+
+#[test]
+fn why_of_a_node_on_its_only_generation() {
+    insta::assert_snapshot!(
+        "good",
+        text(&node(&[]), &[verdict(1, 1, 1, Trigger::Gate)], None)
+    );
+}
+
+#[test]
+fn why_of_a_staged_generation() {
+    let observed = node(&[generation(2, "2")]);
+    insta::assert_snapshot!(
+        "staged",
+        text(&observed, &[verdict(1, 1, 1, Trigger::Gate)], None)
+    );
+}
+
+#[test]
+fn why_of_a_trial() {
+    let checks = [
+        ("container web", Some(false), "unhealthy: exit status 1"),
+        ("tcp 10.0.0.1:443", None, ""),
+        ("http http://127.0.0.1:8080/", Some(true), ""),
+    ];
+    let gate = gate(&checks);
+    insta::assert_snapshot!(
+        "trial",
+        text(&on_trial(TrialKind::Update), &[], Some(&gate))
+    );
+}
+
+#[test]
+fn why_of_a_trial_that_only_has_to_hold() {
+    let gate = gate(&[("container web", Some(true), "")]);
+    insta::assert_snapshot!(
+        "holding",
+        text(&on_trial(TrialKind::RollBack), &[], Some(&gate))
+    );
+}
+
+#[test]
+fn why_of_a_generation_rolled_back_by_a_check() {
+    let (observed, verdicts) = left(Trigger::Check {
+        check: "container web".to_owned(),
+        detail: "unhealthy: exit status 1".to_owned(),
+    });
+    insta::assert_snapshot!("by_check", text(&observed, &verdicts, None));
+}
+
+#[test]
+fn why_of_a_generation_rolled_back_by_the_boot_counter() {
+    let (observed, verdicts) = left(Trigger::BootCounter { tries: 3 });
+    insta::assert_snapshot!("by_counter", text(&observed, &verdicts, None));
+}
+
+#[test]
+fn why_of_a_generation_rolled_back_by_the_operator() {
+    let (observed, verdicts) = left(Trigger::Operator {
+        caller: "uid 0".to_owned(),
+    });
+    insta::assert_snapshot!("by_operator", text(&observed, &verdicts, None));
+}
+
+#[test]
+fn why_of_a_first_generation_that_fails() {
+    let mut observed = node(&[]);
+    observed
+        .state
+        .generations
+        .insert(GenerationId(1), GenerationStatus::Failed);
+    let trigger = Trigger::Check {
+        check: "container web".to_owned(),
+        detail: "no result yet".to_owned(),
+    };
+    insta::assert_snapshot!(
+        "degraded",
+        text(&observed, &[verdict(1, 1, 1, trigger)], None)
+    );
+}
