@@ -18,22 +18,43 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the repository says that the interface is.
 const INTROSPECTION: &str = include_str!("../../dbus/io.orlop.Host1.xml");
 
+/// Lets every user do everything, so that only the agent's own check is left.
+const OPEN_POLICY: &str = "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>\
+                           <allow send_destination=\"*\"/><allow receive_sender=\"*\"/></policy>";
+/// What matters of the system bus's own rules: method calls only where a service allows them.
+const SYSTEM_POLICY: &str = "<policy context=\"default\"><allow user=\"*\"/><deny own=\"*\"/>\
+                             <deny send_type=\"method_call\"/><allow send_type=\"signal\"/>\
+                             <allow send_requested_reply=\"true\" send_type=\"method_return\"/>\
+                             <allow send_requested_reply=\"true\" send_type=\"error\"/>\
+                             <allow receive_type=\"method_call\"/>\
+                             <allow receive_type=\"method_return\"/>\
+                             <allow receive_type=\"error\"/><allow receive_type=\"signal\"/>\
+                             <allow send_destination=\"org.freedesktop.DBus\"/></policy>";
+/// The image's policy for the agent.
+const IMAGE_POLICY: &str = "../../buildroot/rootfs/usr/share/dbus-1/system.d/io.orlop.Host1.conf";
+
+/// A call of every method that changes the node.
+const CHANGES: [(&str, &[&str]); 4] = [
+    ("Stage", &["ss", "", ""]),
+    ("Apply", &["b", "true"]),
+    ("RollBack", &["tb", "0", "true"]),
+    ("ApplyConfig", &["sb", "", "true"]),
+];
+
 struct TestBus {
     dir: TempDir,
     daemon: Child,
 }
 
 impl TestBus {
-    /// A bus that lets every user do everything, so that only the agent's own check is left.
-    async fn new() -> Self {
+    async fn new(policy: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         open_to_all(dir.path());
         let config = format!(
             "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
              \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\
-             <busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
-             <policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>\
-             <allow send_destination=\"*\"/><allow receive_sender=\"*\"/></policy></busconfig>",
+             <busconfig><type>session</type><listen>unix:path={}</listen>\
+             <auth>EXTERNAL</auth>{policy}</busconfig>",
             dir.path().join("bus").display()
         );
         std::fs::write(dir.path().join("bus.conf"), config).unwrap();
@@ -58,9 +79,13 @@ impl TestBus {
             .unwrap()
     }
 
-    /// The bus, with the agent on it.
+    /// A bus with no rules but the agent's own, and the agent on it.
     async fn serve(node: MemoryNode) -> (Self, Arc<MemoryNode>, Bus) {
-        let bus = Self::new().await;
+        Self::serve_under(OPEN_POLICY, node).await
+    }
+
+    async fn serve_under(policy: &str, node: MemoryNode) -> (Self, Arc<MemoryNode>, Bus) {
+        let bus = Self::new(policy).await;
         let node = Arc::new(node);
         let served = Bus::start(Arc::clone(&node), BusAddress::At(bus.address()));
         bus.until_served().await;
@@ -178,12 +203,7 @@ async fn root_reads_and_changes() {
 async fn an_unprivileged_caller_reads_and_is_refused_every_change() {
     let (bus, node, _served) = TestBus::serve(MemoryNode::default()).await;
     assert!(stdout(&bus.call(65534, "Status", &[]).await).contains("edge-17"));
-    for (method, arguments) in [
-        ("Stage", &["ss", "", ""][..]),
-        ("Apply", &["b", "true"]),
-        ("RollBack", &["tb", "0", "true"]),
-        ("ApplyConfig", &["sb", "", "true"]),
-    ] {
+    for (method, arguments) in CHANGES {
         let refused = stderr(&bus.call(65534, method, arguments).await);
         assert!(
             refused
@@ -192,6 +212,33 @@ async fn an_unprivileged_caller_reads_and_is_refused_every_change() {
         );
     }
     assert!(node.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_images_bus_policy_lets_others_look_and_root_do_everything() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(IMAGE_POLICY);
+    let policy = format!("{SYSTEM_POLICY}<include>{}</include>", file.display());
+    let (bus, node, _served) = TestBus::serve_under(&policy, MemoryNode::default()).await;
+    for look in ["Status", "Generations"] {
+        assert!(
+            stdout(&bus.call(65534, look, &[]).await).contains("update"),
+            "{look}"
+        );
+    }
+    let state = ["get-property", BUS_NAME, OBJECT_PATH, BUS_NAME, "State"];
+    assert_eq!(stdout(&bus.busctl(65534, &state).await), "s \"trial\"\n");
+    for (method, arguments) in CHANGES {
+        let refused = stderr(&bus.call(65534, method, arguments).await);
+        assert!(
+            refused.contains("Access denied") || refused.contains("rejected"),
+            "{refused}"
+        );
+    }
+    assert!(node.asked.lock().unwrap().is_empty());
+    assert_eq!(
+        stdout(&bus.call(0, "Apply", &["b", "false"]).await),
+        "ts 4 \"\"\n"
+    );
 }
 
 #[tokio::test]
