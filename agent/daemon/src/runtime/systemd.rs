@@ -103,14 +103,15 @@ impl Systemd {
     async fn connect(&self) -> Result<Connection, StepError> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = &*slot {
+            // The one method of the bus itself that every policy allows and that changes nothing.
             let ping = connection.call_method(
                 Some("org.freedesktop.DBus"),
                 "/org/freedesktop/DBus",
-                Some("org.freedesktop.DBus.Peer"),
-                "Ping",
+                Some("org.freedesktop.DBus"),
+                "GetId",
                 &(),
             );
-            if limited("Ping", CALL_LIMIT, ping).await.is_ok() {
+            if limited("GetId", CALL_LIMIT, ping).await.is_ok() {
                 return Ok(connection.clone());
             }
             log::warn!("cannot reach the system bus any more; connecting again");
