@@ -224,8 +224,7 @@ pub(super) fn entry_value<'a>(content: &'a str, key: &str) -> Option<&'a str> {
                 .and_then(|rest| rest.strip_suffix('"'))
                 .unwrap_or(value)
         })
-        .filter(|value| !value.is_empty())
-        .next_back()
+        .rfind(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -75,14 +75,15 @@ pub fn resolve_boot(
     let Some(state) = state else {
         return BootDecision::FirstBoot;
     };
-    if let Some(trial) = &state.trial {
-        return resolve_trial(trial, generations, booted, entries, policy);
-    }
-    match generation_of_root(state, generations, &booted.root) {
-        Some((generation, status)) => BootDecision::Normal { generation, status },
-        None => BootDecision::UnknownImage {
+    // A rescue image, say: whatever is under way waits until one of ours runs again.
+    let Some((generation, status)) = generation_of_root(state, generations, &booted.root) else {
+        return BootDecision::UnknownImage {
             root: booted.root.clone(),
-        },
+        };
+    };
+    match &state.trial {
+        Some(trial) => resolve_trial(trial, generations, booted, entries, policy),
+        None => BootDecision::Normal { generation, status },
     }
 }
 

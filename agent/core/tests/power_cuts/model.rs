@@ -18,7 +18,7 @@ const MAX_BOOTS: u32 = 80;
 
 /// What is cut, and before which effect, counted from the node's first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cut {
+pub(crate) enum Cut {
     /// The power: RAM and running processes are gone.
     Power(u32),
     /// The agent: the machine runs on.
@@ -51,7 +51,7 @@ fn is_sick_config(generation: &Generation) -> bool {
     generation.config == Digest::of(b"sick config")
 }
 
-pub fn os(version: &str, kernel: &str) -> OsImage {
+pub(crate) fn os(version: &str, kernel: &str) -> OsImage {
     OsImage {
         reference: format!("registry/os:{version}"),
         manifest: Digest::of(format!("manifest {version}").as_bytes()),
@@ -61,14 +61,14 @@ pub fn os(version: &str, kernel: &str) -> OsImage {
     }
 }
 
-pub fn root(version: &str) -> RootDigest {
+pub(crate) fn root(version: &str) -> RootDigest {
     Digest::of(format!("root {version}").as_bytes())
         .hex()
         .parse()
         .unwrap()
 }
 
-pub fn generation(os: OsImage, config: &str, web: &str) -> Generation {
+pub(crate) fn generation(os: OsImage, config: &str, web: &str) -> Generation {
     let image = ContainerImage {
         reference: format!("registry/web:{web}"),
         manifest: Digest::of(format!("web {web}").as_bytes()),
@@ -86,7 +86,7 @@ pub fn generation(os: OsImage, config: &str, web: &str) -> Generation {
 
 /// What an operator does.
 #[derive(Clone, Debug)]
-pub enum Order {
+pub(crate) enum Order {
     /// Stages this and applies it.
     Switch(Box<Generation>),
     /// Goes back.
@@ -103,27 +103,29 @@ enum Stop {
 }
 
 /// The node. What a power cut leaves is everything down to `esp`.
-pub struct Node {
-    pub state: Option<NodeState>,
-    pub generations: BTreeMap<GenerationId, Generation>,
-    pub verdicts: BTreeMap<u32, Verdict>,
-    pub esp: Esp,
+pub(crate) struct Node {
+    pub(crate) state: Option<NodeState>,
+    pub(crate) generations: BTreeMap<GenerationId, Generation>,
+    pub(crate) verdicts: BTreeMap<u32, Verdict>,
+    pub(crate) esp: Esp,
     configs: BTreeSet<Digest>,
     /// What runs.
     booted: Option<RootDigest>,
     boots: u32,
-    pub machine: Machine,
+    pub(crate) machine: Machine,
     /// What the store has.
     images: BTreeMap<RootDigest, OsImage>,
     effects: u32,
     cuts: Vec<Cut>,
     first: Generation,
     order: Option<Generation>,
+    /// So often the machine is restarted in good order before a gate decides.
+    pub(crate) orderly_restarts: u32,
 }
 
 impl Node {
     /// A machine that was just installed with `first`.
-    pub fn installed(first: Generation, mut cuts: Vec<Cut>) -> Self {
+    pub(crate) fn installed(first: Generation, mut cuts: Vec<Cut>) -> Self {
         cuts.sort_by_key(|cut| std::cmp::Reverse(cut.at()));
         let entry = Entry::new(&first.os.version, BootSequence(1), first.os.root.clone());
         let esp = Esp {
@@ -145,25 +147,26 @@ impl Node {
             cuts,
             first,
             order: None,
+            orderly_restarts: 0,
         }
     }
 
-    pub fn effects(&self) -> u32 {
+    pub(crate) fn effects(&self) -> u32 {
         self.effects
     }
 
-    pub fn current(&self) -> Option<GenerationId> {
+    pub(crate) fn current(&self) -> Option<GenerationId> {
         self.state.as_ref()?.current
     }
 
     /// Boots until nothing is left to do.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         self.boot();
         self.run_on(VecDeque::new());
     }
 
     /// Carries out an operator's order; where it was cut short, the operator orders it again.
-    pub fn obey(&mut self, order: &Order) {
+    pub(crate) fn obey(&mut self, order: &Order) {
         let event = match order {
             Order::Switch(generation) => {
                 self.images
@@ -288,6 +291,10 @@ impl Node {
                     }
                     Action::Resolve => events.push_back(self.resolve()),
                     Action::Reconcile | Action::StopGate => {}
+                    Action::StartGate if self.orderly_restarts > 0 => {
+                        self.orderly_restarts -= 1;
+                        return self.stop_in_good_order();
+                    }
                     Action::StartGate => events.extend(self.gate()),
                     Action::Run(goal) => match self.carry_out(&goal) {
                         Ok(event) => events.push_front(event),
@@ -298,6 +305,18 @@ impl Node {
             self.check_invariants();
         }
         Stop::Quiet
+    }
+
+    /// What the agent does when the machine goes down, and then the machine.
+    fn stop_in_good_order(&mut self) -> Stop {
+        for action in self.machine.on(Event::SystemStopping).unwrap() {
+            if let Action::Run(goal) = action
+                && let Err(stop) = self.carry_out(&goal)
+            {
+                return stop;
+            }
+        }
+        Stop::Rebooting
     }
 
     /// The gate's verdict on what runs. A degraded node goes on failing, which ends nothing.
@@ -444,7 +463,7 @@ impl Node {
     }
 
     /// What must hold when nothing is left to do.
-    pub fn check_settled(&self) {
+    pub(crate) fn check_settled(&self) {
         let state = self.state.as_ref().expect("no state");
         assert_eq!(state.trial, None, "the trial goes on");
         let current = &self.generations[&state.current.unwrap()];
@@ -485,7 +504,7 @@ impl Node {
     }
 
     /// What ended the trial of the newest verdict.
-    pub fn newest_trigger(&self) -> Option<&Trigger> {
+    pub(crate) fn newest_trigger(&self) -> Option<&Trigger> {
         self.verdicts
             .values()
             .next_back()
