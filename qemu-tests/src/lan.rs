@@ -16,16 +16,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// The network that machines are in, a /24.
-const NETWORK: [u8; 3] = [10, 99, 0];
+/// The network that machines are in, a /24: the addresses are those of QEMU's user network, so that
+/// one node TOML is right for both kinds of machine.
+const NETWORK: [u8; 3] = [10, 0, 2];
 /// Length of the network's prefix in bits.
 const PREFIX_BITS: u8 = 24;
 /// The interface of the machines' bridge.
 const BRIDGE: &str = "lan0";
 /// The machine's interface, by its name in the machine.
 const INTERFACE: &str = "eth0";
-/// Last byte of the first machine's address; the bridge has 1.
-const FIRST_MACHINE: u8 = 2;
+/// Last byte of the bridge's address, which stands for the host.
+const HOST: u8 = 2;
+/// Last byte of the first machine's address.
+const FIRST_MACHINE: u8 = 15;
 /// Last byte of the last machine's address; 255 is the broadcast address.
 const LAST_MACHINE: u8 = 254;
 /// How long a connection to a machine may take to open.
@@ -60,7 +63,7 @@ pub enum LanError {
         message: String,
     },
     /// Every address is given away.
-    #[error("cannot add a machine to the network: all {LAST_MACHINE} addresses are taken")]
+    #[error("cannot add a machine to the network: all its addresses are taken")]
     Full,
 }
 
@@ -93,13 +96,18 @@ impl Lan {
 
     /// The bridge's own address: where a machine reaches what runs in the network for the host.
     pub fn gateway() -> Ipv4Addr {
-        address(1)
+        address(HOST)
+    }
+
+    /// Every address that a machine may have.
+    pub fn addresses() -> impl Iterator<Item = Ipv4Addr> {
+        (FIRST_MACHINE..=LAST_MACHINE).map(address)
     }
 
     /// A place for one more machine.
     ///
     /// # Errors
-    /// All 253 addresses are taken.
+    /// All 240 addresses are taken.
     pub fn port(&self) -> Result<LanPort, LanError> {
         let host = self.next.fetch_add(1, Ordering::Relaxed);
         if !(FIRST_MACHINE..=LAST_MACHINE).contains(&host) {
@@ -164,7 +172,7 @@ pub(crate) fn plug(port: &LanPort) -> Result<(), LanError> {
     if let Err(error) = ip(&["link", "delete", &cable]) {
         log::debug!("ignoring: no old {cable}: {error}");
     }
-    let mac = format!("02:00:0a:63:00:{host:02x}");
+    let mac = format!("02:00:0a:00:02:{host:02x}");
     let machine = ["type", "veth", "peer", "name", INTERFACE, "address", &mac];
     let add = ["link", "add", "name", &cable, "master", BRIDGE];
     ip(&[&add[..], &machine[..], &["netns", "1"]].concat())?;

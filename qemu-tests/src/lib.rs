@@ -3,13 +3,17 @@
 //! A [`Machine`] is started from a [`MachineSpec`] and looked after by a supervisor process, the
 //! program `orlop-machine`. Nothing of it outlives the test that started it, however that ends.
 
+mod api_access;
 mod boot_loader;
 mod cgroup;
 mod control;
 mod error_text;
+mod free_port;
+mod home;
 mod lan;
 mod machine;
 pub mod namespace;
+pub mod node_dir;
 mod process;
 pub mod qemu;
 mod scratch;
@@ -18,10 +22,13 @@ pub mod supervisor;
 mod sweep;
 mod wait;
 
+pub use api_access::{API_PORT, ApiAccess, ApiAccessError, fingerprint};
 pub use boot_loader::{BootChoice, BootLoaderError};
 pub use cgroup::{Cgroup, CgroupError};
 pub use control::{MachineStatus, Power};
 pub use error_text::error_text;
+pub use free_port::free_port;
+pub use home::{DEFAULT_HOME, Home, HomeError, Resident};
 pub use lan::{Lan, LanError};
 pub use machine::{Machine, MachineError};
 pub use namespace::BootEnd;

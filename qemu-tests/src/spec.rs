@@ -56,6 +56,9 @@ pub struct NamespaceSpec {
     pub lan: Option<LanPort>,
     /// Ports of the machine that the host's loopback interface forwards to.
     pub publish: Vec<Publish>,
+    /// Ports of the host's loopback interface that the machine reaches at the bridge's address,
+    /// 10.0.2.2. (A QEMU machine reaches all of them there.)
+    pub reach: Vec<u16>,
 }
 
 /// What a namespace machine boots.

@@ -1,70 +1,20 @@
 //! The namespace machine itself, booted on a plain Debian tree (`ORLOP_TEST_TREE`).
 
+#[cfg(test)]
+mod rig;
+
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use orlop_machines::{
-    BootEnd, Lan, Life, Machine, MachineKind, MachineSpec, MachineStatus, NamespaceSpec, Power,
-    ProcessId, RootSource, SPEC_FILE, Scratch, error_text, wait_until,
+    BootEnd, Lan, Machine, MachineKind, MachineStatus, Power, ProcessId, RootSource, SPEC_FILE,
+    Scratch, error_text, wait_until,
 };
+use rig::tree::{BOOT, kill, program, run, spec, start, wait_for_systemd};
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
-
-/// For one boot, on a host with all its processors busy.
-const BOOT: Duration = Duration::from_secs(90);
-
-fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_orlop-machine"))
-}
-
-fn tree() -> PathBuf {
-    std::env::var_os("ORLOP_TEST_TREE")
-        .expect("ORLOP_TEST_TREE must name a folder with a Debian root file system")
-        .into()
-}
-
-fn spec(scratch: &Scratch, name: &str, lan: Option<&Lan>) -> MachineSpec {
-    let lan = lan.map(|lan| lan.port().unwrap());
-    let namespace = NamespaceSpec {
-        root: RootSource::Tree(tree()),
-        lan,
-        publish: Vec::new(),
-    };
-    MachineSpec {
-        name: name.to_owned(),
-        dir: scratch.path().join(name),
-        life: Life::Tethered,
-        kind: MachineKind::Namespace(namespace),
-    }
-}
-
-fn start(scratch: &Scratch, name: &str, lan: Option<&Lan>) -> Machine {
-    let machine = Machine::start(program(), &spec(scratch, name, lan)).unwrap();
-    wait_for_systemd(&machine);
-    machine
-}
-
-fn wait_for_systemd(machine: &Machine) {
-    let booted = machine.wait("systemd has booted", BOOT, || {
-        let output = machine.exec(&["systemctl", "is-system-running"]);
-        let output = output.map_err(|error| error_text(&error))?;
-        match output.stdout.as_slice() {
-            b"running\n" | b"degraded\n" => Ok(()),
-            _ => Err(format!("{output:?}")),
-        }
-    });
-    booted.unwrap_or_else(|error| panic!("{error}"));
-}
-
-fn run(machine: &Machine, command: &[&str]) -> String {
-    let output = machine.exec(command).unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 #[test]
 fn systemd_boots_as_pid_1_with_its_own_namespaces_and_network() {
@@ -73,7 +23,7 @@ fn systemd_boots_as_pid_1_with_its_own_namespaces_and_network() {
     let machine = start(&scratch, "alone", Some(&lan));
     assert_eq!(run(&machine, &["cat", "/proc/1/comm"]), "systemd");
     assert_eq!(run(&machine, &["systemd-detect-virt"]), "container-other");
-    assert!(run(&machine, &["ip", "-br", "address"]).contains("10.99.0.2/24"));
+    assert!(run(&machine, &["ip", "-br", "address"]).contains("10.0.2.15/24"));
 }
 
 #[test]
@@ -172,7 +122,7 @@ fn machines_of_one_network_reach_each_other_and_the_test_reaches_them() {
         ],
     );
     let open = |port: u16| {
-        let connect = format!("exec 3<>/dev/tcp/10.99.0.2/{port}");
+        let connect = format!("exec 3<>/dev/tcp/10.0.2.15/{port}");
         two.exec(&["bash", "-c", &connect])
             .unwrap()
             .status
@@ -180,10 +130,10 @@ fn machines_of_one_network_reach_each_other_and_the_test_reaches_them() {
     };
     assert!(open(22000));
     assert!(!open(22001));
-    lan.connect((Ipv4Addr::new(10, 99, 0, 2), 22000).into())
+    lan.connect((Ipv4Addr::new(10, 0, 2, 15), 22000).into())
         .unwrap();
     let nobody = lan
-        .connect((Ipv4Addr::new(10, 99, 0, 3), 22000).into())
+        .connect((Ipv4Addr::new(10, 0, 2, 16), 22000).into())
         .unwrap_err();
     assert_eq!(nobody.kind(), io::ErrorKind::ConnectionRefused);
 }
@@ -273,8 +223,4 @@ fn a_root_without_systemd_breaks_the_machine_with_the_reason() {
         error.contains("cannot start /usr/lib/systemd/systemd: No such file"),
         "{error}"
     );
-}
-
-fn kill(process: ProcessId) {
-    nix::sys::signal::kill(Pid::from_raw(process.pid), Signal::SIGKILL).unwrap();
 }

@@ -3,10 +3,11 @@
 mod engine;
 mod event;
 mod namespace;
-mod publish;
+mod ports;
 mod qemu;
 
 pub use engine::EngineError;
+pub use ports::PortError;
 
 use crate::control::{self, MachineStatus, Power, Reply, Request};
 use crate::namespace::BootEnd;
@@ -48,8 +49,8 @@ pub enum SupervisorError {
     #[error("cannot read /proc: is it mounted?")]
     NoProc,
     /// A port of the host cannot be taken.
-    #[error("cannot publish a port")]
-    Publish(#[from] publish::PublishError),
+    #[error("cannot connect the machine with the host")]
+    Ports(#[from] PortError),
     /// The machine's surroundings cannot be made, or not be removed.
     #[error("cannot look after the machine")]
     Engine(#[from] EngineError),
@@ -84,9 +85,11 @@ pub fn supervise(dir: &Path) -> Result<(), SupervisorError> {
     let (events, inbox) = channel();
     let engine: Box<dyn Engine> = match &spec.kind {
         MachineKind::Namespace(namespace) => {
-            let published = publish::listen(&namespace.publish)?;
+            let ports = ports::Ports::take(namespace)?;
             let engine = namespace::NamespaceEngine::new(&spec, namespace, own)?;
-            publish::forward(published, namespace.lan.as_ref());
+            if let Some(lan) = &namespace.lan {
+                ports.forward(lan);
+            }
             Box::new(engine)
         }
         MachineKind::Qemu(qemu) => Box::new(qemu::QemuEngine::new(&spec, qemu)?),
