@@ -4,6 +4,12 @@
 //! in as arguments, a [`Plan`] or an [`Action`] goes out. The executor in `orlopd` does the rest:
 //! observe, plan, carry out one step after the other, observe again.
 
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros
+)]
+
 pub mod boot;
 mod gate;
 mod generation;

@@ -83,3 +83,50 @@ pub fn generation_view(
         origin: generation.origin.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{GenerationId, Origin, Timestamp, sample};
+
+    #[test]
+    fn a_generation_is_shown_with_its_images_and_whether_it_runs() {
+        let generation = Generation {
+            origin: Origin::FirstBoot,
+            ..sample::generation(3, "1.2")
+        };
+        let view = generation_view(&generation, GenerationStatus::Good, Some(GenerationId(3)));
+        assert_eq!((view.id, view.current), (3, true));
+        assert_eq!(view.status, orlop_api::GenerationStatus::Good);
+        assert_eq!(view.os.version.as_deref(), Some("1.2"));
+        assert_eq!(view.os.manifest, generation.os.manifest.as_str());
+        assert_eq!(
+            view.containers["web"].reference,
+            "registry.example.com/web:1.4"
+        );
+        assert_eq!(view.origin, "first boot");
+        let other = generation_view(&generation, GenerationStatus::Failed, Some(GenerationId(4)));
+        assert!(!other.current);
+    }
+
+    #[test]
+    fn a_verdict_is_shown_as_it_is_on_record() {
+        let verdict = Verdict {
+            format: 1,
+            number: 9,
+            generation: GenerationId(3),
+            good: false,
+            running: GenerationId(2),
+            trigger: Trigger::BootCounter { tries: 3 },
+            at: Timestamp(1000),
+            log: vec!["last words".to_owned()],
+        };
+        let view = VerdictView::from(&verdict);
+        assert_eq!(
+            (view.generation, view.good, view.running, view.at),
+            (3, false, 2, 1000)
+        );
+        assert_eq!(view.trigger, orlop_api::Trigger::BootCounter { tries: 3 });
+        assert_eq!(view.log, ["last words"]);
+    }
+}

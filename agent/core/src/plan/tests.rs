@@ -336,3 +336,124 @@ fn what_cannot_be_done_says_why() {
         .collect();
     insta::assert_snapshot!("blocked", texts.join("\n"));
 }
+
+#[test]
+fn what_a_switch_takes_is_derived_from_the_difference() {
+    let one = generation(1, "1");
+    let kernel = one.os.boot.clone();
+    let newer = |os: &str| generation(2, os);
+    let config = |g: Generation| Generation {
+        config: Digest::of(b"other"),
+        ..g
+    };
+    let bare = |g: Generation| Generation {
+        containers: std::collections::BTreeMap::new(),
+        ..g
+    };
+    let same_kernel = || {
+        let mut second = newer("2");
+        second.os.boot = kernel.clone();
+        second
+    };
+    for (to, derived, used) in [
+        (newer("1"), Means::Nothing, Means::Nothing),
+        (bare(newer("1")), Means::Containers, Means::Containers),
+        (config(newer("1")), Means::Config, Means::Config),
+        (bare(config(newer("1"))), Means::Config, Means::Config),
+        (same_kernel(), Means::Live, Means::Reboot),
+        (config(same_kernel()), Means::Live, Means::Reboot),
+        (newer("2"), Means::Reboot, Means::Reboot),
+    ] {
+        let means = Means::between(&one, &to);
+        assert_eq!((means, means.used()), (derived, used));
+    }
+}
+
+const TWO_CONTAINERS: &str = r#"
+schema = 1
+[net.front]
+subnet = "10.88.1.0/24"
+[container.db]
+image = "registry.example.com/db:1"
+networks = ["front"]
+[container.web]
+image = "registry.example.com/web:1"
+env = { LEVEL = "info" }
+"#;
+
+/// Names of the containers that going from [`TWO_CONTAINERS`] to `text` replaces.
+fn replaced(text: &str) -> Vec<String> {
+    let parse = |text| orlop_config::parse("node.toml", text).unwrap();
+    let mut first = generation(1, "1");
+    let web = first.containers["web"].clone();
+    first.containers.insert("db".to_owned(), web);
+    first.config = Digest::of(TWO_CONTAINERS.as_bytes());
+    let config = Digest::of(text.as_bytes());
+    let second = Generation {
+        id: GenerationId(2),
+        config: config.clone(),
+        ..first.clone()
+    };
+    let mut observed = node(&[second]);
+    observed
+        .configs
+        .insert(first.config.clone(), parse(TWO_CONTAINERS));
+    observed.configs.insert(config, parse(text));
+    observed.generations.insert(first.id, first);
+    let plan = planned(&observed, &Goal::Apply).unwrap();
+    let names = plan.steps.into_iter().find_map(|step| match step {
+        Step::ReplaceContainers { start, .. } => Some(start),
+        _ => None,
+    });
+    names.unwrap_or_default()
+}
+
+#[test]
+fn another_config_replaces_only_the_containers_that_it_changes() {
+    assert_eq!(replaced(&TWO_CONTAINERS.replace("info", "debug")), ["web"]);
+    assert_eq!(
+        replaced(&TWO_CONTAINERS.replace("10.88.1", "10.88.2")),
+        ["db"]
+    );
+    let hostname = format!("{TWO_CONTAINERS}\n[host]\nname = \"edge-17\"\n");
+    assert_eq!(replaced(&hostname), [""; 0]);
+}
+
+#[test]
+fn the_oldest_generations_are_forgotten_but_never_one_that_is_needed() {
+    let others: Vec<_> = (2..=24).map(|id| generation(id, "1")).collect();
+    let mut observed = node(&others);
+    for id in 2..=24 {
+        observed
+            .state
+            .generations
+            .insert(GenerationId(id), GenerationStatus::Failed);
+    }
+    observed
+        .state
+        .generations
+        .insert(GenerationId(20), GenerationStatus::Good);
+    observed.state.current = Some(GenerationId(20));
+    observed.state.staged = Some(GenerationId(2));
+    let plan = planned(
+        &observed,
+        &Goal::Settle {
+            generation: GenerationId(20),
+        },
+    )
+    .unwrap();
+    let forgotten: Vec<_> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::RemoveGeneration { generation, .. } => Some(generation.0),
+            _ => None,
+        })
+        .collect();
+    // 24 are on record, 16 stay; 1 is the one to go back to, 2 is staged.
+    assert_eq!(forgotten, (3..=10).collect::<Vec<_>>());
+    assert!(
+        matches!(plan.steps[0], Step::RecordState { .. }),
+        "the name goes before the content"
+    );
+}
