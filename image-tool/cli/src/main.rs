@@ -3,6 +3,10 @@
 mod build;
 mod disk;
 mod failure;
+mod inspect;
+mod push;
+mod serve;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -20,12 +24,20 @@ struct Cli {
 enum Command {
     Build(build::BuildArgs),
     Disk(disk::DiskArgs),
+    Inspect(inspect::InspectArgs),
+    Push(push::PushArgs),
+    Serve(serve::ServeArgs),
+    Verify(verify::VerifyArgs),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Build(args) => build::run(&args),
         Command::Disk(args) => disk::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Push(args) => push::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Verify(args) => verify::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

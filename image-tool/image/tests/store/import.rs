@@ -56,7 +56,7 @@ async fn plain_gzip_and_zstd_make_the_same_image() {
 async fn importing_again_gives_the_same_record_without_reading_a_layer() {
     let bench = Bench::new();
     let layer = Layer::zstd(fixed_tree());
-    let first = bench.import(&[layer.clone()]).await.unwrap();
+    let first = bench.import(std::slice::from_ref(&layer)).await.unwrap();
     fs::remove_file(bench.layout.blob_path(&layer.digest())).unwrap();
     let again = get(&bench.store, &bench.layout.reference(), &options())
         .await
@@ -81,7 +81,7 @@ async fn the_record_says_how_to_run_the_image() {
     });
     let manifest = bench
         .layout
-        .tag(bench.layout.image(&[layer.clone()], config));
+        .tag(bench.layout.image(std::slice::from_ref(&layer), config));
     let record = get(&bench.store, &bench.layout.reference(), &options())
         .await
         .unwrap();
@@ -149,7 +149,7 @@ async fn a_tar_that_does_not_match_its_diff_id_is_refused() {
     let wrong = Digest::of(b"another tar");
     let image = bench
         .layout
-        .image_with_diff_ids(&[layer.clone()], json!({}), &[wrong.to_string()]);
+        .image_with_diff_ids(std::slice::from_ref(&layer), json!({}), &[wrong.to_string()]);
     bench.layout.tag(image);
     let error = get(&bench.store, &bench.layout.reference(), &options())
         .await

@@ -17,7 +17,7 @@ async fn a_scrub_finds_a_flipped_byte_and_a_new_pull_heals_it() {
             .file("b", &noise(99, 2))
             .bytes(),
     );
-    let record = bench.import(&[layer.clone()]).await.unwrap();
+    let record = bench.import(std::slice::from_ref(&layer)).await.unwrap();
     assert_eq!(bench.store.scrub().unwrap().broken, [""; 0]);
     let object = bench.store.objects(&record.root).unwrap()[Path::new("/usr/a")].clone();
     let mut bytes = fs::read(&object).unwrap();

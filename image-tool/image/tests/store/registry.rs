@@ -88,7 +88,7 @@ async fn a_registry_that_is_not_there_is_named_after_the_retries() {
 async fn a_connection_that_breaks_goes_on_where_it_stopped() {
     let bench = Bench::new();
     let layer = big_layer();
-    bench.layout.only(&[layer.clone()]);
+    bench.layout.only(std::slice::from_ref(&layer));
     let inner = Server::of(&bench.path("layout")).await;
     let faults = vec![
         Fault::Cut(700_000),
@@ -124,7 +124,7 @@ async fn a_connection_that_falls_silent_counts_as_broken() {
 async fn a_registry_that_dies_half_way_is_named_and_the_next_pull_goes_on() {
     let bench = Bench::new();
     let layer = big_layer();
-    bench.layout.only(&[layer.clone()]);
+    bench.layout.only(std::slice::from_ref(&layer));
     let inner = Server::of(&bench.path("layout")).await;
     let proxy = Proxy::new(inner.address, vec![Fault::Cut(1_200_000)], true).await;
     let image = proxy.server.image(":1");
@@ -161,7 +161,7 @@ async fn a_registry_that_dies_half_way_is_named_and_the_next_pull_goes_on() {
 async fn a_partial_download_that_rotted_is_found_out_and_fetched_anew() {
     let bench = Bench::new();
     let layer = big_layer();
-    bench.layout.only(&[layer.clone()]);
+    bench.layout.only(std::slice::from_ref(&layer));
     let server = Server::of(&bench.path("layout")).await;
     let mut rotten = layer.blob[..1_000_000].to_vec();
     rotten[500_000] ^= 1;
@@ -184,7 +184,7 @@ async fn a_partial_download_that_rotted_is_found_out_and_fetched_anew() {
 async fn a_layer_that_a_registry_serves_wrong_is_refused_and_not_kept() {
     let bench = Bench::new();
     let layer = big_layer();
-    bench.layout.only(&[layer.clone()]);
+    bench.layout.only(std::slice::from_ref(&layer));
     let path = bench.layout.blob_path(&layer.digest());
     let mut wrong = layer.blob.clone();
     wrong[1_000_000] ^= 1;
