@@ -64,7 +64,11 @@ pub(super) fn mount_root(
         make_dir(&own, PRIVATE)?;
         make_dir(&upper, OPEN_DIR)?;
         make_dir(&work, OPEN_DIR)?;
-        write(&places.layer_spec(name), hash.as_str().as_bytes(), PRIVATE_FILE)?;
+        write(
+            &places.layer_spec(name),
+            hash.as_str().as_bytes(),
+            PRIVATE_FILE,
+        )?;
         make_dir(&places.bundle(name), PRIVATE)?;
         make_dir(&rootfs, PRIVATE)?;
         if mount_points()?.contains(&rootfs) {
@@ -73,7 +77,10 @@ pub(super) fn mount_root(
         let root = &container.image.root;
         mounter
             .mount_with_upper(root, &upper, &work, &rootfs)
-            .map_err(|source| StepError::Mount { root: root.short().to_owned(), source })
+            .map_err(|source| StepError::Mount {
+                root: root.short().to_owned(),
+                source,
+            })
     };
     mount().map_err(RuntimeError::of(name, Step::MountRoot))
 }
@@ -112,8 +119,13 @@ pub(super) fn write_bundle(
             write(&bundle.join(file), text.as_bytes(), OPEN_FILE)?;
         }
         let path = places.spec(name);
-        let json = serde_json::to_vec(&spec::spec(container, &identity, places)?)
-            .map_err(|source| StepError::Format { path: path.clone(), source })?;
+        let json =
+            serde_json::to_vec(&spec::spec(container, &identity, places)?).map_err(|source| {
+                StepError::Format {
+                    path: path.clone(),
+                    source,
+                }
+            })?;
         write(&path, &json, PRIVATE_FILE)
     };
     write_all().map_err(RuntimeError::of(name, Step::WriteBundle))

@@ -8,15 +8,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-/// So much of a program's error output is kept; the rest is read and dropped.
-const STDERR_KEPT: u64 = 2048;
+/// So much of each of a program's outputs is kept; the rest is read and dropped.
+const OUTPUT_KEPT: u64 = 2048;
 
 /// How a program ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    /// The beginning of its error output, in one line, where it failed.
-    pub(super) stderr: String,
+    /// The beginning of what it said, errors first, in one line, where it failed.
+    pub(super) said: String,
 }
 
 /// Runs `program` with `stdin` as its input. It is killed when it takes longer than `limit`, and
@@ -30,17 +30,20 @@ pub(super) async fn run<A: AsRef<OsStr>>(
     stdin: &[u8],
     limit: Duration,
 ) -> Result<Ended, StepError> {
-    let fail = |source| StepError::Run { program: program.to_owned(), source };
+    let fail = |source| StepError::Run {
+        program: program.to_owned(),
+        source,
+    };
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .map_err(fail)?;
     let mut input = child.stdin.take();
-    let errors = child.stderr.take();
+    let (output, errors) = (child.stdout.take(), child.stderr.take());
     let work = async {
         if let Some(pipe) = &mut input {
             // One that ends without reading everything is judged by its status.
@@ -52,7 +55,15 @@ pub(super) async fn run<A: AsRef<OsStr>>(
         drop(input);
         // Not read to its end: a program that leaves a child behind with the pipe must not hold
         // us up after it ended itself.
-        let reading = tokio::spawn(read_bounded(errors));
+        let reading = tokio::spawn(async {
+            let (errors, output) = tokio::join!(read_bounded(errors), read_bounded(output));
+            let parts = [errors, output];
+            parts
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+                .join(" | ")
+        });
         let status = child.wait().await?;
         if status.success() {
             return Ok((status, String::new()));
@@ -61,25 +72,34 @@ pub(super) async fn run<A: AsRef<OsStr>>(
         Ok((status, text.ok().and_then(Result::ok).unwrap_or_default()))
     };
     match tokio::time::timeout(limit, work).await {
-        Ok(Ok((status, stderr))) => Ok(Ended { status, stderr }),
+        Ok(Ok((status, said))) => Ok(Ended { status, said }),
         Ok(Err(source)) => Err(fail(source)),
-        Err(_) => Err(StepError::Timeout { what: program.display().to_string(), limit }),
+        Err(_) => Err(StepError::Timeout {
+            what: program.display().to_string(),
+            limit,
+        }),
     }
 }
 
-/// How long the error output of a program that has failed is waited for.
+/// How long the output of a program that has failed is waited for.
 const DRAIN_LIMIT: Duration = Duration::from_millis(500);
 
 async fn read_bounded(pipe: Option<impl AsyncRead + Unpin + Send + 'static>) -> String {
-    let Some(pipe) = pipe else { return String::new() };
+    let Some(pipe) = pipe else {
+        return String::new();
+    };
     let mut kept = Vec::new();
-    let mut head = pipe.take(STDERR_KEPT);
+    let mut head = pipe.take(OUTPUT_KEPT);
     // What cannot be read is as good as not said.
     let _ = head.read_to_end(&mut kept).await;
     let mut rest = head.into_inner();
     tokio::spawn(async move { tokio::io::copy(&mut rest, &mut tokio::io::sink()).await });
     let text = String::from_utf8_lossy(&kept);
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ")
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" | ")
 }
 
 /// As [`run`], and anything but exit status 0 is an error.
@@ -94,13 +114,20 @@ pub(super) async fn run_well<A: AsRef<OsStr>>(
         return Ok(());
     }
     let program = program.to_owned();
-    Err(StepError::Ended { program, status: ended.status, stderr: ended.stderr })
+    Err(StepError::Ended {
+        program,
+        status: ended.status,
+        said: ended.said,
+    })
 }
 
 /// The first of `places` where there is a file.
 pub(super) fn find(name: &'static str, places: &[&str]) -> Result<PathBuf, StepError> {
     let found = places.iter().map(Path::new).find(|path| path.is_file());
-    let missing = || StepError::NoProgram { name, places: places.join(", ") };
+    let missing = || StepError::NoProgram {
+        name,
+        places: places.join(", "),
+    };
     found.map(Path::to_owned).ok_or_else(missing)
 }
 
@@ -116,21 +143,27 @@ mod tests {
 
     #[tokio::test]
     async fn status_and_errors_are_told() {
-        let ended = sh("read x; echo \"got $x\" >&2; echo more >&2; exit 3", LONG).await.unwrap();
+        let ended = sh("read x; echo more; echo \"got $x\" >&2; exit 3", LONG)
+            .await
+            .unwrap();
         assert_eq!(ended.status.code(), Some(3));
-        assert_eq!(ended.stderr, "got in | more");
+        assert_eq!(ended.said, "got in | more");
     }
 
     #[tokio::test]
     async fn one_that_hangs_is_killed() {
-        let error = sh("exec sleep 60", Duration::from_millis(50)).await.unwrap_err();
+        let error = sh("exec sleep 60", Duration::from_millis(50))
+            .await
+            .unwrap_err();
         assert!(matches!(error, StepError::Timeout { .. }));
     }
 
     #[tokio::test]
     async fn one_that_talks_without_end_fills_no_memory() {
-        let ended = sh("head -c 4000000 /dev/zero | tr '\\0' x >&2; exit 1", LONG).await.unwrap();
-        assert_eq!(ended.stderr.len() as u64, STDERR_KEPT);
+        let ended = sh("head -c 4000000 /dev/zero | tr '\\0' x >&2; exit 1", LONG)
+            .await
+            .unwrap();
+        assert_eq!(ended.said.len() as u64, OUTPUT_KEPT);
     }
 
     #[tokio::test]

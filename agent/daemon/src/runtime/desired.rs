@@ -91,7 +91,10 @@ impl SpecHash {
         // `orlop_config::Container` names its image by reference: a tag that moves changes the
         // root digest, and a reference that is merely written otherwise changes nothing that runs.
         let mut config = container.config.clone();
-        config.image = orlop_config::ImageRef::Layout { dir: String::new(), tag: None };
+        config.image = orlop_config::ImageRef::Layout {
+            dir: String::new(),
+            tag: None,
+        };
         // A probe is asked from outside; changing it must not restart what is probed.
         config.health = None;
         let hashed = Hashed {
@@ -124,7 +127,12 @@ impl DesiredContainer {
             return vec![default_net_name()];
         }
         let mut seen = BTreeSet::new();
-        self.config.networks.iter().filter(|name| seen.insert(*name)).cloned().collect()
+        self.config
+            .networks
+            .iter()
+            .filter(|name| seen.insert(*name))
+            .cloned()
+            .collect()
     }
 }
 
@@ -145,5 +153,7 @@ fn default_net_name() -> Name {
 /// The built-in network: 10.89.0.0/24 (CONFIG.md).
 fn default_net() -> Net {
     let subnet = ipnet::Ipv4Net::new(std::net::Ipv4Addr::new(10, 89, 0, 0), 24);
-    Net { subnet: subnet.expect("24 is a prefix length").into() }
+    Net {
+        subnet: subnet.expect("24 is a prefix length").into(),
+    }
 }

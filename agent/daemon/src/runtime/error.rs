@@ -137,14 +137,14 @@ pub enum StepError {
         source: std::io::Error,
     },
     /// Another program failed.
-    #[error("{} ended with {status}: {stderr}", program.display())]
+    #[error("{} ended with {status}: {said}", program.display())]
     Ended {
         /// The program.
         program: PathBuf,
         /// How it ended.
         status: ExitStatus,
-        /// The end of what it said.
-        stderr: String,
+        /// The beginning of what it said.
+        said: String,
     },
     /// A program that the image must bring is not there.
     #[error("{name} is in none of {places}")]
@@ -246,9 +246,9 @@ impl StepError {
                 Some("use a user of the image, or a number, in the image's USER".to_owned())
             }
             Self::NoCommand => Some(format!("set `command` in [container.{name}]")),
-            Self::NoAddress { net, .. } => {
-                Some(format!("take a larger `subnet` in [net.{net}], or remove containers"))
-            }
+            Self::NoAddress { net, .. } => Some(format!(
+                "take a larger `subnet` in [net.{net}], or remove containers"
+            )),
             Self::NoProgram { .. } => Some("the OS image must bring it: see os.toml".to_owned()),
             _ => None,
         }
@@ -259,7 +259,11 @@ impl RuntimeError {
     /// For `map_err`: `step` failed for `container`.
     pub(super) fn of(container: &Name, step: Step) -> impl FnOnce(StepError) -> Self {
         let container = container.clone();
-        move |source| Self::Container { container, step, source }
+        move |source| Self::Container {
+            container,
+            step,
+            source,
+        }
     }
 
     /// For `map_err`: `step` failed for all containers.
@@ -283,13 +287,14 @@ impl RuntimeError {
 impl From<&RuntimeError> for Fault {
     fn from(error: &RuntimeError) -> Self {
         let (kind, hint) = match error {
-            RuntimeError::Container { container, source, .. } => {
-                (source.kind(), source.hint(Some(container)))
-            }
+            RuntimeError::Container {
+                container, source, ..
+            } => (source.kind(), source.hint(Some(container))),
             RuntimeError::All { source, .. } => (source.kind(), source.hint(None)),
-            RuntimeError::Unknown { .. } => {
-                (FaultKind::NotFound, Some("`orlop container ls` lists them".to_owned()))
-            }
+            RuntimeError::Unknown { .. } => (
+                FaultKind::NotFound,
+                Some("`orlop container ls` lists them".to_owned()),
+            ),
         };
         let fault = Self::new(kind, error.chain());
         match hint {

@@ -114,13 +114,28 @@ impl Executor {
     async fn remove(&self, name: &Name) -> Result<(), RuntimeError> {
         let unit = unit_name(name);
         let of = |step| RuntimeError::of(name, step);
-        self.systemd.run_job(&unit, Job::Stop).await.map_err(of(Step::Stop))?;
-        self.systemd.reset_failed(&unit).await.map_err(of(Step::Stop))?;
-        self.delete_leftovers(name).await.map_err(of(Step::Remove))?;
+        self.systemd
+            .run_job(&unit, Job::Stop)
+            .await
+            .map_err(of(Step::Stop))?;
+        self.systemd
+            .reset_failed(&unit)
+            .await
+            .map_err(of(Step::Stop))?;
+        self.delete_leftovers(name)
+            .await
+            .map_err(of(Step::Remove))?;
         remove_file(&self.places.unit_file(name)).map_err(of(Step::Remove))?;
-        network::disconnect(&self.places, name).await.map_err(of(Step::Disconnect))?;
+        network::disconnect(&self.places, name)
+            .await
+            .map_err(of(Step::Disconnect))?;
         let (places, container) = (self.places.clone(), name.clone());
-        blocking(move || bundle::remove(&places, &container), name, Step::Remove).await
+        blocking(
+            move || bundle::remove(&places, &container),
+            name,
+            Step::Remove,
+        )
+        .await
     }
 
     /// Removes what the OCI runtime keeps of a container whose unit did not get to do it.
@@ -171,17 +186,17 @@ impl Executor {
         let work = move || bundle::write_bundle(&places, &owned, &addresses);
         blocking(work, name, Step::WriteBundle).await?;
         let request = Request::new(container, &rising.addresses);
-        network::connect(&self.places, name, &request)
+        network::connect(&self.places, &self.systemd, name, &request)
             .await
             .map_err(RuntimeError::of(name, Step::Connect))?;
-        self.write_unit(container, &rising.hash).map_err(RuntimeError::of(name, Step::WriteUnit))
+        self.write_unit(container, &rising.hash)
+            .map_err(RuntimeError::of(name, Step::WriteUnit))
     }
 
     fn write_unit(&self, container: &DesiredContainer, hash: &SpecHash) -> Result<(), StepError> {
         let places = &self.places;
         let text = unit::container_unit(container, hash, places, &crun()?);
-        std::fs::create_dir_all(&places.units)
-            .map_err(StepError::file("create", &places.units))?;
+        std::fs::create_dir_all(&places.units).map_err(StepError::file("create", &places.units))?;
         write_unit_file(&places.slice_file(), &unit::slice_unit())?;
         write_unit_file(&places.unit_file(&container.name), &text)
     }
@@ -194,19 +209,28 @@ impl Executor {
             let text = error.to_string();
             for rising in &ready {
                 let name = &rising.container.name;
-                let source = StepError::Job { unit: unit_name(name), result: text.clone() };
+                let source = StepError::Job {
+                    unit: unit_name(name),
+                    result: text.clone(),
+                };
                 fail(outcomes, name, RuntimeError::of(name, Step::Reload)(source));
             }
             return;
         }
-        let starting = ready.iter().map(|rising| self.start(&rising.container.name)).collect();
+        let starting = ready
+            .iter()
+            .map(|rising| self.start(&rising.container.name))
+            .collect();
         for (rising, result) in ready.into_iter().zip(all_of(starting).await) {
             let name = &rising.container.name;
             match result {
                 Ok(()) => {
                     log::info!(container = name.as_str(); "started container {name}");
-                    let outcome =
-                        if rising.replaced { Outcome::Replaced } else { Outcome::Started };
+                    let outcome = if rising.replaced {
+                        Outcome::Replaced
+                    } else {
+                        Outcome::Started
+                    };
                     outcomes.insert(name.clone(), outcome);
                 }
                 Err(error) => fail(outcomes, name, error),
@@ -244,7 +268,13 @@ fn rising<'a>(
         let hash = SpecHash::of(container, &nets);
         match leased.remove(name) {
             Some(Ok(addresses)) => {
-                all.push(Rising { container, hash, addresses, layer, replaced });
+                all.push(Rising {
+                    container,
+                    hash,
+                    addresses,
+                    layer,
+                    replaced,
+                });
             }
             Some(Err(error)) => fail(outcomes, name, RuntimeError::of(name, Step::Lease)(error)),
             None => {}

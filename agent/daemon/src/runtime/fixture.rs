@@ -17,7 +17,12 @@ pub(super) fn desired_web() -> Desired {
         command: None,
         args: Some(vec!["--listen".into(), ":80".into()]),
         env: BTreeMap::from([("MODE".into(), "fast".into())]),
-        ports: vec![Port { host_ip: None, host: 8080, container: 80, protocol: Protocol::Tcp }],
+        ports: vec![Port {
+            host_ip: None,
+            host: 8080,
+            container: 80,
+            protocol: Protocol::Tcp,
+        }],
         networks: Vec::new(),
         volumes: vec![VolumeMount {
             volume: name("data"),
@@ -25,7 +30,10 @@ pub(super) fn desired_web() -> Desired {
             read_only: false,
         }],
         health: Some(Health {
-            probe: Probe::Http { port: 80, path: "/healthz".into() },
+            probe: Probe::Http {
+                port: 80,
+                path: "/healthz".into(),
+            },
             every: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             retries: 3,
@@ -44,7 +52,10 @@ pub(super) fn desired_web() -> Desired {
         run: ImageRun {
             entrypoint: vec!["/app/server".into()],
             cmd: vec!["--default".into()],
-            env: vec!["PATH=/usr/local/bin:/usr/bin:/bin".into(), "MODE=slow".into()],
+            env: vec![
+                "PATH=/usr/local/bin:/usr/bin:/bin".into(),
+                "MODE=slow".into(),
+            ],
             user: "1000:1000".into(),
             working_dir: "/app".into(),
             stop_signal: Some("SIGQUIT".into()),
@@ -52,7 +63,11 @@ pub(super) fn desired_web() -> Desired {
         },
     };
     Desired {
-        containers: vec![DesiredContainer { name: name("web"), config, image }],
+        containers: vec![DesiredContainer {
+            name: name("web"),
+            config,
+            image,
+        }],
         volumes: BTreeMap::from([(name("data"), orlop_config::Volume::default())]),
         ..Desired::default()
     }

@@ -54,7 +54,9 @@ impl HealthMachine {
 
     fn count(&mut self, now: Instant) {
         let in_grace = self.state == HealthState::Starting && now < self.grace_until;
-        let too_soon = self.last_counted.is_some_and(|last| now < last + self.every);
+        let too_soon = self
+            .last_counted
+            .is_some_and(|last| now < last + self.every);
         if in_grace || too_soon {
             return;
         }
@@ -106,7 +108,14 @@ mod tests {
     fn run(machine: &mut HealthMachine, begin: Instant, results: &str) -> String {
         let step = |(second, result): (usize, char)| {
             let now = begin + SECOND * u32::try_from(second).unwrap();
-            machine.on(if result == '+' { Ok(()) } else { Err("no".into()) }, now);
+            machine.on(
+                if result == '+' {
+                    Ok(())
+                } else {
+                    Err("no".into())
+                },
+                now,
+            );
             match machine.state() {
                 HealthState::Starting => 's',
                 HealthState::Healthy => 'h',

@@ -16,10 +16,12 @@ pub(super) fn hosts(name: &Name, addresses: &Addresses) -> String {
 /// `/etc/resolv.conf`: the name servers of its networks, which know the other containers and pass
 /// on what they do not know.
 pub(super) fn resolv_conf(addresses: &Addresses) -> String {
-    addresses.name_servers().fold(String::new(), |mut text, server| {
-        writeln!(text, "nameserver {server}").expect("a String takes every write");
-        text
-    })
+    addresses
+        .name_servers()
+        .fold(String::new(), |mut text, server| {
+            writeln!(text, "nameserver {server}").expect("a String takes every write");
+            text
+        })
 }
 
 /// `/etc/hostname`.

@@ -31,7 +31,10 @@ pub(super) struct Accounts {
 impl Accounts {
     /// Those of the root file system at `rootfs`. No symbolic link of the image leads out of it.
     pub(super) fn read(rootfs: &Path) -> Result<Self, StepError> {
-        Ok(Self { passwd: read_inside(rootfs, PASSWD)?, group: read_inside(rootfs, GROUP)? })
+        Ok(Self {
+            passwd: read_inside(rootfs, PASSWD)?,
+            group: read_inside(rootfs, GROUP)?,
+        })
     }
 
     /// `user`, `uid`, `user:group` or `uid:gid` (OCI image specification, config.md, `User`);
@@ -50,11 +53,24 @@ impl Accounts {
             (None, Err(_)) => return Err(missing("user", user, PASSWD)),
         };
         if let Some(group) = group.filter(|group| !group.is_empty()) {
-            return Ok(Identity { uid, gid: self.group(group)?, groups: Vec::new() });
+            return Ok(Identity {
+                uid,
+                gid: self.group(group)?,
+                groups: Vec::new(),
+            });
         }
-        let Some(entry) = entry else { return Ok(Identity { uid, ..Identity::default() }) };
+        let Some(entry) = entry else {
+            return Ok(Identity {
+                uid,
+                ..Identity::default()
+            });
+        };
         let groups = self.groups_of(entry.name, entry.gid);
-        Ok(Identity { uid, gid: entry.gid, groups })
+        Ok(Identity {
+            uid,
+            gid: entry.gid,
+            groups,
+        })
     }
 
     /// A name comes before a number, as everywhere.
@@ -69,9 +85,13 @@ impl Accounts {
     fn group(&self, text: &str) -> Result<u32, StepError> {
         let by_name = self.group.lines().find_map(|line| {
             let mut fields = line.split(':');
-            (fields.next() == Some(text)).then(|| fields.nth(1)?.parse().ok()).flatten()
+            (fields.next() == Some(text))
+                .then(|| fields.nth(1)?.parse().ok())
+                .flatten()
         });
-        by_name.or_else(|| text.parse().ok()).ok_or_else(|| missing("group", text, GROUP))
+        by_name
+            .or_else(|| text.parse().ok())
+            .ok_or_else(|| missing("group", text, GROUP))
     }
 
     fn groups_of(&self, user: &str, own: u32) -> Vec<u32> {
@@ -81,7 +101,11 @@ impl Accounts {
             .filter_map(|line| {
                 let mut fields = line.split(':').skip(2);
                 let gid = fields.next()?.parse().ok()?;
-                fields.next()?.split(',').any(|member| member == user).then_some(gid)
+                fields
+                    .next()?
+                    .split(',')
+                    .any(|member| member == user)
+                    .then_some(gid)
             })
             .filter(|gid| *gid != own)
             .collect();
@@ -108,12 +132,21 @@ impl<'a> Entry<'a> {
 }
 
 fn missing(kind: &'static str, name: &str, file: &'static str) -> StepError {
-    StepError::NoUser { kind, name: name.to_owned(), file }
+    StepError::NoUser {
+        kind,
+        name: name.to_owned(),
+        file,
+    }
 }
 
 /// Opens `path` as a process whose root is `rootfs` would see it, whatever symbolic links are in it.
 fn open_inside(rootfs: &Path, path: &str, flags: OFlags) -> rustix::io::Result<File> {
-    let root = openat(CWD, rootfs, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let root = openat(
+        CWD,
+        rootfs,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve).map(File::from)
 }
@@ -134,7 +167,9 @@ fn read_inside(rootfs: &Path, path: &str) -> Result<String, StepError> {
         return Ok(String::new());
     }
     let mut bytes = Vec::new();
-    file.take(LONGEST_FILE).read_to_end(&mut bytes).map_err(fail)?;
+    file.take(LONGEST_FILE)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -154,8 +189,9 @@ mod tests {
             passwd: "root:x:0:0::/root:/bin/sh\napp:x:1000:1001:App:/app:/bin/sh\nbroken\n\
                      7:x:70:70::/:/bin/sh\n"
                 .into(),
-            group: "root:x:0:\napp:x:1001:\nlog:x:9:app,other\nadm:x:4:other,app\nself:x:1001:app\n"
-                .into(),
+            group:
+                "root:x:0:\napp:x:1001:\nlog:x:9:app,other\nadm:x:4:other,app\nself:x:1001:app\n"
+                    .into(),
         }
     }
 
@@ -180,8 +216,14 @@ mod tests {
     #[test]
     fn who_is_not_there_is_named() {
         let message = |text| accounts().resolve(text).unwrap_err().to_string();
-        assert_eq!(message("nobody"), "the image has no user \"nobody\" in /etc/passwd");
-        assert_eq!(message("app:none"), "the image has no group \"none\" in /etc/group");
+        assert_eq!(
+            message("nobody"),
+            "the image has no user \"nobody\" in /etc/passwd"
+        );
+        assert_eq!(
+            message("app:none"),
+            "the image has no group \"none\" in /etc/group"
+        );
         assert_eq!(message("-1"), "the image has no user \"-1\" in /etc/passwd");
     }
 

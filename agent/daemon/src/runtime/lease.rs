@@ -22,7 +22,10 @@ pub(super) struct Leases {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { format: FORMAT, nets: BTreeMap::new() }
+        Self {
+            format: FORMAT,
+            nets: BTreeMap::new(),
+        }
     }
 }
 
@@ -53,20 +56,30 @@ fn is_usable(subnet: &IpNet, address: IpAddr) -> bool {
 impl Leases {
     /// What is on disk; nothing without the file.
     pub(super) fn load(path: &Path) -> Result<Self, StepError> {
-        let Some(text) = read_text(path)? else { return Ok(Self::default()) };
-        let leases: Self = serde_json::from_str(&text)
-            .map_err(|source| StepError::Format { path: path.to_owned(), source })?;
+        let Some(text) = read_text(path)? else {
+            return Ok(Self::default());
+        };
+        let leases: Self = serde_json::from_str(&text).map_err(|source| StepError::Format {
+            path: path.to_owned(),
+            source,
+        })?;
         if leases.format != FORMAT {
             let (path, found) = (path.to_owned(), leases.format);
-            return Err(StepError::NewerFormat { path, found, known: FORMAT });
+            return Err(StepError::NewerFormat {
+                path,
+                found,
+                known: FORMAT,
+            });
         }
         Ok(leases)
     }
 
     /// Writes them. Returns after fsync of file and directory.
     pub(super) fn save(&self, path: &Path) -> Result<(), StepError> {
-        let bytes = serde_json::to_vec_pretty(self)
-            .map_err(|source| StepError::Format { path: path.to_owned(), source })?;
+        let bytes = serde_json::to_vec_pretty(self).map_err(|source| StepError::Format {
+            path: path.to_owned(),
+            source,
+        })?;
         orlop_initrd::atomic_write::atomic_write(path, &bytes, FILE_MODE)
             .map_err(StepError::file("write", path))
     }
@@ -89,10 +102,16 @@ impl Leases {
     fn release(&mut self, containers: &[DesiredContainer], nets: &BTreeMap<Name, Net>) {
         let wanted: BTreeSet<(String, String)> = containers
             .iter()
-            .flat_map(|c| c.networks().into_iter().map(|net| (net.to_string(), c.name.to_string())))
+            .flat_map(|c| {
+                c.networks()
+                    .into_iter()
+                    .map(|net| (net.to_string(), c.name.to_string()))
+            })
             .collect();
         for (net, leases) in &mut self.nets {
-            let subnet = Name::new(net).and_then(|name| nets.get(&name)).map(|net| net.subnet);
+            let subnet = Name::new(net)
+                .and_then(|name| nets.get(&name))
+                .map(|net| net.subnet);
             leases.retain(|container, address| {
                 wanted.contains(&(net.clone(), container.clone()))
                     && subnet.is_some_and(|subnet| is_usable(&subnet, *address))
@@ -108,7 +127,9 @@ impl Leases {
     ) -> Result<Addresses, StepError> {
         let mut addresses = Addresses::default();
         for name in container.networks() {
-            let net = nets.get(&name).ok_or_else(|| StepError::NoNetwork(name.clone()))?;
+            let net = nets
+                .get(&name)
+                .ok_or_else(|| StepError::NoNetwork(name.clone()))?;
             let leases = self.nets.entry(name.to_string()).or_default();
             let address = match leases.get(container.name.as_str()) {
                 Some(address) => *address,
@@ -129,7 +150,9 @@ fn free(subnet: &IpNet, leases: &BTreeMap<String, IpAddr>) -> Option<IpAddr> {
     let taken: BTreeSet<IpAddr> = leases.values().copied().collect();
     // Among one more candidates than there are leases, one is free if the network is large enough.
     let candidates = 2..=(taken.len() as u128 + 2);
-    candidates.map(|n| nth(subnet, n)).find(|a| is_usable(subnet, *a) && !taken.contains(a))
+    candidates
+        .map(|n| nth(subnet, n))
+        .find(|a| is_usable(subnet, *a) && !taken.contains(a))
 }
 
 /// A container's networks and its address in each, in the order of the config.
@@ -155,11 +178,22 @@ mod tests {
 
     fn containers(names: &[&str]) -> Vec<DesiredContainer> {
         let web = desired_web().containers.remove(0);
-        names.iter().map(|text| DesiredContainer { name: name(text), ..web.clone() }).collect()
+        names
+            .iter()
+            .map(|text| DesiredContainer {
+                name: name(text),
+                ..web.clone()
+            })
+            .collect()
     }
 
     fn nets(subnet: &str) -> BTreeMap<Name, Net> {
-        BTreeMap::from([(name("default"), Net { subnet: subnet.parse().unwrap() })])
+        BTreeMap::from([(
+            name("default"),
+            Net {
+                subnet: subnet.parse().unwrap(),
+            },
+        )])
     }
 
     fn given(leases: &mut Leases, names: &[&str], subnet: &str) -> Vec<Option<String>> {
@@ -183,7 +217,10 @@ mod tests {
             given(&mut leases, &["new", "c"], "10.1.0.0/24"),
             [some("10.1.0.2"), some("10.1.0.4")]
         );
-        assert_eq!(given(&mut leases, &["c"], "10.2.0.0/24"), [some("10.2.0.2")]);
+        assert_eq!(
+            given(&mut leases, &["c"], "10.2.0.0/24"),
+            [some("10.2.0.2")]
+        );
     }
 
     #[test]
@@ -211,7 +248,10 @@ mod tests {
         leases.save(&path).unwrap();
         assert_eq!(Leases::load(&path).unwrap(), leases);
         std::fs::write(&path, r#"{"format":2,"nets":{}}"#).unwrap();
-        assert!(matches!(Leases::load(&path), Err(StepError::NewerFormat { found: 2, .. })));
+        assert!(matches!(
+            Leases::load(&path),
+            Err(StepError::NewerFormat { found: 2, .. })
+        ));
         std::fs::write(&path, "{").unwrap();
         assert!(matches!(Leases::load(&path), Err(StepError::Format { .. })));
     }

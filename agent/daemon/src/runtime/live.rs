@@ -53,7 +53,10 @@ pub(super) struct Live {
 impl Live {
     pub(super) fn new() -> Self {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        Self { entries: Mutex::default(), changes }
+        Self {
+            entries: Mutex::default(),
+            changes,
+        }
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<ContainerChange> {
@@ -72,14 +75,22 @@ impl Live {
         leased: &BTreeMap<Name, Result<Addresses, StepError>>,
     ) {
         let mut entries = self.lock();
-        let wanted: BTreeMap<&Name, &DesiredContainer> =
-            desired.containers.iter().map(|container| (&container.name, container)).collect();
+        let wanted: BTreeMap<&Name, &DesiredContainer> = desired
+            .containers
+            .iter()
+            .map(|container| (&container.name, container))
+            .collect();
         entries.retain(|name, _| wanted.contains_key(name));
         for (name, container) in wanted {
-            let addresses =
-                leased.get(name).and_then(|leased| leased.as_ref().ok()).cloned();
+            let addresses = leased
+                .get(name)
+                .and_then(|leased| leased.as_ref().ok())
+                .cloned();
             match entries.get_mut(name) {
                 Some(entry) => {
+                    if entry.container.config.health != container.config.health {
+                        entry.health = first_health(container);
+                    }
                     entry.container = container.clone();
                     entry.addresses = addresses;
                     entry.progress = Progress::Preparing;
@@ -107,7 +118,9 @@ impl Live {
     /// Takes over what systemd says.
     pub(super) fn set_status(&self, name: &Name, status: UnitStatus) {
         let mut entries = self.lock();
-        let Some(entry) = entries.get_mut(name) else { return };
+        let Some(entry) = entries.get_mut(name) else {
+            return;
+        };
         if status.pid != entry.status.pid {
             entry.probe_said.clear();
             if entry.health != HealthState::None {
@@ -122,7 +135,9 @@ impl Live {
     /// Takes over what a probe of the process `pid` found; too late if it is another by now.
     pub(super) fn set_health(&self, name: &Name, pid: u32, health: HealthState, said: &str) {
         let mut entries = self.lock();
-        let Some(entry) = entries.get_mut(name) else { return };
+        let Some(entry) = entries.get_mut(name) else {
+            return;
+        };
         if entry.status.pid == Some(pid) {
             entry.health = health;
             said.clone_into(&mut entry.probe_said);
@@ -143,12 +158,12 @@ impl Live {
             }
             entry.monitor = wanted.map(|health| {
                 let task = spawn(name, health, Arc::clone(&entry.wake));
-                Monitor { health: health.clone(), task }
+                Monitor {
+                    health: health.clone(),
+                    task,
+                }
             });
-            entry.health = match wanted {
-                Some(_) => HealthState::Starting,
-                None => HealthState::None,
-            };
+            entry.health = first_health(&entry.container);
             entry.probe_said.clear();
         }
     }
@@ -176,19 +191,32 @@ impl Live {
             entry.told = Some(now);
             let (state, health) = now;
             // Nobody listens: nobody wants to know.
-            let _ = self.changes.send(ContainerChange { name: name.clone(), state, health });
+            let _ = self.changes.send(ContainerChange {
+                name: name.clone(),
+                state,
+                health,
+            });
         }
+    }
+}
+
+/// Health before the first probe. One that has a probe is never shown as one that has none, which
+/// counts as well.
+fn first_health(container: &DesiredContainer) -> HealthState {
+    match container.config.health {
+        Some(_) => HealthState::Starting,
+        None => HealthState::None,
     }
 }
 
 impl Entry {
     fn new(container: DesiredContainer, addresses: Option<Addresses>) -> Self {
         Self {
+            health: first_health(&container),
             container,
             addresses,
             progress: Progress::Preparing,
             status: UnitStatus::default(),
-            health: HealthState::None,
             probe_said: String::new(),
             told: None,
             wake: Arc::default(),
@@ -215,7 +243,12 @@ mod tests {
 
     fn running(pid: u32) -> UnitStatus {
         let (active, sub) = ("active".into(), "running".into());
-        UnitStatus { active, sub, pid: Some(pid), ..UnitStatus::default() }
+        UnitStatus {
+            active,
+            sub,
+            pid: Some(pid),
+            ..UnitStatus::default()
+        }
     }
 
     fn live() -> Live {
@@ -235,6 +268,14 @@ mod tests {
         live.set_status(&web, running(2));
         assert_eq!(live.views()[0].health, HealthState::Starting);
         live.set_health(&web, 1, HealthState::Healthy, "");
+        assert_eq!(live.views()[0].health, HealthState::Starting);
+    }
+
+    #[test]
+    fn one_with_a_probe_is_never_shown_as_one_without() {
+        let live = live();
+        assert_eq!(live.views()[0].health, HealthState::Starting);
+        live.set_status(&name("web"), running(1));
         assert_eq!(live.views()[0].health, HealthState::Starting);
     }
 

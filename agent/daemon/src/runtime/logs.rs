@@ -55,7 +55,13 @@ fn parse(line: &str) -> Result<LogLine, serde_json::Error> {
 pub(super) fn read(name: &Name, lines: u32, follow: bool) -> Result<LogStream, RuntimeError> {
     let mut command = Command::new(JOURNALCTL);
     command
-        .args(["--output=json", "--all", "--quiet", "--no-pager", "--output-fields=MESSAGE"])
+        .args([
+            "--output=json",
+            "--all",
+            "--quiet",
+            "--no-pager",
+            "--output-fields=MESSAGE",
+        ])
         .arg(format!("--lines={lines}"))
         // Only what the container said, not what systemd said about its unit.
         .arg(format!("_SYSTEMD_UNIT={}", unit_name(name)))
@@ -67,7 +73,10 @@ pub(super) fn read(name: &Name, lines: u32, follow: bool) -> Result<LogStream, R
         command.arg("--follow");
     }
     let fail = RuntimeError::of(name, Step::ReadLog);
-    let run = |source| StepError::Run { program: PathBuf::from(JOURNALCTL), source };
+    let run = |source| StepError::Run {
+        program: PathBuf::from(JOURNALCTL),
+        source,
+    };
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(source) => return Err(fail(run(source))),
@@ -88,7 +97,10 @@ fn lines_of(name: Name, child: Child, stdout: ChildStdout) -> LogStream {
             source: std::io::Error::other(error),
         });
         line.and_then(|line| {
-            parse(&line).map_err(|source| StepError::Format { path: journal(), source })
+            parse(&line).map_err(|source| StepError::Format {
+                path: journal(),
+                source,
+            })
         })
         .map_err(RuntimeError::of(&name, Step::ReadLog))
     });
@@ -102,7 +114,9 @@ fn lines_of(name: Name, child: Child, stdout: ChildStdout) -> LogStream {
 
 /// The newest `lines` lines of `name`, oldest first.
 pub(super) async fn tail(name: &Name, lines: u32) -> Result<Vec<String>, RuntimeError> {
-    let texts = read(name, lines, false)?.map_ok(|line| line.text).try_collect();
+    let texts = read(name, lines, false)?
+        .map_ok(|line| line.text)
+        .try_collect();
     match tokio::time::timeout(TAIL_LIMIT, texts).await {
         Ok(lines) => lines,
         Err(_) => Err(RuntimeError::of(name, Step::ReadLog)(StepError::Timeout {
@@ -124,7 +138,13 @@ mod tests {
             ("null", ""),
         ] {
             let line = format!(r#"{{"__REALTIME_TIMESTAMP":"17","MESSAGE":{message},"_X":"y"}}"#);
-            assert_eq!(parse(&line).unwrap(), LogLine { at_micros: 17, text: text.into() });
+            assert_eq!(
+                parse(&line).unwrap(),
+                LogLine {
+                    at_micros: 17,
+                    text: text.into()
+                }
+            );
         }
         assert_eq!(parse(r#"{"__REALTIME_TIMESTAMP":"1"}"#).unwrap().text, "");
     }

@@ -73,7 +73,9 @@ impl Request {
             network_info.insert(net.to_string(), network(net, subnet));
         }
         Self {
-            container_id: Digest::of(container.name.as_str().as_bytes()).hex().to_owned(),
+            container_id: Digest::of(container.name.as_str().as_bytes())
+                .hex()
+                .to_owned(),
             container_name: container.name.to_string(),
             networks,
             network_info,
@@ -88,7 +90,10 @@ fn network(net: &Name, subnet: &IpNet) -> Network {
         id: Digest::of(net.as_str().as_bytes()).hex().to_owned(),
         driver: "bridge".to_owned(),
         network_interface: bridge_name(net),
-        subnets: vec![Subnet { subnet: subnet.trunc(), gateway: gateway(subnet) }],
+        subnets: vec![Subnet {
+            subnet: subnet.trunc(),
+            gateway: gateway(subnet),
+        }],
         ipv6_enabled: matches!(subnet, IpNet::V6(_)),
         internal: false,
         dns_enabled: true,
@@ -117,7 +122,11 @@ pub(super) fn bridge_name(net: &Name) -> String {
     }
     let digest = Digest::of(text.as_bytes());
     let kept = LONGEST_INTERFACE - BRIDGE_PREFIX.len() - HASHED_DIGITS - 1;
-    format!("{BRIDGE_PREFIX}{}.{}", &text[..kept], &digest.hex()[..HASHED_DIGITS])
+    format!(
+        "{BRIDGE_PREFIX}{}.{}",
+        &text[..kept],
+        &digest.hex()[..HASHED_DIGITS]
+    )
 }
 
 #[cfg(test)]
@@ -128,8 +137,16 @@ mod tests {
     #[test]
     fn the_request_is_as_recorded() {
         let addresses = Addresses(vec![
-            (name("front"), "10.88.1.0/24".parse().unwrap(), "10.88.1.2".parse().unwrap()),
-            (name("six"), "fd00:1::/64".parse().unwrap(), "fd00:1::2".parse().unwrap()),
+            (
+                name("front"),
+                "10.88.1.0/24".parse().unwrap(),
+                "10.88.1.2".parse().unwrap(),
+            ),
+            (
+                name("six"),
+                "fd00:1::/64".parse().unwrap(),
+                "fd00:1::2".parse().unwrap(),
+            ),
         ]);
         insta::assert_json_snapshot!(Request::new(&desired_web().containers[0], &addresses));
     }
@@ -138,8 +155,14 @@ mod tests {
     fn bridges_have_names_that_the_kernel_takes_and_that_differ() {
         assert_eq!(bridge_name(&name("default")), "ol-default");
         assert_eq!(bridge_name(&name("abcdefghijkl")), "ol-abcdefghijkl");
-        let long = [bridge_name(&name("abcdefghijklm")), bridge_name(&name("abcdefghijkln"))];
+        let long = [
+            bridge_name(&name("abcdefghijklm")),
+            bridge_name(&name("abcdefghijkln")),
+        ];
         assert_ne!(long[0], long[1]);
-        assert!(long.iter().all(|text| text.len() == LONGEST_INTERFACE), "{long:?}");
+        assert!(
+            long.iter().all(|text| text.len() == LONGEST_INTERFACE),
+            "{long:?}"
+        );
     }
 }

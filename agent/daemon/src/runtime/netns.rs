@@ -32,7 +32,9 @@ pub(super) fn create(path: &Path) -> Result<(), StepError> {
         unshare(CloneFlags::CLONE_NEWNET)?;
         Ok(mount_bind(OWN, &target)?)
     });
-    let made = made.join().unwrap_or_else(|_| Err(io::Error::other("the thread ended early")));
+    let made = made
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the thread ended early")));
     made.map_err(StepError::file("make a network namespace at", path))
 }
 

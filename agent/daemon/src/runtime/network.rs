@@ -6,6 +6,7 @@ use super::netavark::Request;
 use super::netns;
 use super::observe::{mount_points, read_text};
 use super::places::Places;
+use super::systemd::Systemd;
 use orlop_config::Name;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -13,10 +14,20 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Where distributions put netavark and aardvark-dns.
-const NETAVARK: [&str; 3] =
-    ["/usr/lib/podman/netavark", "/usr/libexec/podman/netavark", "/usr/bin/netavark"];
-const AARDVARK: [&str; 3] =
-    ["/usr/lib/podman/aardvark-dns", "/usr/libexec/podman/aardvark-dns", "/usr/bin/aardvark-dns"];
+const NETAVARK: [&str; 3] = [
+    "/usr/lib/podman/netavark",
+    "/usr/libexec/podman/netavark",
+    "/usr/bin/netavark",
+];
+const AARDVARK: [&str; 3] = [
+    "/usr/lib/podman/aardvark-dns",
+    "/usr/libexec/podman/aardvark-dns",
+    "/usr/bin/aardvark-dns",
+];
+/// How netavark names it when it complains.
+const AARDVARK_NAME: &str = "aardvark-dns";
+/// netavark starts aardvark-dns by systemd-run, in a unit of this kind, so that it outlives us.
+const TRANSIENT_SCOPES: &str = "run-*.scope";
 /// A set-up takes about 60 ms; this is for a loaded machine and a cold disk.
 const NETAVARK_LIMIT: Duration = Duration::from_secs(30);
 /// Files of the bundle are for root only.
@@ -26,6 +37,7 @@ const FILE_MODE: u32 = 0o600;
 /// has been done to its end. What another request left is removed first. Idempotent.
 pub(super) async fn connect(
     places: &Places,
+    systemd: &Systemd,
     name: &Name,
     request: &Request,
 ) -> Result<(), StepError> {
@@ -33,17 +45,37 @@ pub(super) async fn connect(
     if is_connected(places, name, &wanted)? {
         return Ok(());
     }
+    match set_up(places, name, &wanted).await {
+        Err(StepError::Ended { said, .. }) if said.contains(AARDVARK_NAME) => {
+            log::warn!(
+                "stopping the name server, which lost its way, and starting it anew: {said}"
+            );
+            // One whose PID file was lost holds the port, and netavark cannot talk to it. The new
+            // one reads everybody's names again.
+            let state = places.netavark_state();
+            systemd
+                .stop_described(TRANSIENT_SCOPES, &state.to_string_lossy())
+                .await?;
+            set_up(places, name, &wanted).await
+        }
+        result => result,
+    }
+}
+
+async fn set_up(places: &Places, name: &Name, wanted: &[u8]) -> Result<(), StepError> {
     disconnect(places, name).await?;
     netns::create(&places.netns_file(name))?;
     // Before the set-up, so that a set-up cut short can be torn down.
-    write(&places.network_request(name), &wanted)?;
-    netavark(places, name, "setup", &wanted).await?;
+    write(&places.network_request(name), wanted)?;
+    netavark(places, name, "setup", wanted).await?;
     write(&places.network_ready(name), b"")
 }
 
 fn to_json(request: &Request, path: &Path) -> Result<Vec<u8>, StepError> {
-    serde_json::to_vec(request)
-        .map_err(|source| StepError::Format { path: path.to_owned(), source })
+    serde_json::to_vec(request).map_err(|source| StepError::Format {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), StepError> {
@@ -94,7 +126,7 @@ async fn netavark(
     request: &[u8],
 ) -> Result<(), StepError> {
     let program = find("netavark", &NETAVARK)?;
-    let aardvark = find("aardvark-dns", &AARDVARK)?;
+    let aardvark = find(AARDVARK_NAME, &AARDVARK)?;
     let state = places.netavark_state();
     std::fs::create_dir_all(&state).map_err(StepError::file("create", &state))?;
     let arguments: [OsString; 9] = [

@@ -19,7 +19,10 @@ pub(super) fn observe_files(places: &Places) -> Result<Observed, StepError> {
     names.extend(names_in(&places.layers(), Name::new)?);
     names.extend(names_in(&places.units, name_of_unit)?);
     names.extend(names_in(&places.netns, name_of_netns)?);
-    names.into_iter().map(|name| Ok((name.clone(), found(places, &mounts, &name)?))).collect()
+    names
+        .into_iter()
+        .map(|name| Ok((name.clone(), found(places, &mounts, &name)?)))
+        .collect()
 }
 
 fn found(places: &Places, mounts: &HashSet<PathBuf>, name: &Name) -> Result<Found, StepError> {
@@ -31,16 +34,15 @@ fn found(places: &Places, mounts: &HashSet<PathBuf>, name: &Name) -> Result<Foun
         layer: layer.map(|text| SpecHash::found(text.trim_end())),
         mounted: mounts.contains(&places.rootfs(name)),
         connected: mounts.contains(&places.netns_file(name))
-            && ready.try_exists().map_err(StepError::file("look for", &ready))?,
+            && ready
+                .try_exists()
+                .map_err(StepError::file("look for", &ready))?,
         ..Found::default()
     })
 }
 
 /// The names of `dir`'s entries that `parse` knows. A directory that is not there is empty.
-fn names_in(
-    dir: &Path,
-    parse: impl Fn(&str) -> Option<Name>,
-) -> Result<BTreeSet<Name>, StepError> {
+fn names_in(dir: &Path, parse: impl Fn(&str) -> Option<Name>) -> Result<BTreeSet<Name>, StepError> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
         entries => entries.map_err(StepError::file("list", dir))?,
@@ -84,7 +86,9 @@ fn unescape_octal(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = after
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(byte) if first == b'\\' => {
                 out.push(byte);
@@ -125,15 +129,24 @@ mod tests {
         ] {
             std::fs::create_dir_all(dir).unwrap();
         }
-        std::fs::write(places.units.join("orlop-container-c.service"), "[Unit]\nX-Orlop-Spec=77\n")
-            .unwrap();
+        std::fs::write(
+            places.units.join("orlop-container-c.service"),
+            "[Unit]\nX-Orlop-Spec=77\n",
+        )
+        .unwrap();
         std::fs::write(places.units.join("other.service"), "").unwrap();
         std::fs::write(places.netns.join("orlop-d"), "").unwrap();
         std::fs::write(places.layers().join("b/spec"), "88\n").unwrap();
         let observed = observe_files(&places).unwrap();
         let names: Vec<_> = observed.keys().map(Name::as_str).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
-        assert_eq!(observed[&Name::new("c").unwrap()].spec, Some(SpecHash::found("77")));
-        assert_eq!(observed[&Name::new("b").unwrap()].layer, Some(SpecHash::found("88")));
+        assert_eq!(
+            observed[&Name::new("c").unwrap()].spec,
+            Some(SpecHash::found("77"))
+        );
+        assert_eq!(
+            observed[&Name::new("b").unwrap()].layer,
+            Some(SpecHash::found("88"))
+        );
     }
 }

@@ -70,8 +70,10 @@ pub enum Layer {
 /// alive is never touched.
 pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let nets = desired.all_nets();
-    let mut actions: BTreeMap<Name, Action> =
-        observed.keys().map(|name| (name.clone(), Action::Remove)).collect();
+    let mut actions: BTreeMap<Name, Action> = observed
+        .keys()
+        .map(|name| (name.clone(), Action::Remove))
+        .collect();
     for container in &desired.containers {
         let want = SpecHash::of(container, &nets);
         let found = observed.get(&container.name);
@@ -82,7 +84,9 @@ pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
 }
 
 fn decide(want: &SpecHash, restart: Restart, found: Option<&Found>) -> Action {
-    let Some(found) = found else { return Action::Start(Layer::Fresh) };
+    let Some(found) = found else {
+        return Action::Start(Layer::Fresh);
+    };
     let layer = match &found.layer {
         Some(made_for) if made_for == want => Layer::Keep,
         _ => Layer::Fresh,
@@ -174,26 +178,43 @@ mod tests {
         let (mut desired, found) = same();
         desired.containers[0].config.health = None;
         assert_eq!(action(&desired, found.clone()), Action::Keep);
-        desired.containers[0].config.env.insert("A".into(), "b".into());
+        desired.containers[0]
+            .config
+            .env
+            .insert("A".into(), "b".into());
         assert_eq!(action(&desired, found.clone()), Action::Replace);
         let (mut desired, found) = same();
         let subnet = "10.77.0.0/24".parse().unwrap();
-        desired.nets.insert(Name::new("default").unwrap(), orlop_config::Net { subnet });
+        desired
+            .nets
+            .insert(Name::new("default").unwrap(), orlop_config::Net { subnet });
         assert_eq!(action(&desired, found), Action::Replace);
     }
 
     #[test]
     fn what_is_not_desired_is_removed_whatever_is_left_of_it() {
-        let found = Found { layer: Some(SpecHash::found("x")), ..Found::default() };
+        let found = Found {
+            layer: Some(SpecHash::found("x")),
+            ..Found::default()
+        };
         assert_eq!(action(&Desired::default(), found), Action::Remove);
     }
 
     #[test]
     fn a_reboot_keeps_the_layer_of_the_same_container_only() {
         let (desired, found) = same();
-        let after_boot = Found { layer: found.layer, ..Found::default() };
-        assert_eq!(action(&desired, after_boot.clone()), Action::Start(Layer::Keep));
-        let other = Found { layer: Some(SpecHash::found("old")), ..after_boot };
+        let after_boot = Found {
+            layer: found.layer,
+            ..Found::default()
+        };
+        assert_eq!(
+            action(&desired, after_boot.clone()),
+            Action::Start(Layer::Keep)
+        );
+        let other = Found {
+            layer: Some(SpecHash::found("old")),
+            ..after_boot
+        };
         assert_eq!(action(&desired, other), Action::Start(Layer::Fresh));
     }
 
@@ -215,19 +236,40 @@ mod tests {
     #[test]
     fn a_start_cut_short_is_taken_up_again() {
         let (desired, found) = same();
-        let cut = Found { unit: UnitState::Inactive, ..found };
+        let cut = Found {
+            unit: UnitState::Inactive,
+            ..found
+        };
         assert_eq!(action(&desired, cut), Action::Start(Layer::Keep));
     }
 
     #[test]
     fn a_running_unit_without_its_file_is_replaced() {
         let (desired, found) = same();
-        assert_eq!(action(&desired, Found { spec: None, ..found }), Action::Replace);
+        assert_eq!(
+            action(
+                &desired,
+                Found {
+                    spec: None,
+                    ..found
+                }
+            ),
+            Action::Replace
+        );
     }
 
     #[test]
     fn a_root_that_was_unmounted_is_mounted_again_without_a_restart() {
         let (desired, found) = same();
-        assert_eq!(action(&desired, Found { mounted: false, ..found }), Action::Remount);
+        assert_eq!(
+            action(
+                &desired,
+                Found {
+                    mounted: false,
+                    ..found
+                }
+            ),
+            Action::Remount
+        );
     }
 }

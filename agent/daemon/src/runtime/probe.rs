@@ -43,13 +43,15 @@ async fn exec(
 ) -> Result<(), String> {
     let root = format!("--root={}", places.crun_state().display());
     let words = [root.as_str(), "exec", name.as_str()];
-    let all = words.into_iter().chain(arguments.iter().map(String::as_str));
+    let all = words
+        .into_iter()
+        .chain(arguments.iter().map(String::as_str));
     let ended = command::run(crun, all, b"", health.timeout).await;
     let ended = ended.map_err(|error| format!("cannot run the probe: {error}"))?;
     if ended.status.success() {
         return Ok(());
     }
-    match ended.stderr.as_str() {
+    match ended.said.as_str() {
         "" => Err(ended.status.to_string()),
         said => Err(format!("{}: {said}", ended.status)),
     }
@@ -63,8 +65,9 @@ async fn tcp(address: SocketAddr) -> Result<TcpStream, String> {
 async fn http(address: SocketAddr, path: &str) -> Result<(), String> {
     let stream = TokioIo::new(tcp(address).await?);
     let no_answer = |error: hyper::Error| format!("no answer from {address}: {error}");
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(stream).await.map_err(no_answer)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+        .await
+        .map_err(no_answer)?;
     let connection = tokio::spawn(connection);
     let request = Request::get(path)
         .header(HOST, address.to_string())
@@ -108,10 +111,23 @@ mod tests {
 
     async fn ask(probe: Probe, timeout: Duration) -> Result<(), String> {
         let every = Duration::from_secs(1);
-        let health = Health { probe, every, timeout, retries: 1, start: Duration::ZERO };
+        let health = Health {
+            probe,
+            every,
+            timeout,
+            retries: 1,
+            start: Duration::ZERO,
+        };
         let places = Places::node();
         let address = Some("127.0.0.1".parse().unwrap());
-        super::probe(&health, &name("web"), address, &places, Path::new("/bin/false")).await
+        super::probe(
+            &health,
+            &name("web"),
+            address,
+            &places,
+            Path::new("/bin/false"),
+        )
+        .await
     }
 
     const LONG: Duration = Duration::from_secs(10);
@@ -123,14 +139,20 @@ mod tests {
             (b"HTTP/1.1 302 Found\r\nlocation: /\r\n\r\n", Ok(())),
             (b"HTTP/1.1 503 Busy\r\n\r\n", Err("status 503".to_owned())),
         ] {
-            let probe = Probe::Http { port: serve(answer).await, path: "/healthz".into() };
+            let probe = Probe::Http {
+                port: serve(answer).await,
+                path: "/healthz".into(),
+            };
             assert_eq!(ask(probe, LONG).await, expected);
         }
     }
 
     #[tokio::test]
     async fn one_that_does_not_answer_fails_in_time() {
-        let probe = Probe::Http { port: serve(b"").await, path: "/healthz".into() };
+        let probe = Probe::Http {
+            port: serve(b"").await,
+            path: "/healthz".into(),
+        };
         let result = ask(probe, Duration::from_millis(100)).await;
         assert_eq!(result, Err("no answer within 100ms".to_owned()));
     }
@@ -142,7 +164,10 @@ mod tests {
         assert_eq!(ask(Probe::Tcp(port), LONG).await, Ok(()));
         drop(listener);
         let error = ask(Probe::Tcp(port), LONG).await.unwrap_err();
-        assert!(error.starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+        assert!(
+            error.starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")),
+            "{error}"
+        );
     }
 
     #[tokio::test]

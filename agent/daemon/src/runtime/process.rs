@@ -27,9 +27,24 @@ pub(super) fn arguments(container: &DesiredContainer) -> Result<Vec<String>, Ste
 pub(super) fn environment(container: &DesiredContainer) -> Vec<String> {
     let mut all = BTreeMap::from([("PATH", PATH)]);
     // What has no `=` is no variable.
-    all.extend(container.image.run.env.iter().filter_map(|line| line.split_once('=')));
-    all.extend(container.config.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    all.extend(
+        container
+            .image
+            .run
+            .env
+            .iter()
+            .filter_map(|line| line.split_once('=')),
+    );
+    all.extend(
+        container
+            .config
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    all.into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect()
 }
 
 /// The working directory.
@@ -82,6 +97,9 @@ mod tests {
     fn the_configs_environment_wins() {
         let mut container = desired_web().containers.remove(0);
         container.image.run.env = vec!["MODE=slow".into(), "A=b=c".into(), "broken".into()];
-        assert_eq!(environment(&container), ["A=b=c", "MODE=fast", &format!("PATH={PATH}")]);
+        assert_eq!(
+            environment(&container),
+            ["A=b=c", "MODE=fast", &format!("PATH={PATH}")]
+        );
     }
 }

@@ -45,14 +45,20 @@ impl Drop for Inner {
 impl Runtime {
     /// A runtime over `places`, which takes root file systems from `mounter`. Touches nothing.
     pub fn new(places: Places, mounter: Arc<dyn RootMounter>) -> Self {
-        let executor = Executor { places, mounter, systemd: Systemd::default() };
+        let executor = Executor {
+            places,
+            mounter,
+            systemd: Systemd::default(),
+        };
         let inner = Inner {
             executor,
             live: Arc::new(Live::new()),
             turn: Mutex::default(),
             watch: OnceLock::new(),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// What [`Runtime::reconcile`] would do now. Changes nothing.
@@ -70,7 +76,9 @@ impl Runtime {
             .map_err(RuntimeError::all(Step::Observe))?;
         for (name, found) in &mut observed {
             let status = self.inner.executor.systemd.status(&unit_name(name)).await;
-            found.unit = status.map_err(RuntimeError::of(name, Step::Observe))?.state();
+            found.unit = status
+                .map_err(RuntimeError::of(name, Step::Observe))?
+                .state();
         }
         Ok(observed)
     }
@@ -95,7 +103,12 @@ impl Runtime {
         let mut outcomes = self.inner.executor.execute(&plan, desired, leased).await;
         self.check(&plan, desired, &mut outcomes).await;
         for container in &desired.containers {
-            monitor::refresh(&self.inner.executor.systemd, &self.inner.live, &container.name).await;
+            monitor::refresh(
+                &self.inner.executor.systemd,
+                &self.inner.live,
+                &container.name,
+            )
+            .await;
         }
         self.inner.live.conclude(&outcomes);
         self.keep_fresh();
@@ -123,7 +136,12 @@ impl Runtime {
 
     /// Starts the watch, once, and the probes of new containers.
     fn keep_fresh(&self) {
-        let Inner { executor, live, watch, .. } = &*self.inner;
+        let Inner {
+            executor,
+            live,
+            watch,
+            ..
+        } = &*self.inner;
         watch.get_or_init(|| {
             tokio::spawn(monitor::watch(executor.systemd.clone(), Arc::clone(live)))
         });
@@ -154,7 +172,9 @@ impl Runtime {
         follow: bool,
     ) -> Result<LogStream, RuntimeError> {
         let known = Name::new(name).filter(|name| self.inner.live.names().contains(name));
-        let name = known.ok_or_else(|| RuntimeError::Unknown { container: name.to_owned() })?;
+        let name = known.ok_or_else(|| RuntimeError::Unknown {
+            container: name.to_owned(),
+        })?;
         logs::read(&name, lines, follow)
     }
 
@@ -172,5 +192,7 @@ impl Runtime {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StepError> + Send + 'static,
 ) -> Result<T, StepError> {
-    tokio::task::spawn_blocking(work).await.map_err(StepError::Worker)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(StepError::Worker)?
 }

@@ -25,7 +25,12 @@ const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 pub(super) fn profile() -> Result<LinuxSeccomp, OciSpecError> {
     let allow = LinuxSeccompAction::ScmpActAllow;
     let mut syscalls = vec![
-        rule(&ALLOWED.split_whitespace().collect::<Vec<_>>(), allow, None, None)?,
+        rule(
+            &ALLOWED.split_whitespace().collect::<Vec<_>>(),
+            allow,
+            None,
+            None,
+        )?,
         rule(
             &REFUSED.split_whitespace().collect::<Vec<_>>(),
             LinuxSeccompAction::ScmpActErrno,
@@ -59,7 +64,12 @@ fn architectures() -> Vec<Arch> {
 /// clone3(2) hides its flags behind a pointer, where a filter cannot see them; it is left out of
 /// the list, and libraries use clone(2) instead.
 fn no_new_namespace() -> Result<LinuxSeccompArg, OciSpecError> {
-    argument(0, CLONE_NEW_ANYTHING, Some(0), LinuxSeccompOperator::ScmpCmpMaskedEq)
+    argument(
+        0,
+        CLONE_NEW_ANYTHING,
+        Some(0),
+        LinuxSeccompOperator::ScmpCmpMaskedEq,
+    )
 }
 
 fn not_vsock() -> Result<LinuxSeccompArg, OciSpecError> {
@@ -72,7 +82,10 @@ fn argument(
     value_two: Option<u64>,
     op: LinuxSeccompOperator,
 ) -> Result<LinuxSeccompArg, OciSpecError> {
-    let argument = LinuxSeccompArgBuilder::default().index(index).value(value).op(op);
+    let argument = LinuxSeccompArgBuilder::default()
+        .index(index)
+        .value(value)
+        .op(op);
     match value_two {
         Some(value) => argument.value_two(value).build(),
         None => argument.build(),
@@ -158,7 +171,10 @@ mod tests {
 
     #[test]
     fn no_call_is_both_allowed_and_refused_or_listed_twice() {
-        let all: Vec<&str> = ALLOWED.split_whitespace().chain(REFUSED.split_whitespace()).collect();
+        let all: Vec<&str> = ALLOWED
+            .split_whitespace()
+            .chain(REFUSED.split_whitespace())
+            .collect();
         let set: BTreeSet<&str> = all.iter().copied().collect();
         assert_eq!(set.len(), all.len());
         for conditional in ["clone", "clone3", "socket", "personality"] {

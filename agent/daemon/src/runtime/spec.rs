@@ -35,8 +35,10 @@ const CAPABILITIES: [Capability; 10] = [
     Capability::SysChroot,
 ];
 /// Of the container's own network namespace: ports below 1024 need no rights, and `ping` none.
-const SYSCTLS: [(&str, &str); 2] =
-    [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+const SYSCTLS: [(&str, &str); 2] = [
+    ("net.ipv4.ip_unprivileged_port_start", "0"),
+    ("net.ipv4.ping_group_range", "0 2147483647"),
+];
 /// Kernel files that tell or change things of the host.
 const MASKED: [&str; 12] = [
     "/proc/acpi",
@@ -52,8 +54,13 @@ const MASKED: [&str; 12] = [
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
-const READ_ONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 /// The files of host_files.rs.
 pub(super) const HOST_FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 const UMASK: u32 = 0o022;
@@ -116,7 +123,11 @@ fn process(container: &DesiredContainer, identity: &Identity) -> Result<Process,
 
 fn capabilities(identity: &Identity) -> Result<LinuxCapabilities, OciSpecError> {
     let all = HashSet::from(CAPABILITIES);
-    let held = if identity.uid == 0 { all.clone() } else { HashSet::new() };
+    let held = if identity.uid == 0 {
+        all.clone()
+    } else {
+        HashSet::new()
+    };
     LinuxCapabilitiesBuilder::default()
         .bounding(all)
         .effective(held.clone())
@@ -126,32 +137,50 @@ fn capabilities(identity: &Identity) -> Result<LinuxCapabilities, OciSpecError> 
         .build()
 }
 
-fn mount(
-    target: &str,
-    kind: &str,
-    source: &Path,
-    options: &[&str],
-) -> Result<Mount, OciSpecError> {
+fn mount(target: &str, kind: &str, source: &Path, options: &[&str]) -> Result<Mount, OciSpecError> {
     let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-    MountBuilder::default().destination(target).typ(kind).source(source).options(options).build()
+    MountBuilder::default()
+        .destination(target)
+        .typ(kind)
+        .source(source)
+        .options(options)
+        .build()
 }
 
 fn mounts(container: &DesiredContainer, places: &Places) -> Result<Vec<Mount>, OciSpecError> {
-    let kernel = |target: &str, kind: &str, options: &[&str]| {
-        mount(target, kind, Path::new(kind), options)
-    };
+    let kernel =
+        |target: &str, kind: &str, options: &[&str]| mount(target, kind, Path::new(kind), options);
     let mut all = vec![
         kernel("/proc", "proc", &["nosuid", "noexec", "nodev"])?,
-        kernel("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
+        kernel(
+            "/dev",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        )?,
         kernel(
             "/dev/pts",
             "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
         )?,
-        kernel("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])?,
+        kernel(
+            "/dev/shm",
+            "tmpfs",
+            &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+        )?,
         kernel("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
         kernel("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"])?,
-        kernel("/sys/fs/cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"])?,
+        kernel(
+            "/sys/fs/cgroup",
+            "cgroup",
+            &["nosuid", "noexec", "nodev", "relatime", "ro"],
+        )?,
     ];
     for file in HOST_FILES {
         let source = places.bundle(&container.name).join(file);
@@ -161,18 +190,35 @@ fn mounts(container: &DesiredContainer, places: &Places) -> Result<Vec<Mount>, O
     for volume in &container.config.volumes {
         let access = if volume.read_only { "ro" } else { "rw" };
         let options = ["bind", access, "nosuid", "nodev", "rprivate"];
-        all.push(mount(&volume.path, "bind", &places.volume(&volume.volume), &options)?);
+        all.push(mount(
+            &volume.path,
+            "bind",
+            &places.volume(&volume.volume),
+            &options,
+        )?);
     }
     Ok(all)
 }
 
 fn linux(container: &DesiredContainer, places: &Places) -> Result<Linux, OciSpecError> {
     let name = &container.name;
-    let no_device = LinuxDeviceCgroupBuilder::default().allow(false).access("rwm").build()?;
-    let resources = LinuxResourcesBuilder::default().devices(vec![no_device]).build()?;
-    let sysctls: HashMap<String, String> =
-        SYSCTLS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let texts = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+    let no_device = LinuxDeviceCgroupBuilder::default()
+        .allow(false)
+        .access("rwm")
+        .build()?;
+    let resources = LinuxResourcesBuilder::default()
+        .devices(vec![no_device])
+        .build()?;
+    let sysctls: HashMap<String, String> = SYSCTLS
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    let texts = |paths: &[&str]| {
+        paths
+            .iter()
+            .map(|path| (*path).to_owned())
+            .collect::<Vec<_>>()
+    };
     LinuxBuilder::default()
         .namespaces(namespaces(places.netns_file(name))?)
         .cgroups_path(cgroup(&unit_name(name)))
@@ -197,7 +243,9 @@ fn namespaces(network: PathBuf) -> Result<Vec<LinuxNamespace>, OciSpecError> {
         .into_iter()
         .map(|kind| LinuxNamespaceBuilder::default().typ(kind).build())
         .collect::<Result<Vec<_>, _>>()?;
-    let network = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::Network).path(network);
+    let network = LinuxNamespaceBuilder::default()
+        .typ(LinuxNamespaceType::Network)
+        .path(network);
     all.push(network.build()?);
     Ok(all)
 }
@@ -232,7 +280,11 @@ mod tests {
 
     #[test]
     fn the_spec_is_as_recorded() {
-        let identity = Identity { uid: 1000, gid: 1000, groups: vec![4] };
+        let identity = Identity {
+            uid: 1000,
+            gid: 1000,
+            groups: vec![4],
+        };
         let mut value = json(&desired_web().containers[0], &identity);
         // Recorded in seccomp.rs.
         value["linux"]["seccomp"].take();
@@ -243,7 +295,10 @@ mod tests {
     fn root_has_the_default_capabilities_and_others_have_none() {
         let container = &desired_web().containers[0];
         let held = |uid| {
-            let identity = Identity { uid, ..Identity::default() };
+            let identity = Identity {
+                uid,
+                ..Identity::default()
+            };
             let held = json(container, &identity)["process"]["capabilities"]["effective"].clone();
             held.as_array().map_or(0, Vec::len)
         };

@@ -29,6 +29,11 @@ trait Manager {
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn list_units_by_patterns(
+        &self,
+        states: &[&str],
+        patterns: &[&str],
+    ) -> zbus::Result<Vec<ListedUnit>>;
     #[zbus(signal)]
     fn job_removed(
         &self,
@@ -46,6 +51,21 @@ trait Manager {
 trait UnitProperties {
     fn get_all(&self, interface: &str) -> zbus::Result<HashMap<String, OwnedVariant>>;
 }
+
+/// What systemd lists of a unit: name, description, load, active and sub state, what it follows,
+/// its path, its job's number, type and path.
+type ListedUnit = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
 
 /// A unit as systemd sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,8 +113,14 @@ async fn limited<T>(
 ) -> Result<T, StepError> {
     match tokio::time::timeout(limit, call).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(StepError::Bus { method, source: Box::new(source) }),
-        Err(_) => Err(StepError::Timeout { what: format!("systemd's {method}"), limit }),
+        Ok(Err(source)) => Err(StepError::Bus {
+            method,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(StepError::Timeout {
+            what: format!("systemd's {method}"),
+            limit,
+        }),
     }
 }
 
@@ -172,14 +198,35 @@ impl Systemd {
                 unit: unit.to_owned(),
                 result: result.unwrap_or_else(|| "lost".to_owned()),
             }),
-            Err(_) => Err(StepError::Timeout { what: what(), limit: JOB_LIMIT }),
+            Err(_) => Err(StepError::Timeout {
+                what: what(),
+                limit: JOB_LIMIT,
+            }),
         }
+    }
+
+    /// Stops every unit whose name matches `pattern` and whose description holds `text`.
+    pub(super) async fn stop_described(&self, pattern: &str, text: &str) -> Result<(), StepError> {
+        let manager = self.manager().await?;
+        let list = manager.list_units_by_patterns(&[], std::slice::from_ref(&pattern));
+        for unit in limited("ListUnitsByPatterns", CALL_LIMIT, list).await? {
+            if unit.1.contains(text) {
+                self.run_job(&unit.0, Job::Stop).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets that `unit` failed. Idempotent; a unit that is not there is fine.
     pub(super) async fn reset_failed(&self, unit: &str) -> Result<(), StepError> {
         let manager = self.manager().await?;
-        match limited("ResetFailedUnit", CALL_LIMIT, manager.reset_failed_unit(unit)).await {
+        match limited(
+            "ResetFailedUnit",
+            CALL_LIMIT,
+            manager.reset_failed_unit(unit),
+        )
+        .await
+        {
             Err(StepError::Bus { source, .. }) if is_error(&source, "NoSuchUnit") => Ok(()),
             done => done,
         }
@@ -206,7 +253,10 @@ impl Systemd {
         &self,
     ) -> Result<impl futures_util::Stream<Item = String> + Send + 'static, StepError> {
         let connection = self.connect().await?;
-        let bus = |source| StepError::Bus { method: "PropertiesChanged", source: Box::new(source) };
+        let bus = |source| StepError::Bus {
+            method: "PropertiesChanged",
+            source: Box::new(source),
+        };
         let rule = MatchRule::builder()
             .msg_type(zbus::message::Type::Signal)
             .sender(DESTINATION)
@@ -220,7 +270,13 @@ impl Systemd {
         Ok(stream.filter_map(|message| async move {
             let message = message.ok()?;
             let header = message.header();
-            unescape(header.path()?.as_str().strip_prefix(UNIT_PATHS)?.strip_prefix('/')?)
+            unescape(
+                header
+                    .path()?
+                    .as_str()
+                    .strip_prefix(UNIT_PATHS)?
+                    .strip_prefix('/')?,
+            )
         }))
     }
 }
@@ -256,7 +312,9 @@ const MICROS_PER_SEC: u64 = 1_000_000;
 impl UnitStatus {
     fn from_properties(all: &HashMap<String, OwnedVariant>) -> Self {
         let text = |key: &str| -> String {
-            let value = all.get(key).and_then(|value| value.downcast_ref::<&str>().ok());
+            let value = all
+                .get(key)
+                .and_then(|value| value.downcast_ref::<&str>().ok());
             value.unwrap_or_default().to_owned()
         };
         let unsigned = |key: &str| all.get(key).and_then(|v| v.downcast_ref::<u32>().ok());
@@ -309,14 +367,23 @@ mod tests {
     #[test]
     fn a_unit_that_waits_for_its_restart_is_active_to_the_planner() {
         let all = HashMap::from([
-            ("ActiveState".to_owned(), OwnedVariant::try_from(zbus::zvariant::Value::from("activating")).unwrap()),
+            (
+                "ActiveState".to_owned(),
+                OwnedVariant::try_from(zbus::zvariant::Value::from("activating")).unwrap(),
+            ),
             ("NRestarts".to_owned(), OwnedVariant::from(3_u32)),
             ("ExecMainCode".to_owned(), OwnedVariant::from(1_i32)),
             ("ExecMainStatus".to_owned(), OwnedVariant::from(7_i32)),
-            ("ExecMainStartTimestamp".to_owned(), OwnedVariant::from(5_000_000_u64)),
+            (
+                "ExecMainStartTimestamp".to_owned(),
+                OwnedVariant::from(5_000_000_u64),
+            ),
         ]);
         let status = UnitStatus::from_properties(&all);
         assert_eq!(status.state(), UnitState::Active);
-        assert_eq!((status.restarts, status.exit, status.started, status.pid), (3, Some(Exit::Status(7)), Some(5), None));
+        assert_eq!(
+            (status.restarts, status.exit, status.started, status.pid),
+            (3, Some(Exit::Status(7)), Some(5), None)
+        );
     }
 }

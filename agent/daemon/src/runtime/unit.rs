@@ -43,7 +43,11 @@ pub(super) fn container_unit(
     crun: &Path,
 ) -> String {
     let name = &container.name;
-    let crun = format!("{} --root={}", crun.display(), places.crun_state().display());
+    let crun = format!(
+        "{} --root={}",
+        crun.display(),
+        places.crun_state().display()
+    );
     let pid_file = places.pid_file(name);
     let pid_file = pid_file.display();
     let bundle = places.bundle(name);
@@ -98,7 +102,11 @@ fn push_restart(text: &mut String, restart: Restart) {
         Restart::Always => {}
     }
     if restart != Restart::Never {
-        push(text, "RestartSec", format_args!("{BACK_OFF_FIRST_MILLIS}ms"));
+        push(
+            text,
+            "RestartSec",
+            format_args!("{BACK_OFF_FIRST_MILLIS}ms"),
+        );
         push(text, "RestartSteps", BACK_OFF_STEPS);
         push(text, "RestartMaxDelaySec", BACK_OFF_LONGEST_SECS);
     }
@@ -113,7 +121,11 @@ fn push_limits(text: &mut String, container: &DesiredContainer) {
     }
     if let Some(cpus) = config.cpus {
         // Thousandths of a processor; systemd takes hundredths of a processor with one decimal.
-        push(text, "CPUQuota", format_args!("{}.{}%", cpus.0 / 10, cpus.0 % 10));
+        push(
+            text,
+            "CPUQuota",
+            format_args!("{}.{}%", cpus.0 / 10, cpus.0 % 10),
+        );
     }
     if let Some(pids) = config.pids {
         push(text, "TasksMax", pids);
@@ -125,20 +137,22 @@ fn stop_signal(container: &DesiredContainer) -> Option<&str> {
     let signal = container.image.run.stop_signal.as_deref()?;
     let sane = !signal.is_empty()
         && signal.len() <= "SIGRTMIN+30".len()
-        && signal.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+' || b == b'-');
+        && signal
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+' || b == b'-');
     sane.then_some(signal)
 }
 
 /// The unit of the slice of all containers.
 pub(super) fn slice_unit() -> String {
-    format!(
-        "# Written by orlopd.\n[Unit]\nDescription=Orlop containers\n{SURVIVE}\n[Slice]\n"
-    )
+    format!("# Written by orlopd.\n[Unit]\nDescription=Orlop containers\n{SURVIVE}\n[Slice]\n")
 }
 
 /// The hash in a unit's text.
 pub(super) fn spec_of(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix(SPEC_KEY)).map(str::trim_end)
+    text.lines()
+        .find_map(|line| line.strip_prefix(SPEC_KEY))
+        .map(str::trim_end)
 }
 
 #[cfg(test)]
@@ -151,7 +165,12 @@ mod tests {
         let mut container = desired_web().containers.remove(0);
         change(&mut container);
         let places = Places::node();
-        container_unit(&container, &SpecHash::found("0123"), &places, Path::new("/usr/bin/crun"))
+        container_unit(
+            &container,
+            &SpecHash::found("0123"),
+            &places,
+            Path::new("/usr/bin/crun"),
+        )
     }
 
     #[test]

@@ -92,7 +92,12 @@ pub(super) fn view(
         restarts: status.restarts,
         addresses: addresses
             .iter()
-            .flat_map(|addresses| addresses.0.iter().map(|(_, _, address)| address.to_string()))
+            .flat_map(|addresses| {
+                addresses
+                    .0
+                    .iter()
+                    .map(|(_, _, address)| address.to_string())
+            })
             .collect(),
         ports: container.config.ports.iter().map(port).collect(),
         started: status.started,
@@ -105,7 +110,12 @@ mod tests {
     use super::*;
 
     fn status(active: &str, sub: &str, exit: Option<Exit>) -> UnitStatus {
-        UnitStatus { active: active.into(), sub: sub.into(), exit, ..UnitStatus::default() }
+        UnitStatus {
+            active: active.into(),
+            sub: sub.into(),
+            exit,
+            ..UnitStatus::default()
+        }
     }
 
     #[test]
@@ -114,20 +124,50 @@ mod tests {
         let handed = Progress::Handed;
         for (active, sub, exit, state) in [
             ("active", "running", None, ContainerState::Running),
-            ("active", "exited", Some(Exit::Status(0)), ContainerState::Exited),
+            (
+                "active",
+                "exited",
+                Some(Exit::Status(0)),
+                ContainerState::Exited,
+            ),
             ("activating", "start", None, ContainerState::Starting),
-            ("activating", "auto-restart", ended, ContainerState::Restarting),
-            ("activating", "auto-restart-queued", ended, ContainerState::Restarting),
-            ("deactivating", "stop-post", ended, ContainerState::Restarting),
+            (
+                "activating",
+                "auto-restart",
+                ended,
+                ContainerState::Restarting,
+            ),
+            (
+                "activating",
+                "auto-restart-queued",
+                ended,
+                ContainerState::Restarting,
+            ),
+            (
+                "deactivating",
+                "stop-post",
+                ended,
+                ContainerState::Restarting,
+            ),
             ("failed", "failed", ended, ContainerState::Exited),
             ("failed", "failed", None, ContainerState::Failed),
             ("inactive", "dead", None, ContainerState::Exited),
         ] {
-            assert_eq!(super::state(&handed, &status(active, sub, exit)), state, "{active} {sub}");
+            assert_eq!(
+                super::state(&handed, &status(active, sub, exit)),
+                state,
+                "{active} {sub}"
+            );
         }
         let none = UnitStatus::default();
-        assert_eq!(super::state(&Progress::Preparing, &none), ContainerState::Preparing);
-        assert_eq!(super::state(&Progress::Failed("x".into()), &none), ContainerState::Failed);
+        assert_eq!(
+            super::state(&Progress::Preparing, &none),
+            ContainerState::Preparing
+        );
+        assert_eq!(
+            super::state(&Progress::Failed("x".into()), &none),
+            ContainerState::Failed
+        );
     }
 
     #[test]
@@ -136,8 +176,14 @@ mod tests {
         assert_eq!(detail(&Progress::Handed, &ended, "old"), "exit status 7");
         let killed = status("failed", "failed", Some(Exit::Signal(9)));
         assert_eq!(detail(&Progress::Handed, &killed, ""), "ended by signal 9");
-        let running = UnitStatus { pid: Some(1), ..status("active", "running", None) };
-        assert_eq!(detail(&Progress::Handed, &running, "status 503"), "status 503");
+        let running = UnitStatus {
+            pid: Some(1),
+            ..status("active", "running", None)
+        };
+        assert_eq!(
+            detail(&Progress::Handed, &running, "status 503"),
+            "status 503"
+        );
         let failed = Progress::Failed("no space".into());
         assert_eq!(detail(&failed, &UnitStatus::default(), ""), "no space");
     }
