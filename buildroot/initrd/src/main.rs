@@ -5,11 +5,20 @@
 mod boot;
 mod console;
 
-fn main() {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // What follows mounts over the system's directories and reboots when it fails.
+    if std::process::id() != 1 {
+        eprintln!(
+            "error: cannot run orlop-initrd as an ordinary program: it is PID 1 of the initrd"
+        );
+        return ExitCode::FAILURE;
+    }
     console::reboot_on_panic();
     let error = match boot::boot() {
         Err(error) => error,
         Ok(never) => match never {},
     };
-    console::give_up(&console::chain(&error));
+    console::give_up(&console::chain(&error))
 }

@@ -96,9 +96,14 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     let os_release = os_release::text(&recipe.image, &args.version);
     let tree = root_tree(args, &recipe, &overlay, &base, &kernel, &os_release)?;
 
-    let options = LayerOptions { epoch: epoch(&recipe)?, level: recipe.image.zstd_level };
-    fs::create_dir_all(&args.output)
-        .map_err(|source| BuildError::Write { path: args.output.clone(), source })?;
+    let options = LayerOptions {
+        epoch: epoch(&recipe)?,
+        level: recipe.image.zstd_level,
+    };
+    fs::create_dir_all(&args.output).map_err(|source| BuildError::Write {
+        path: args.output.clone(),
+        source,
+    })?;
     let root_layer = layer::write(&tree, &args.output.join("root.layer.new"), options)?;
     let root = orlop_image::root_digest_of_layer(&root_layer.path)?;
 
@@ -114,13 +119,26 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     })?;
     let boot = uki::boot_digest(&kernel.image, &initrd, &cmdline);
     let uki_layer = write_uki_layer(efi, &args.output, options)?;
-    let built = Built { version: &args.version, root, boot, root_layer, uki_layer };
-    built.finish(args.tag.as_deref().unwrap_or(&args.version), &args.output, options.epoch)
+    let built = Built {
+        version: &args.version,
+        root,
+        boot,
+        root_layer,
+        uki_layer,
+    };
+    built.finish(
+        args.tag.as_deref().unwrap_or(&args.version),
+        &args.output,
+        options.epoch,
+    )
 }
 
 fn base_tar(args: &BuildArgs, recipe: &Recipe, overlay: &Path) -> Result<PathBuf, Failure> {
     let sysusers = overlay.join("usr/lib/sysusers.d");
-    let wanted = base::Wanted { base: &recipe.base, sysusers: &sysusers };
+    let wanted = base::Wanted {
+        base: &recipe.base,
+        sysusers: &sysusers,
+    };
     base::obtain(wanted, &args.base_cache, args.fresh).map_err(|error| {
         let hint = error.hint();
         Failure::with_hint(error, hint)
@@ -139,11 +157,17 @@ fn root_tree(
     // What is there first stays: the overlay and the programs go before the packages.
     overlay::lay_over(overlay, &mut tree)?;
     for (name, path) in PROGRAMS {
-        tree.insert(path, Node::file(Content::File(program(&args.bin, name)?), 0o755));
+        tree.insert(
+            path,
+            Node::file(Content::File(program(&args.bin, name)?), 0o755),
+        );
     }
     select::select(base, &recipe.files, &mut tree)?;
     kernel.copy_modules(&recipe.kernel, &mut tree)?;
-    tree.insert("usr/lib/os-release", Node::file(Content::Bytes(os_release.into()), 0o644));
+    tree.insert(
+        "usr/lib/os-release",
+        Node::file(Content::Bytes(os_release.into()), 0o644),
+    );
     for (path, target) in &recipe.links {
         tree.insert(path, Node::link(target));
     }
@@ -156,11 +180,20 @@ fn root_tree(
 }
 
 fn program(dirs: &[PathBuf], name: &'static str) -> Result<PathBuf, Failure> {
-    let found = dirs.iter().map(|dir| dir.join(name)).find(|path| path.is_file());
+    let found = dirs
+        .iter()
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file());
     found.ok_or_else(|| {
         let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-        let error = BuildError::NoProgram { name, dirs: dirs.join(", ") };
-        Failure::with_hint(error, Some("build the programs first: make build".to_owned()))
+        let error = BuildError::NoProgram {
+            name,
+            dirs: dirs.join(", "),
+        };
+        Failure::with_hint(
+            error,
+            Some("build the programs first: make build".to_owned()),
+        )
     })
 }
 
@@ -172,7 +205,12 @@ fn epoch(recipe: &Recipe) -> Result<u64, BuildError> {
 }
 
 fn cmdline(recipe: &Recipe, args: &BuildArgs, root: &RootDigest) -> String {
-    let words = recipe.kernel.args.iter().chain(&args.kernel_args).map(String::as_str);
+    let words = recipe
+        .kernel
+        .args
+        .iter()
+        .chain(&args.kernel_args)
+        .map(String::as_str);
     let words: Vec<&str> = words.collect();
     format!("{} orlop.root={root}", words.join(" "))
 }

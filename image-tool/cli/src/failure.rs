@@ -13,7 +13,10 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with what to do about it.
     pub(crate) fn with_hint(error: impl Error + 'static, hint: Option<String>) -> Self {
-        Self { error: Box::new(error), hint }
+        Self {
+            error: Box::new(error),
+            hint,
+        }
     }
 
     /// Tells it on stderr.

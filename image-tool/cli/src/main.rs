@@ -9,7 +9,6 @@ mod serve;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use failure::Failure;
 use std::process::ExitCode;
 
 /// Makes, looks at, moves and serves Orlop's images.

@@ -18,15 +18,24 @@ pub(crate) enum BaseError {
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot run {program}")]
-    Run { program: &'static str, source: io::Error },
+    Run {
+        program: &'static str,
+        source: io::Error,
+    },
     #[error("cannot tell the package mirror: apt on this machine has no Debian repository")]
     NoMirror,
-    #[error("cannot install the packages of the base: mmdebstrap failed ({status}); its messages are above")]
+    #[error(
+        "cannot install the packages of the base: mmdebstrap failed ({status}); its messages are above"
+    )]
     Mmdebstrap { status: std::process::ExitStatus },
     #[error("cannot read the base {path}")]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot use {entry} of the base {path}: {why}")]
-    Entry { path: PathBuf, entry: String, why: &'static str },
+    Entry {
+        path: PathBuf,
+        entry: String,
+        why: &'static str,
+    },
 }
 
 /// What a base is made from.
@@ -41,9 +50,9 @@ impl BaseError {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Run { program, source } if source.kind() == io::ErrorKind::NotFound => {
-                Some(format!("install what a build needs: make setup ({program} is missing)"))
-            }
+            Self::Run { program, source } if source.kind() == io::ErrorKind::NotFound => Some(
+                format!("install what a build needs: make setup ({program} is missing)"),
+            ),
             Self::NoMirror => Some("fetch apt's lists: apt-get update".to_owned()),
             _ => None,
         }
@@ -57,7 +66,10 @@ pub(crate) fn obtain(wanted: Wanted<'_>, cache: &Path, fresh: bool) -> Result<Pa
     if tar.exists() && !fresh {
         return Ok(tar);
     }
-    let failed = |source| BaseError::Write { path: tar.clone(), source };
+    let failed = |source| BaseError::Write {
+        path: tar.clone(),
+        source,
+    };
     fs::create_dir_all(cache).map_err(failed)?;
     let unfinished = tar.with_extension("new.tar");
     mmdebstrap(wanted, &unfinished)?;
@@ -72,9 +84,15 @@ fn key(wanted: Wanted<'_>) -> Result<String, BaseError> {
         text.push('\n');
         text.push_str(package);
     }
-    let read = |source| BaseError::Read { path: wanted.sysusers.to_owned(), source };
+    let read = |source| BaseError::Read {
+        path: wanted.sysusers.to_owned(),
+        source,
+    };
     let mut files = fs::read_dir(wanted.sysusers)
-        .and_then(|dir| dir.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>())
+        .and_then(|dir| {
+            dir.map(|entry| Ok(entry?.path()))
+                .collect::<io::Result<Vec<_>>>()
+        })
         .map_err(read)?;
     files.sort();
     for file in files {
@@ -88,14 +106,24 @@ fn mmdebstrap(wanted: Wanted<'_>, output: &Path) -> Result<(), BaseError> {
     let status = Command::new("mmdebstrap")
         .args(["--variant=essential", "--format=tar"])
         .arg(format!("--include={}", wanted.base.packages.join(",")))
-        .arg(format!("--customize-hook=sync-in {} /usr/lib/sysusers.d", quoted(wanted.sysusers)))
+        .arg(format!(
+            "--customize-hook=sync-in {} /usr/lib/sysusers.d",
+            quoted(wanted.sysusers)
+        ))
         .arg("--customize-hook=chroot \"$1\" systemd-sysusers")
         .arg(suite)
         .arg(output)
         .args(sources(suite)?)
         .status()
-        .map_err(|source| BaseError::Run { program: "mmdebstrap", source })?;
-    if status.success() { Ok(()) } else { Err(BaseError::Mmdebstrap { status }) }
+        .map_err(|source| BaseError::Run {
+            program: "mmdebstrap",
+            source,
+        })?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(BaseError::Mmdebstrap { status })
+    }
 }
 
 /// A path as a word of a shell command.
@@ -108,8 +136,10 @@ fn quoted(path: &Path) -> String {
 fn sources(suite: &str) -> Result<Vec<String>, BaseError> {
     let main = mirror("Debian")?.ok_or(BaseError::NoMirror)?;
     let security = mirror("Debian-Security")?;
-    let mut lines =
-        vec![format!("deb {main} {suite} main"), format!("deb {main} {suite}-updates main")];
+    let mut lines = vec![
+        format!("deb {main} {suite} main"),
+        format!("deb {main} {suite}-updates main"),
+    ];
     lines.extend(security.map(|mirror| format!("deb {mirror} {suite}-security main")));
     Ok(lines)
 }
@@ -119,24 +149,44 @@ fn mirror(label: &str) -> Result<Option<String>, BaseError> {
         .args(["indextargets", "--format", "$(REPO_URI)", "Origin: Debian"])
         .arg(format!("Label: {label}"))
         .output()
-        .map_err(|source| BaseError::Run { program: "apt-get", source })?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned))
+        .map_err(|source| BaseError::Run {
+            program: "apt-get",
+            source,
+        })?;
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .next()
+        .map(str::to_owned))
 }
 
 /// Reads the tar of a base. Device nodes are passed over: the kernel makes them.
 pub(crate) fn read(path: &Path) -> Result<Tree, BaseError> {
-    let unreadable = |source| BaseError::Read { path: path.to_owned(), source };
+    let unreadable = |source| BaseError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let file = Arc::new(File::open(path).map_err(unreadable)?);
     let mut archive = tar::Archive::new(&*file);
     let mut tree = Tree::default();
     for entry in archive.entries().map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        let name = entry.path().map_err(unreadable)?.to_string_lossy().into_owned();
-        let name = name.trim_start_matches("./").trim_end_matches('/').to_owned();
+        let name = entry
+            .path()
+            .map_err(unreadable)?
+            .to_string_lossy()
+            .into_owned();
+        let name = name
+            .trim_start_matches("./")
+            .trim_end_matches('/')
+            .to_owned();
         if name.is_empty() {
             continue;
         }
-        let bad = |why| BaseError::Entry { path: path.to_owned(), entry: name.clone(), why };
+        let bad = |why| BaseError::Entry {
+            path: path.to_owned(),
+            entry: name.clone(),
+            why,
+        };
         let header = entry.header();
         let target = || -> Result<Option<String>, BaseError> {
             let link = entry.link_name().map_err(unreadable)?;
@@ -149,13 +199,16 @@ pub(crate) fn read(path: &Path) -> Result<Tree, BaseError> {
                 offset: entry.raw_file_position(),
                 length: entry.size(),
             }),
-            tar::EntryType::Symlink => {
-                Kind::Link { target: target()?.ok_or_else(|| bad("a link without a target"))? }
-            }
+            tar::EntryType::Symlink => Kind::Link {
+                target: target()?.ok_or_else(|| bad("a link without a target"))?,
+            },
             tar::EntryType::Link => {
                 let target = target()?.ok_or_else(|| bad("a link without a target"))?;
                 let target = tree.get(target.trim_start_matches("./"));
-                target.ok_or_else(|| bad("a hard link to nothing"))?.kind.clone()
+                target
+                    .ok_or_else(|| bad("a hard link to nothing"))?
+                    .kind
+                    .clone()
             }
             tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => continue,
             _ => return Err(bad("an entry of an unknown type")),

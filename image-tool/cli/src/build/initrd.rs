@@ -53,10 +53,14 @@ pub(crate) struct Kernel<'a> {
 impl<'a> Kernel<'a> {
     /// Finds the kernel among the packages.
     pub(crate) fn find(base: &'a Tree) -> Result<Self, KernelError> {
-        let kernels: Vec<&str> =
-            base.files().filter_map(|(path, _)| path.strip_prefix("boot/vmlinuz-")).collect();
+        let kernels: Vec<&str> = base
+            .files()
+            .filter_map(|(path, _)| path.strip_prefix("boot/vmlinuz-"))
+            .collect();
         let [release] = kernels[..] else {
-            return Err(KernelError::NotOne { found: kernels.len() });
+            return Err(KernelError::NotOne {
+                found: kernels.len(),
+            });
         };
         let dep = read_text(base, &format!("usr/lib/modules/{release}/modules.dep"))?;
         Ok(Self {
@@ -74,7 +78,10 @@ impl<'a> Kernel<'a> {
         image: &mut Tree,
     ) -> Result<(), KernelError> {
         let patterns = Patterns::new(&kernel.modules)?;
-        let wanted = self.needed.iter().filter(|(file, _)| patterns.matches(file));
+        let wanted = self
+            .needed
+            .iter()
+            .filter(|(file, _)| patterns.matches(file));
         let files: BTreeSet<&str> = wanted
             .flat_map(|(file, needed)| needed.iter().chain([file]).map(String::as_str))
             .chain(INDEX_FILES)
@@ -86,9 +93,16 @@ impl<'a> Kernel<'a> {
     }
 
     /// The initrd: `init`, and the modules of the recipe. Returns a compressed cpio archive.
-    pub(crate) fn initrd(&self, recipe: &InitrdSection, init: &[u8]) -> Result<Vec<u8>, KernelError> {
-        let files: BTreeMap<String, &str> =
-            self.needed.keys().map(|file| (module_name(file), file.as_str())).collect();
+    pub(crate) fn initrd(
+        &self,
+        recipe: &InitrdSection,
+        init: &[u8],
+    ) -> Result<Vec<u8>, KernelError> {
+        let files: BTreeMap<String, &str> = self
+            .needed
+            .keys()
+            .map(|file| (module_name(file), file.as_str()))
+            .collect();
         let mut list = ModuleList {
             always: recipe.always.iter().cloned().collect(),
             aliases: self.aliases(&recipe.drivers)?,
@@ -96,13 +110,21 @@ impl<'a> Kernel<'a> {
         };
         let mut content = BTreeMap::new();
         for name in recipe.always.iter().chain(&recipe.drivers) {
-            let file = files.get(name).ok_or_else(|| KernelError::NoModule { name: name.clone() })?;
+            let file = files
+                .get(name)
+                .ok_or_else(|| KernelError::NoModule { name: name.clone() })?;
             for file in self.needed[*file].iter().map(String::as_str).chain([*file]) {
                 let needed = self.needed.get(file).into_iter().flatten();
                 let needed = needed.map(|file| module_name(file)).collect();
                 let base_name = file.rsplit('/').next().unwrap_or(file).to_owned();
                 content.insert(base_name.clone(), read(self.base, &self.module_path(file))?);
-                list.modules.insert(module_name(file), Module { file: base_name, needed });
+                list.modules.insert(
+                    module_name(file),
+                    Module {
+                        file: base_name,
+                        needed,
+                    },
+                );
             }
         }
         content.insert(LIST_FILE.to_owned(), list.to_string().into_bytes());
@@ -128,7 +150,11 @@ impl<'a> Kernel<'a> {
 /// A line of modules.dep: what a file needs, the first last.
 fn parse_dep(line: &str) -> Option<(String, Vec<String>)> {
     let (file, needed) = line.split_once(':')?;
-    let needed = needed.split_ascii_whitespace().rev().map(str::to_owned).collect();
+    let needed = needed
+        .split_ascii_whitespace()
+        .rev()
+        .map(str::to_owned)
+        .collect();
     Some((file.to_owned(), needed))
 }
 
@@ -139,12 +165,17 @@ fn module_name(file: &str) -> String {
 }
 
 fn read(base: &Tree, path: &str) -> Result<Vec<u8>, KernelError> {
-    base.read(path).map_err(|source| KernelError::Read { path: path.to_owned(), source })
+    base.read(path).map_err(|source| KernelError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read_text(base: &Tree, path: &str) -> Result<String, KernelError> {
-    String::from_utf8(read(base, path)?)
-        .map_err(|e| KernelError::Read { path: path.to_owned(), source: io::Error::other(e) })
+    String::from_utf8(read(base, path)?).map_err(|e| KernelError::Read {
+        path: path.to_owned(),
+        source: io::Error::other(e),
+    })
 }
 
 /// The console is in the archive so that the kernel gives it to `init` as standard output.
@@ -153,7 +184,10 @@ fn archive(init: &[u8], modules: &BTreeMap<String, Vec<u8>>) -> io::Result<Vec<u
     let modules_dir = MODULES_DIR.trim_start_matches('/');
     let dir = |name: &str| newc::Builder::new(name).mode(0o040_755).nlink(2);
     let mut out = dir("dev").write(out, 0).finish()?;
-    let console = newc::Builder::new("dev/console").mode(0o020_600).rdev_major(5).rdev_minor(1);
+    let console = newc::Builder::new("dev/console")
+        .mode(0o020_600)
+        .rdev_major(5)
+        .rdev_minor(1);
     out = console.write(out, 0).finish()?;
     out = dir(modules_dir).write(out, 0).finish()?;
     for (name, content) in modules {

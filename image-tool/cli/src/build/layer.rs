@@ -42,19 +42,36 @@ pub(crate) struct LayerOptions {
 
 /// Writes a tree as a layer to `path`: entries by name, every time the same, numbers for owners. Not
 /// synced.
-pub(crate) fn write(tree: &Tree, path: &Path, options: LayerOptions) -> Result<Layer, LayerWriteError> {
-    let failed = |source| LayerWriteError::Write { path: path.to_owned(), source };
+pub(crate) fn write(
+    tree: &Tree,
+    path: &Path,
+    options: LayerOptions,
+) -> Result<Layer, LayerWriteError> {
+    let failed = |source| LayerWriteError::Write {
+        path: path.to_owned(),
+        source,
+    };
     let file = Hashing::new(File::create(path).map_err(failed)?);
     let mut encoder = zstd::Encoder::new(file, options.level).map_err(failed)?;
     encoder.include_checksum(true).map_err(failed)?;
     let mut archive = tar::Builder::new(Hashing::new(encoder));
     for (entry, node) in tree.iter() {
-        append(&mut archive, entry, node, options.epoch)
-            .map_err(|source| LayerWriteError::Entry { entry: entry.to_owned(), source })?;
+        append(&mut archive, entry, node, options.epoch).map_err(|source| {
+            LayerWriteError::Entry {
+                entry: entry.to_owned(),
+                source,
+            }
+        })?;
     }
     let (encoder, diff_id, tar_size) = archive.into_inner().map_err(failed)?.finish();
     let (_file, digest, size) = encoder.finish().map_err(failed)?.finish();
-    Ok(Layer { path: path.to_owned(), digest, diff_id, size, tar_size })
+    Ok(Layer {
+        path: path.to_owned(),
+        digest,
+        diff_id,
+        size,
+        tar_size,
+    })
 }
 
 fn append<W: Write>(
@@ -96,7 +113,11 @@ struct Hashing<W> {
 
 impl<W> Hashing<W> {
     fn new(inner: W) -> Self {
-        Self { inner, hash: Sha256::new(), length: 0 }
+        Self {
+            inner,
+            hash: Sha256::new(),
+            length: 0,
+        }
     }
 
     fn finish(self) -> (W, Digest, u64) {

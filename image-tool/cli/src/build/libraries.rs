@@ -3,7 +3,7 @@
 use super::tree::{Kind, Tree};
 use object::LittleEndian as LE;
 use object::elf::{DT_NEEDED, FileHeader64};
-use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
+use object::read::elf::{Dyn as _, FileHeader as _};
 use std::collections::BTreeSet;
 use std::io;
 
@@ -19,22 +19,34 @@ pub(crate) enum LibraryError {
     #[error("cannot read {path}")]
     Read { path: String, source: io::Error },
     #[error("cannot read the libraries that {path} links to")]
-    Elf { path: String, source: object::read::Error },
+    Elf {
+        path: String,
+        source: object::read::Error,
+    },
     #[error("cannot find the library {library} that {path} links to in the packages")]
     Missing { library: String, path: String },
 }
 
 /// The files and links in `dir` of `base` that programs and libraries in `image` link to and that
 /// `image` lacks.
-pub(crate) fn needed(base: &Tree, image: &Tree, dir: &str) -> Result<BTreeSet<String>, LibraryError> {
+pub(crate) fn needed(
+    base: &Tree,
+    image: &Tree,
+    dir: &str,
+) -> Result<BTreeSet<String>, LibraryError> {
     let mut found = BTreeSet::new();
     let mut queue: Vec<(String, Vec<u8>)> = Vec::new();
     for (path, content) in image.files() {
-        let bytes = content.read().map_err(|source| LibraryError::Read { path: path.to_owned(), source })?;
+        let bytes = content.read().map_err(|source| LibraryError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         queue.push((path.to_owned(), bytes));
     }
-    let private: Vec<&str> =
-        image.files().map(|(path, _)| path.rsplit('/').next().unwrap_or(path)).collect();
+    let private: Vec<&str> = image
+        .files()
+        .map(|(path, _)| path.rsplit('/').next().unwrap_or(path))
+        .collect();
     let mut new = BTreeSet::new();
     while let Some((path, bytes)) = queue.pop() {
         for library in linked(&path, &bytes)? {
@@ -42,10 +54,16 @@ pub(crate) fn needed(base: &Tree, image: &Tree, dir: &str) -> Result<BTreeSet<St
             if private.contains(&library.as_str()) || !new.insert(library.clone()) {
                 continue;
             }
-            let file = follow(base, &format!("{dir}/{library}"), &mut found)
-                .ok_or_else(|| LibraryError::Missing { library, path: path.clone() })?;
-            let bytes =
-                base.read(&file).map_err(|source| LibraryError::Read { path: file.clone(), source })?;
+            let file = follow(base, &format!("{dir}/{library}"), &mut found).ok_or_else(|| {
+                LibraryError::Missing {
+                    library,
+                    path: path.clone(),
+                }
+            })?;
+            let bytes = base.read(&file).map_err(|source| LibraryError::Read {
+                path: file.clone(),
+                source,
+            })?;
             queue.push((file, bytes));
         }
     }
@@ -73,7 +91,10 @@ fn linked(path: &str, bytes: &[u8]) -> Result<Vec<String>, LibraryError> {
     if !bytes.starts_with(ELF_MAGIC) {
         return Ok(Vec::new());
     }
-    read_linked(bytes).map_err(|source| LibraryError::Elf { path: path.to_owned(), source })
+    read_linked(bytes).map_err(|source| LibraryError::Elf {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read_linked(bytes: &[u8]) -> object::read::Result<Vec<String>> {
@@ -83,7 +104,10 @@ fn read_linked(bytes: &[u8]) -> object::read::Result<Vec<String>> {
     let mut names = Vec::new();
     if let Some((entries, strings_at)) = sections.dynamic(endian, bytes)? {
         let strings = sections.strings(endian, bytes, strings_at)?;
-        for entry in entries.iter().filter(|entry| entry.tag(endian) == DT_NEEDED) {
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.tag(endian) == DT_NEEDED)
+        {
             let name = entry.string(endian, strings)?;
             names.push(String::from_utf8_lossy(name).into_owned());
         }

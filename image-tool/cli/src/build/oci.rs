@@ -20,7 +20,10 @@ pub(crate) enum OciError {
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot read the index {path} of the layout that is there")]
-    Index { path: PathBuf, source: Box<oci_spec::OciSpecError> },
+    Index {
+        path: PathBuf,
+        source: Box<oci_spec::OciSpecError>,
+    },
     #[error("cannot describe the image")]
     Describe(#[from] oci_spec::OciSpecError),
     #[error("cannot write a description as JSON")]
@@ -44,7 +47,10 @@ pub(crate) struct Image<'a> {
 /// moved into it. An image that had the tag loses it; its blobs stay. Returns the manifest's digest.
 pub(crate) fn write(image: Image<'_>, dir: &Path) -> Result<Digest, OciError> {
     let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|source| OciError::Write { path: blobs.clone(), source })?;
+    fs::create_dir_all(&blobs).map_err(|source| OciError::Write {
+        path: blobs.clone(),
+        source,
+    })?;
     let config = canonical(&config(&image)?)?;
     let config_digest = put(&blobs, config.as_bytes())?;
     let mut layers = Vec::new();
@@ -60,15 +66,25 @@ pub(crate) fn write(image: Image<'_>, dir: &Path) -> Result<Digest, OciError> {
     let manifest = ImageManifestBuilder::default()
         .schema_version(2_u32)
         .media_type(MediaType::ImageManifest)
-        .config(descriptor(MediaType::ImageConfig, &config_digest, config.len() as u64)?)
+        .config(descriptor(
+            MediaType::ImageConfig,
+            &config_digest,
+            config.len() as u64,
+        )?)
         .layers(layers)
         .build()?;
     let manifest = canonical(&manifest)?;
     let digest = put(&blobs, manifest.as_bytes())?;
     let marker = dir.join("oci-layout");
-    fs::write(&marker, r#"{"imageLayoutVersion":"1.0.0"}"#)
-        .map_err(|source| OciError::Write { path: marker, source })?;
-    add_to_index(dir, image.tag, descriptor(MediaType::ImageManifest, &digest, manifest.len() as u64)?)?;
+    fs::write(&marker, r#"{"imageLayoutVersion":"1.0.0"}"#).map_err(|source| OciError::Write {
+        path: marker,
+        source,
+    })?;
+    add_to_index(
+        dir,
+        image.tag,
+        descriptor(MediaType::ImageManifest, &digest, manifest.len() as u64)?,
+    )?;
     Ok(digest)
 }
 
@@ -80,8 +96,11 @@ fn canonical(document: &impl Serialize) -> Result<String, OciError> {
 }
 
 fn config(image: &Image<'_>) -> Result<oci_spec::image::ImageConfiguration, OciError> {
-    let diff_ids: Vec<String> =
-        image.layers.iter().map(|(layer, _)| layer.diff_id.to_string()).collect();
+    let diff_ids: Vec<String> = image
+        .layers
+        .iter()
+        .map(|(layer, _)| layer.diff_id.to_string())
+        .collect();
     let history = HistoryBuilder::default()
         .created(image.created.clone())
         .created_by("orlop-image build")
@@ -90,8 +109,17 @@ fn config(image: &Image<'_>) -> Result<oci_spec::image::ImageConfiguration, OciE
         .created(image.created.clone())
         .architecture(Arch::Amd64)
         .os(Os::Linux)
-        .config(ConfigBuilder::default().labels(image.labels.clone()).build()?)
-        .rootfs(RootFsBuilder::default().typ("layers").diff_ids(diff_ids).build()?)
+        .config(
+            ConfigBuilder::default()
+                .labels(image.labels.clone())
+                .build()?,
+        )
+        .rootfs(
+            RootFsBuilder::default()
+                .typ("layers")
+                .diff_ids(diff_ids)
+                .build()?,
+        )
         .history(vec![history; image.layers.len()])
         .build()?)
 }
@@ -117,14 +145,30 @@ fn add_to_index(dir: &Path, tag: &str, mut manifest: Descriptor) -> Result<(), O
     let mut manifests = match ImageIndex::from_file(&path) {
         Ok(index) => index.manifests().clone(),
         Err(_) if !path.exists() => Vec::new(),
-        Err(source) => return Err(OciError::Index { path, source: Box::new(source) }),
+        Err(source) => {
+            return Err(OciError::Index {
+                path,
+                source: Box::new(source),
+            });
+        }
     };
     let tag_of = |d: &Descriptor| {
-        d.annotations().as_ref().and_then(|annotations| annotations.get(ANNOTATION_REF_NAME)).cloned()
+        d.annotations()
+            .as_ref()
+            .and_then(|annotations| annotations.get(ANNOTATION_REF_NAME))
+            .cloned()
     };
     manifests.retain(|other| tag_of(other).as_deref() != Some(tag));
-    manifest.set_annotations(Some(HashMap::from([(ANNOTATION_REF_NAME.to_owned(), tag.to_owned())])));
-    manifest.set_platform(Some(PlatformBuilder::default().architecture(Arch::Amd64).os(Os::Linux).build()?));
+    manifest.set_annotations(Some(HashMap::from([(
+        ANNOTATION_REF_NAME.to_owned(),
+        tag.to_owned(),
+    )])));
+    manifest.set_platform(Some(
+        PlatformBuilder::default()
+            .architecture(Arch::Amd64)
+            .os(Os::Linux)
+            .build()?,
+    ));
     manifests.push(manifest);
     let index = ImageIndexBuilder::default()
         .schema_version(2_u32)

@@ -34,9 +34,10 @@ fn lay_level(dir: &Path, prefix: &str, image: &mut Tree, depth: usize) -> Result
     for entry in fs::read_dir(dir).map_err(failed(dir))? {
         let entry = entry.map_err(failed(dir))?;
         let source = entry.path();
-        let name = entry.file_name().into_string().map_err(|_name| {
-            failed(&source)(io::Error::other("its name is not UTF-8"))
-        })?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|_name| failed(&source)(io::Error::other("its name is not UTF-8")))?;
         let path = format!("{prefix}{name}");
         let metadata = entry.metadata().map_err(failed(&source))?;
         if metadata.is_dir() {
@@ -45,7 +46,13 @@ fn lay_level(dir: &Path, prefix: &str, image: &mut Tree, depth: usize) -> Result
         } else if metadata.is_symlink() {
             let target = fs::read_link(&source).map_err(failed(&source))?;
             let target = target.to_string_lossy().into_owned();
-            image.insert(&path, Node { kind: Kind::Link { target }, ..Node::link("") });
+            image.insert(
+                &path,
+                Node {
+                    kind: Kind::Link { target },
+                    ..Node::link("")
+                },
+            );
         } else {
             let executable = metadata.permissions().mode() & 0o111 != 0;
             let mode = if executable { 0o755 } else { 0o644 };

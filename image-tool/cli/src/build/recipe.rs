@@ -87,9 +87,15 @@ pub(crate) enum RecipeError {
     #[error("cannot read the recipe {path}")]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot understand the recipe {path}")]
-    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    Parse {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
     #[error("cannot use the pattern {pattern:?}")]
-    Pattern { pattern: String, source: PatternError },
+    Pattern {
+        pattern: String,
+        source: PatternError,
+    },
     #[error("cannot use {mode:?} as the mode of the directory {path}: expected octal digits")]
     Mode { path: String, mode: String },
 }
@@ -97,10 +103,14 @@ pub(crate) enum RecipeError {
 impl Recipe {
     /// Reads a recipe.
     pub(crate) fn read(path: &Path) -> Result<Self, RecipeError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| RecipeError::Parse { path: path.to_owned(), source: Box::new(source) })
+        let text = fs::read_to_string(path).map_err(|source| RecipeError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| RecipeError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 
     /// The empty directories with their modes as numbers.
@@ -127,15 +137,21 @@ impl Patterns {
     /// Compiles patterns.
     pub(crate) fn new(patterns: &[String]) -> Result<Self, RecipeError> {
         let compile = |pattern: &String| {
-            Pattern::new(pattern)
-                .map_err(|source| RecipeError::Pattern { pattern: pattern.clone(), source })
+            Pattern::new(pattern).map_err(|source| RecipeError::Pattern {
+                pattern: pattern.clone(),
+                source,
+            })
         };
-        Ok(Self(patterns.iter().map(compile).collect::<Result<_, _>>()?))
+        Ok(Self(
+            patterns.iter().map(compile).collect::<Result<_, _>>()?,
+        ))
     }
 
     /// Whether one of them matches.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.0.iter().any(|pattern| pattern.matches_with(path, MATCH))
+        self.0
+            .iter()
+            .any(|pattern| pattern.matches_with(path, MATCH))
     }
 
     /// Those that match none of `paths`: what the packages no longer have, or never had.

@@ -29,7 +29,9 @@ pub(crate) fn select(
     let paths: Vec<&str> = base.iter().map(|(path, _)| path).collect();
     let idle = keep.idle(&paths);
     if !idle.is_empty() {
-        return Err(SelectError::Idle { patterns: idle.join(", ") });
+        return Err(SelectError::Idle {
+            patterns: idle.join(", "),
+        });
     }
     for (path, node) in base.iter() {
         // Directories come with what is in them.
@@ -46,7 +48,10 @@ pub(crate) fn select(
 
 /// Copies an entry with the directories above it, which keep their modes.
 pub(crate) fn copy(base: &Tree, path: &str, image: &mut Tree) {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let ends = path
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .chain([path.len()]);
     for part in ends.map(|end| &path[..end]) {
         if image.get(part).is_none()
             && let Some(node) = base.get(part)

@@ -33,7 +33,11 @@ impl Content {
                 File::open(path)?.read_to_end(&mut bytes)?;
                 Ok(bytes)
             }
-            Self::Part { file, offset, length } => {
+            Self::Part {
+                file,
+                offset,
+                length,
+            } => {
                 let length = usize::try_from(*length).map_err(io::Error::other)?;
                 let mut bytes = vec![0; length];
                 file.read_exact_at(&mut bytes, *offset)?;
@@ -64,17 +68,34 @@ pub(crate) struct Node {
 impl Node {
     /// A directory of root's.
     pub(crate) fn dir(mode: u32) -> Self {
-        Self { kind: Kind::Dir, mode, uid: 0, gid: 0 }
+        Self {
+            kind: Kind::Dir,
+            mode,
+            uid: 0,
+            gid: 0,
+        }
     }
 
     /// A file of root's.
     pub(crate) fn file(content: Content, mode: u32) -> Self {
-        Self { kind: Kind::File(content), mode, uid: 0, gid: 0 }
+        Self {
+            kind: Kind::File(content),
+            mode,
+            uid: 0,
+            gid: 0,
+        }
     }
 
     /// A symbolic link of root's.
     pub(crate) fn link(target: &str) -> Self {
-        Self { kind: Kind::Link { target: target.to_owned() }, mode: 0o777, uid: 0, gid: 0 }
+        Self {
+            kind: Kind::Link {
+                target: target.to_owned(),
+            },
+            mode: 0o777,
+            uid: 0,
+            gid: 0,
+        }
     }
 }
 
@@ -89,7 +110,9 @@ impl Tree {
     pub(crate) fn insert(&mut self, path: &str, node: Node) {
         let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
         for parent in parents {
-            self.nodes.entry(parent.to_owned()).or_insert_with(|| Node::dir(0o755));
+            self.nodes
+                .entry(parent.to_owned())
+                .or_insert_with(|| Node::dir(0o755));
         }
         self.nodes.insert(path.to_owned(), node);
     }
@@ -103,7 +126,10 @@ impl Tree {
     pub(crate) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         match self.get(path).map(|node| &node.kind) {
             Some(Kind::File(content)) => content.read(),
-            _ => Err(io::Error::new(io::ErrorKind::NotFound, format!("no file {path} in the packages"))),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("no file {path} in the packages"),
+            )),
         }
     }
 
@@ -123,8 +149,12 @@ impl Tree {
     /// Moves everything at and below a path elsewhere.
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
         let below = format!("{from}/");
-        let moved: Vec<String> =
-            self.nodes.keys().filter(|p| *p == from || p.starts_with(&below)).cloned().collect();
+        let moved: Vec<String> = self
+            .nodes
+            .keys()
+            .filter(|p| *p == from || p.starts_with(&below))
+            .cloned()
+            .collect();
         for path in moved {
             if let Some(node) = self.nodes.remove(&path) {
                 self.insert(&format!("{to}{}", &path[from.len()..]), node);
