@@ -4,18 +4,23 @@
 //! program `orlop-machine`. Nothing of it outlives the test that started it, however that ends.
 
 mod api_access;
+mod api_client;
 mod boot_loader;
 mod cgroup;
 mod control;
 mod error_text;
 mod free_port;
 mod home;
+pub mod http;
 mod lan;
+pub mod layout;
 mod machine;
 pub mod namespace;
 pub mod node_dir;
 mod process;
 pub mod qemu;
+mod registry;
+mod sample;
 mod scratch;
 mod spec;
 pub mod supervisor;
@@ -23,6 +28,7 @@ mod sweep;
 mod wait;
 
 pub use api_access::{API_PORT, ApiAccess, ApiAccessError, fingerprint};
+pub use api_client::{ApiClient, ApiError};
 pub use boot_loader::{BootChoice, BootLoaderError};
 pub use cgroup::{Cgroup, CgroupError};
 pub use control::{MachineStatus, Power};
@@ -33,6 +39,8 @@ pub use lan::{Lan, LanError};
 pub use machine::{Machine, MachineError};
 pub use namespace::BootEnd;
 pub use process::{NotAProcessId, ProcessId};
+pub use registry::{Registry, RegistryError};
+pub use sample::{Sample, SampleError, write_samples};
 pub use scratch::{SCRATCH_VAR, Scratch, ScratchError};
 pub use spec::{
     CONSOLE_FILE, CONTROL_SOCKET, LanPort, Life, MachineKind, MachineSpec, NamespaceSpec, NodeDisk,

@@ -3,6 +3,7 @@
 mod console;
 mod exec;
 mod list;
+mod samples;
 mod stages;
 mod start;
 mod stop;
@@ -40,6 +41,8 @@ enum Command {
     Console(console::Options),
     /// Run a program in a namespace node, or the host's `orlop` against a QEMU node.
     Exec(exec::Options),
+    /// Write an OCI layout with a small web server, to try containers with.
+    Samples(samples::Options),
     /// Remove what killed machines left behind.
     Sweep,
     /// Look after the machine in DIR (started by the other commands, not by people).
@@ -76,6 +79,7 @@ impl Cli {
             Command::List(options) => list::run(&home(&self.home)?, &options),
             Command::Console(options) => console::run(&home(&self.home)?, &options),
             Command::Exec(options) => exec::run(&home(&self.home)?, &program, &options),
+            Command::Samples(options) => samples::run(&program, &options),
             Command::Sweep => sweep::run(),
             Command::Supervise { dir } => stages::supervise(&dir),
             Command::Launch { plan } => stages::launch(&plan),

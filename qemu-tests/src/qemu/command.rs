@@ -10,8 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-/// The machine's own disk, an overlay over the image that it was given.
-const DISK_FILE: &str = "disk.qcow2";
+/// The machine's own disk, a sparse copy of the image that it was given: a raw file, so that a test
+/// can look into it and damage it while the machine is off.
+const DISK_FILE: &str = "disk.img";
 /// The firmware's variables.
 const VARS_FILE: &str = "vars.fd";
 /// QEMU's control socket (QMP).
@@ -22,7 +23,7 @@ const CREDENTIAL_PREFIX: &str = "opt/io.systemd.credentials/";
 /// A machine made by QEMU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QemuSpec {
-    /// The disk image, raw. It stays as it is: writes go to an overlay in the machine's directory.
+    /// The disk image, raw. It stays as it is: the machine gets a sparse copy in its directory.
     pub disk: PathBuf,
     /// Memory in MiB.
     pub memory_mib: u32,
@@ -54,12 +55,12 @@ pub enum QemuError {
         /// Why.
         source: io::Error,
     },
-    /// The overlay cannot be made.
+    /// The disk cannot be made.
     #[error("cannot make the disk {path}: {said}")]
     Disk {
-        /// The overlay.
+        /// The machine's copy.
         path: PathBuf,
-        /// What qemu-img said.
+        /// What cp said.
         said: String,
     },
     /// A log file cannot be opened.
@@ -72,7 +73,7 @@ pub enum QemuError {
     },
 }
 
-/// A QEMU machine in its directory: disk overlay, firmware variables, console log and QMP socket.
+/// A QEMU machine in its directory: disk, firmware variables, console log and QMP socket.
 #[derive(Clone, Debug)]
 pub struct Qemu {
     spec: QemuSpec,
@@ -82,16 +83,16 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Prepares the machine's directory; a disk overlay that is there already is kept.
+    /// Prepares the machine's directory; a disk that is there already is kept.
     ///
     /// # Errors
-    /// No firmware, no qemu-img, or no room.
+    /// No firmware, no image, or no room.
     pub fn prepare(spec: &QemuSpec, dir: &Path) -> Result<Self, QemuError> {
         let firmware = Firmware::with_vars(&dir.join(VARS_FILE))?;
         let accel = Accel::best().map_err(QemuError::Probe)?;
         let disk = dir.join(DISK_FILE);
         if !disk.exists() {
-            make_overlay(&spec.disk, &disk)?;
+            copy_disk(&spec.disk, &disk)?;
         }
         Ok(Self {
             spec: spec.clone(),
@@ -101,7 +102,7 @@ impl Qemu {
         })
     }
 
-    /// The machine's own disk, a qcow2 overlay.
+    /// The machine's own disk, raw.
     pub fn disk(&self) -> PathBuf {
         self.dir.join(DISK_FILE)
     }
@@ -166,7 +167,7 @@ impl Qemu {
         ]);
         add(&self.accel.arguments());
         let disk = format!(
-            "if=none,id=disk,format=qcow2,cache=writeback,discard=unmap,file={}",
+            "if=none,id=disk,format=raw,cache=writeback,discard=unmap,file={}",
             self.disk().display()
         );
         add(&[
@@ -197,11 +198,12 @@ impl Qemu {
     }
 }
 
-fn make_overlay(base: &Path, overlay: &Path) -> Result<(), QemuError> {
-    let program = "qemu-img";
+/// Copies an image without its holes, and without its data where the file system can share it.
+fn copy_disk(image: &Path, copy: &Path) -> Result<(), QemuError> {
+    let program = "cp";
     let output: Output = Command::new(program)
-        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
-        .args([base, overlay])
+        .args(["--reflink=auto", "--sparse=always", "--"])
+        .args([image, copy])
         .output()
         .map_err(|source| QemuError::Program { program, source })?;
     if output.status.success() {
@@ -209,7 +211,7 @@ fn make_overlay(base: &Path, overlay: &Path) -> Result<(), QemuError> {
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(QemuError::Disk {
-        path: overlay.to_owned(),
+        path: copy.to_owned(),
         said,
     })
 }

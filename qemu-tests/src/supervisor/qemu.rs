@@ -26,7 +26,7 @@ pub(super) struct QemuEngine {
 }
 
 impl QemuEngine {
-    /// Makes what all boots of the machine share: its disk overlay and firmware variables.
+    /// Makes what all boots of the machine share: its disk and firmware variables.
     pub(super) fn new(spec: &MachineSpec, qemu: &QemuSpec) -> Result<Self, EngineError> {
         Ok(Self {
             qemu: Qemu::prepare(qemu, &spec.dir)?,

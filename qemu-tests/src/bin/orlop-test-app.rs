@@ -1,0 +1,110 @@
+//! A small web server to run in containers: for tests, and to try Orlop with.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/` | `hello from <version>` |
+//! | `/healthz` | 200, or 503 where it was told to be sick |
+//! | `/started` | nanoseconds since 1970 at its start: another number is another process |
+//! | `/ticks` | how many times a tenth of a second has passed since its start |
+
+use clap::Parser;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A client that says nothing for so long is let go.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time between two ticks.
+const TICK: Duration = Duration::from_millis(100);
+/// So many ticks are a line in the log.
+const TICKS_PER_LINE: u32 = 100;
+
+/// A small web server to run in containers.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Where to listen.
+    #[arg(long, env = "APP_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// What to call itself.
+    #[arg(long, env = "APP_VERSION", default_value = "1")]
+    version: String,
+    /// Never be healthy.
+    #[arg(long, env = "APP_SICK")]
+    sick: bool,
+}
+
+struct App {
+    options: Options,
+    started: Instant,
+    started_nanos: u128,
+}
+
+fn main() -> io::Result<()> {
+    let options = Options::parse();
+    let listener = TcpListener::bind(options.listen)?;
+    let started_nanos = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos());
+    println!("started version {}", options.version);
+    let app: &App = Box::leak(Box::new(App {
+        options,
+        started: Instant::now(),
+        started_nanos,
+    }));
+    thread::spawn(move || app.log_ticks());
+    for client in listener.incoming() {
+        let client = client?;
+        thread::spawn(move || {
+            if let Err(error) = app.serve(&client) {
+                println!("client went away: {error}");
+            }
+        });
+    }
+    Ok(())
+}
+
+impl App {
+    fn ticks(&self) -> u128 {
+        self.started.elapsed().as_millis() / TICK.as_millis()
+    }
+
+    fn log_ticks(&self) {
+        loop {
+            thread::sleep(TICK * TICKS_PER_LINE);
+            println!("ticks {}", self.ticks());
+        }
+    }
+
+    fn serve(&self, mut client: &TcpStream) -> io::Result<()> {
+        client.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+        let mut reader = BufReader::new(client);
+        let mut request = String::new();
+        reader.read_line(&mut request)?;
+        let mut header = String::from("more");
+        while !header.trim().is_empty() {
+            header.clear();
+            if reader.read_line(&mut header)? == 0 {
+                break;
+            }
+        }
+        let (status, body) = self.answer(request.split(' ').nth(1).unwrap_or_default());
+        let length = body.len();
+        write!(
+            client,
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+    }
+
+    fn answer(&self, path: &str) -> (&'static str, String) {
+        const OK: &str = "200 OK";
+        match path {
+            "/" => (OK, format!("hello from {}\n", self.options.version)),
+            "/healthz" if self.options.sick => ("503 Service Unavailable", "sick\n".to_owned()),
+            "/healthz" => (OK, "well\n".to_owned()),
+            "/started" => (OK, format!("{}\n", self.started_nanos)),
+            "/ticks" => (OK, format!("{}\n", self.ticks())),
+            _ => ("404 Not Found", "no such page\n".to_owned()),
+        }
+    }
+}
