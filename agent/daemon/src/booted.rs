@@ -26,8 +26,17 @@ impl Boot {
     /// Of a machine that does not know what was booted: no image has this root, so nothing on
     /// record is taken to run, and nothing is changed.
     pub fn unknown() -> Self {
-        let root = "0".repeat(64).parse().expect("64 hex digits are a root digest");
-        Self { booted: Booted { root, boot: BootId(String::new()) }, verity: false }
+        let root = "0"
+            .repeat(64)
+            .parse()
+            .expect("64 hex digits are a root digest");
+        Self {
+            booted: Booted {
+                root,
+                boot: BootId(String::new()),
+            },
+            verity: false,
+        }
     }
 }
 
@@ -69,12 +78,20 @@ pub fn read(paths: &Paths) -> Result<Boot, BootError> {
     let Some(bytes) = read_limited(&path, MAX_BYTES)? else {
         return Err(BootError::Missing { path });
     };
-    let file: BootFile = serde_json::from_slice(&bytes)
-        .map_err(|source| BootError::Damaged { path: path.clone(), source })?;
+    let file: BootFile = serde_json::from_slice(&bytes).map_err(|source| BootError::Damaged {
+        path: path.clone(),
+        source,
+    })?;
     let id_path = PathBuf::from(BOOT_ID);
     let id = read_limited(&id_path, MAX_BYTES)?.ok_or(BootError::Missing { path: id_path })?;
     let boot = BootId(String::from_utf8_lossy(&id).trim().to_owned());
-    Ok(Boot { booted: Booted { root: file.root, boot }, verity: file.verity })
+    Ok(Boot {
+        booted: Booted {
+            root: file.root,
+            boot,
+        },
+        verity: file.verity,
+    })
 }
 
 #[cfg(test)]
@@ -89,7 +106,9 @@ mod tests {
             std::fs::write(paths.boot_json(), text).unwrap();
         }
         read(&paths).map_err(|error| {
-            error.to_string().replace(&dir.path().display().to_string(), "")
+            error
+                .to_string()
+                .replace(&dir.path().display().to_string(), "")
         })
     }
 
@@ -99,7 +118,12 @@ mod tests {
         let boot = read_text(Some(&format!(r#"{{"root": "{root}", "verity": true}}"#))).unwrap();
         assert_eq!(boot.booted.root.as_str(), root);
         assert!(boot.verity);
-        assert_eq!(boot.booted.boot.0.len(), 36, "a UUID: {:?}", boot.booted.boot);
+        assert_eq!(
+            boot.booted.boot.0.len(),
+            36,
+            "a UUID: {:?}",
+            boot.booted.boot
+        );
     }
 
     #[test]

@@ -16,7 +16,10 @@ pub const FILE_NAME: &str = "node.toml";
 pub fn parse(text: &str) -> Result<NodeConfig, Fault> {
     orlop_config::parse(FILE_NAME, text).map_err(|problems| {
         let fault = Fault::new(FaultKind::Config, problems.to_string());
-        problems.list().iter().fold(fault, |fault, problem| fault.hint(problem.to_string()))
+        problems
+            .list()
+            .iter()
+            .fold(fault, |fault, problem| fault.hint(problem.to_string()))
     })
 }
 
@@ -46,7 +49,11 @@ pub fn text_on_record(paths: &Paths, digest: &Digest) -> Result<String, Fault> {
 /// What `config check` says of a TOML.
 pub fn report(text: &str) -> ConfigReport {
     match orlop_config::parse(FILE_NAME, text) {
-        Ok(_) => ConfigReport { ok: true, diagnostics: Vec::new(), rendered: String::new() },
+        Ok(_) => ConfigReport {
+            ok: true,
+            diagnostics: Vec::new(),
+            rendered: String::new(),
+        },
         Err(problems) => ConfigReport {
             ok: false,
             diagnostics: views(&problems),
@@ -75,8 +82,16 @@ mod tests {
         let fault = parse(text).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Config);
         assert_eq!(fault.message, "cannot use node.toml: 2 problems");
-        assert!(fault.hints[0].starts_with("line 2, column 1: "), "{:?}", fault.hints);
-        assert!(fault.hints[1].starts_with("line 4, column "), "{:?}", fault.hints);
+        assert!(
+            fault.hints[0].starts_with("line 2, column 1: "),
+            "{:?}",
+            fault.hints
+        );
+        assert!(
+            fault.hints[1].starts_with("line 4, column "),
+            "{:?}",
+            fault.hints
+        );
         let report = report(text);
         assert_eq!(report.diagnostics.len(), 2);
         assert!(!report.ok && report.rendered.contains("bogus = 1"));

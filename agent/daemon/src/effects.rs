@@ -109,7 +109,10 @@ impl EffectError {
 
     /// Whether the file system is full.
     pub fn is_full(&self) -> bool {
-        matches!(self.io().kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        matches!(
+            self.io().kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
     }
 }
 

@@ -37,7 +37,10 @@ pub enum EspError {
 
 /// The names in a directory; a missing one is empty.
 fn names(dir: &Path) -> Result<Vec<String>, EspError> {
-    let fail = |source| EspError::Read { path: dir.to_owned(), source };
+    let fail = |source| EspError::Read {
+        path: dir.to_owned(),
+        source,
+    };
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -60,14 +63,23 @@ fn names(dir: &Path) -> Result<Vec<String>, EspError> {
 pub fn entries(paths: &Paths) -> Result<Vec<EntryFile>, EspError> {
     let dir = paths.place(orlop_core::paths::ENTRIES);
     let mut files = Vec::new();
-    for name in names(&dir)?.into_iter().filter(|name| name.ends_with(".conf")) {
+    for name in names(&dir)?
+        .into_iter()
+        .filter(|name| name.ends_with(".conf"))
+    {
         let path = dir.join(&name);
-        let fail = |source| EspError::Read { path: path.clone(), source };
+        let fail = |source| EspError::Read {
+            path: path.clone(),
+            source,
+        };
         if path.metadata().map_err(fail)?.len() > MAX_ENTRY_BYTES {
             continue;
         }
         let bytes = fs::read(&path).map_err(fail)?;
-        files.push(EntryFile { name, content: String::from_utf8_lossy(&bytes).into_owned() });
+        files.push(EntryFile {
+            name,
+            content: String::from_utf8_lossy(&bytes).into_owned(),
+        });
     }
     Ok(files)
 }
@@ -79,7 +91,10 @@ pub fn entries(paths: &Paths) -> Result<Vec<EntryFile>, EspError> {
 pub fn ukis(paths: &Paths) -> Result<BTreeSet<RootDigest>, EspError> {
     let dir = paths.place(orlop_core::paths::UKIS);
     let names = names(&dir)?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(".efi")?.parse().ok()).collect())
+    Ok(names
+        .iter()
+        .filter_map(|name| name.strip_suffix(".efi")?.parse().ok())
+        .collect())
 }
 
 /// Bytes that can still be written to the ESP.
@@ -88,8 +103,10 @@ pub fn ukis(paths: &Paths) -> Result<BTreeSet<RootDigest>, EspError> {
 /// [`EspError::Space`].
 pub fn free_bytes(paths: &Paths) -> Result<u64, EspError> {
     let esp = paths.esp();
-    let stat = rustix::fs::statvfs(&esp)
-        .map_err(|error| EspError::Space { path: esp, source: error.into() })?;
+    let stat = rustix::fs::statvfs(&esp).map_err(|error| EspError::Space {
+        path: esp,
+        source: error.into(),
+    })?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
@@ -114,16 +131,33 @@ mod tests {
         let root = "ab".repeat(32);
         for (dir, name) in [
             (orlop_core::paths::ENTRIES, "orlop-1.conf".to_owned()),
-            (orlop_core::paths::ENTRIES, "orlop-2.conf.orlop-tmp".to_owned()),
+            (
+                orlop_core::paths::ENTRIES,
+                "orlop-2.conf.orlop-tmp".to_owned(),
+            ),
             (orlop_core::paths::UKIS, format!("{root}.efi")),
-            (orlop_core::paths::UKIS, format!("{}.efi.orlop-tmp", "cd".repeat(32))),
+            (
+                orlop_core::paths::UKIS,
+                format!("{}.efi.orlop-tmp", "cd".repeat(32)),
+            ),
             (orlop_core::paths::UKIS, "other.efi".to_owned()),
         ] {
             fs::create_dir_all(paths.place(dir)).unwrap();
             fs::write(paths.place(dir).join(name), b"x").unwrap();
         }
-        let names: Vec<_> = entries(&paths).unwrap().into_iter().map(|file| file.name).collect();
+        let names: Vec<_> = entries(&paths)
+            .unwrap()
+            .into_iter()
+            .map(|file| file.name)
+            .collect();
         assert_eq!(names, ["orlop-1.conf"]);
-        assert_eq!(ukis(&paths).unwrap().into_iter().map(String::from).collect::<Vec<_>>(), [root]);
+        assert_eq!(
+            ukis(&paths)
+                .unwrap()
+                .into_iter()
+                .map(String::from)
+                .collect::<Vec<_>>(),
+            [root]
+        );
     }
 }

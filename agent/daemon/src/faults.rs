@@ -56,14 +56,22 @@ pub(crate) fn of_switch(error: &SwitchError) -> Fault {
     match error {
         SwitchError::Blocked(blocked) => of_blocked(blocked),
         SwitchError::Observe(error) => Fault::new(FaultKind::Internal, chain(error)),
-        SwitchError::Step { source: StepError::Running(fault), .. } => {
+        SwitchError::Step {
+            source: StepError::Running(fault),
+            ..
+        } => {
             let message = format!("{error}: {}", fault.message);
-            Fault { kind: fault.kind, message, hints: fault.hints.clone() }
+            Fault {
+                kind: fault.kind,
+                message,
+                hints: fault.hints.clone(),
+            }
         }
-        SwitchError::Step { source: StepError::Effect(effect), .. } if effect.is_full() => {
-            Fault::new(FaultKind::Transient, chain(error))
-                .hint("free some space on the node's disk and try again")
-        }
+        SwitchError::Step {
+            source: StepError::Effect(effect),
+            ..
+        } if effect.is_full() => Fault::new(FaultKind::Transient, chain(error))
+            .hint("free some space on the node's disk and try again"),
         SwitchError::Step { .. } => Fault::new(FaultKind::Internal, chain(error)),
     }
 }

@@ -75,7 +75,11 @@ pub async fn judge(
 }
 
 fn note(gate: &mut Gate, check: &str, seen: &Seen) {
-    let result = if seen.pass { CheckResult::Pass } else { CheckResult::Fail };
+    let result = if seen.pass {
+        CheckResult::Pass
+    } else {
+        CheckResult::Fail
+    };
     if let Err(error) = gate.on_result(check, result, &seen.detail, clock::uptime()) {
         log::error!("{error}");
     }
@@ -139,7 +143,10 @@ async fn ask_containers(gate: &mut Gate, runtime: &Runtime) {
 /// A container passes when its own probe says so, or, without a probe, when it runs.
 fn see(view: Option<&ContainerView>) -> Seen {
     let Some(view) = view else {
-        return Seen { pass: false, detail: "not there".to_owned() };
+        return Seen {
+            pass: false,
+            detail: "not there".to_owned(),
+        };
     };
     let pass = match (view.state, view.health) {
         (ContainerState::Running, HealthState::Healthy | HealthState::None) => true,
@@ -163,7 +170,7 @@ fn see(view: Option<&ContainerView>) -> Seen {
 
 /// `running healthy`: state and health, as events and gate checks say it.
 pub fn words(state: ContainerState, health: HealthState) -> String {
-    let state = state_word(state);
+    let state = state.as_str();
     match health {
         HealthState::None => state.to_owned(),
         HealthState::Starting => format!("{state}, no result of its probe yet"),
@@ -172,28 +179,28 @@ pub fn words(state: ContainerState, health: HealthState) -> String {
     }
 }
 
-fn state_word(state: ContainerState) -> &'static str {
-    match state {
-        ContainerState::Preparing => "preparing",
-        ContainerState::Starting => "starting",
-        ContainerState::Running => "running",
-        ContainerState::Restarting => "restarting",
-        ContainerState::Exited => "exited",
-        ContainerState::Failed => "failed",
-    }
-}
-
 /// The last log lines of what is to blame: of the container that `check` names, else of every
 /// container's the newest.
 async fn last_lines(gate: &Gate, check: &str, runtime: &Runtime) -> Vec<String> {
-    let blamed = gate.checks().iter().find(|known| known.name == check).map(|known| &known.check);
+    let blamed = gate
+        .checks()
+        .iter()
+        .find(|known| known.name == check)
+        .map(|known| &known.check);
     let names: Vec<Name> = match blamed {
         Some(Check::Container(name)) => vec![name.clone()],
-        _ => runtime.views().await.iter().filter_map(|view| Name::new(&view.name)).collect(),
+        _ => runtime
+            .views()
+            .await
+            .iter()
+            .filter_map(|view| Name::new(&view.name))
+            .collect(),
     };
     let each = VERDICT_LOG_LINES / names.len().max(1);
     let several = names.len() > 1;
-    let read = names.iter().map(|name| runtime.last_lines(name, each.max(1) as u32));
+    let read = names
+        .iter()
+        .map(|name| runtime.last_lines(name, each.max(1) as u32));
     let mut lines = Vec::new();
     for (name, read) in names.iter().zip(future::join_all(read).await) {
         match read {
@@ -240,12 +247,36 @@ mod tests {
         for (state, health, detail, pass, words) in [
             (Running, None, "", true, "running"),
             (Running, Healthy, "status 200", true, "running, healthy"),
-            (Running, Starting, "", false, "running, no result of its probe yet"),
-            (Running, Unhealthy, "status 500", false, "running, unhealthy: status 500"),
-            (Restarting, None, "exit status 1", false, "restarting: exit status 1"),
+            (
+                Running,
+                Starting,
+                "",
+                false,
+                "running, no result of its probe yet",
+            ),
+            (
+                Running,
+                Unhealthy,
+                "status 500",
+                false,
+                "running, unhealthy: status 500",
+            ),
+            (
+                Restarting,
+                None,
+                "exit status 1",
+                false,
+                "restarting: exit status 1",
+            ),
         ] {
             let seen = see(Some(&view(state, health, detail)));
-            assert_eq!(seen, Seen { pass, detail: words.to_owned() });
+            assert_eq!(
+                seen,
+                Seen {
+                    pass,
+                    detail: words.to_owned()
+                }
+            );
         }
         assert!(!see(Option::None).pass);
     }

@@ -55,13 +55,23 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
         problems.set(Topic::Boot, vec![chain(&error)]);
         Boot::unknown()
     });
-    let verity = if boot.verity { Verity::Required } else { Verity::Off };
+    let verity = if boot.verity {
+        Verity::Required
+    } else {
+        Verity::Off
+    };
     let store = Store::open_or_init(&paths.store(), verity)?;
-    let runtime = Runtime::new(Places::node(), live::mounter(&store));
+    let runtime = Runtime::new(Places::under(&paths.place("/")), live::mounter(&store));
     let live = Live::new(paths.clone(), store.clone(), runtime, Arc::clone(&problems));
     let policy = Policy::default();
-    let switch =
-        Switch::new(paths.clone(), effects, store.clone(), live.clone(), boot.clone(), policy);
+    let switch = Switch::new(
+        paths.clone(),
+        effects,
+        store.clone(),
+        live.clone(),
+        boot.clone(),
+        policy,
+    );
     let (asks, asked) = mpsc::channel(ASKS_KEPT);
     let events = Arc::new(EventBus::default());
     let (gate, _) = watch::channel(None);

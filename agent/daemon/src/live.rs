@@ -61,7 +61,13 @@ impl Live {
     /// The machine at `paths`.
     pub fn new(paths: Paths, store: Store, runtime: Runtime, problems: Arc<Problems>) -> Self {
         let (api, _) = watch::channel(Api::default());
-        Self { paths, store, runtime, problems, api }
+        Self {
+            paths,
+            store,
+            runtime,
+            problems,
+            api,
+        }
     }
 
     /// The containers' runtime.
@@ -81,10 +87,12 @@ impl Live {
     pub async fn enforce(&self, config: &NodeConfig) -> Result<(), Fault> {
         let changed = render::into_etc(&self.paths, config)
             .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?;
-        if changed.iter().any(|path| path == HOST_NAME_FILE) {
+        let own = self.paths.are_the_machines();
+        if own && changed.iter().any(|path| path == HOST_NAME_FILE) {
             self.take_host_name(config);
         }
-        if changed.iter().any(|path| path.starts_with(NETWORK_DIR))
+        if own
+            && changed.iter().any(|path| path.starts_with(NETWORK_DIR))
             && let Err(error) = Systemd.reload(NETWORKD).await
         {
             log::warn!("ignoring until the next boot: {}", chain(&error));
@@ -158,11 +166,18 @@ impl Live {
                 Err(fault) => problems.push(format!("cannot start container {name}: {fault}")),
             }
         }
-        Desired { containers, nets: config.net.clone(), volumes: config.volume.clone() }
+        Desired {
+            containers,
+            nets: config.net.clone(),
+            volumes: config.volume.clone(),
+        }
     }
 
     fn image(&self, image: &ContainerImage) -> Result<ImageRecord, Fault> {
-        let record = self.store.record(&image.manifest).map_err(|e| faults::of_store(&e))?;
+        let record = self
+            .store
+            .record(&image.manifest)
+            .map_err(|e| faults::of_store(&e))?;
         let record = record.ok_or_else(|| {
             let message = format!("the store does not have image {}", image.reference);
             Fault::new(FaultKind::NotFound, message)
@@ -210,6 +225,9 @@ impl Running for Live {
     }
 
     async fn reboot(&self) -> Result<(), Fault> {
-        Systemd.reboot().await.map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))
+        Systemd
+            .reboot()
+            .await
+            .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))
     }
 }

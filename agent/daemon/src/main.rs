@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Threads that wait for the network, systemd and timers. There is little to compute.
 const WORKERS: usize = 2;
 /// Threads for what blocks (syncs, mounts, unpacking) at the most; each is a stack and an arena.
-const BLOCKING: usize = 4;
+const BLOCKING: usize = 8;
 /// How long a thread for what blocks stays without work.
 const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(2);
 

@@ -21,7 +21,16 @@ impl Paths {
 
     /// The same tree below `root`, without credentials.
     pub fn under(root: &Path) -> Self {
-        Self { root: root.to_owned(), credentials: None }
+        Self {
+            root: root.to_owned(),
+            credentials: None,
+        }
+    }
+
+    /// Whether this is the machine's own tree. Only then may the machine itself be touched: its host
+    /// name, its network, its console.
+    pub fn are_the_machines(&self) -> bool {
+        self.root == Path::new("/")
     }
 
     /// Where the absolute path `path` is.

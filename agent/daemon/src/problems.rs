@@ -38,7 +38,11 @@ impl Problems {
         for problem in problems.iter().filter(|problem| !known.contains(problem)) {
             log::warn!("{problem}");
         }
-        if problems.is_empty() { all.remove(&topic) } else { all.insert(topic, problems) };
+        if problems.is_empty() {
+            all.remove(&topic)
+        } else {
+            all.insert(topic, problems)
+        };
     }
 
     /// Nothing is wrong about `topic` any more.

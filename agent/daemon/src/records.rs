@@ -77,7 +77,10 @@ pub enum RecordError {
 impl RecordError {
     /// Whether the file is the work of a newer agent, and so neither damaged nor to be replaced.
     pub fn is_newer(&self) -> bool {
-        matches!(self, Self::State(StateError::Format { .. } | StateError::Features { .. }))
+        matches!(
+            self,
+            Self::State(StateError::Format { .. } | StateError::Features { .. })
+        )
     }
 }
 
@@ -86,7 +89,10 @@ impl RecordError {
 /// # Errors
 /// [`RecordError::Read`] and [`RecordError::TooLarge`].
 pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, RecordError> {
-    let fail = |source| RecordError::Read { path: path.to_owned(), source };
+    let fail = |source| RecordError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -95,7 +101,10 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, RecordEr
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > limit {
-        return Err(RecordError::TooLarge { path: path.to_owned(), limit });
+        return Err(RecordError::TooLarge {
+            path: path.to_owned(),
+            limit,
+        });
     }
     Ok(Some(bytes))
 }
@@ -181,7 +190,9 @@ pub fn verdicts(paths: &Paths, problems: &mut Vec<String>) -> Vec<Verdict> {
 /// [`RecordError`]: not readable, or not what its name says.
 pub fn config(paths: &Paths, digest: &Digest) -> Result<Option<String>, RecordError> {
     let path = paths.place(&core_paths::config(digest));
-    let Some(bytes) = read_limited(&path, MAX_CONFIG_BYTES)? else { return Ok(None) };
+    let Some(bytes) = read_limited(&path, MAX_CONFIG_BYTES)? else {
+        return Ok(None);
+    };
     let found = Digest::of(&bytes);
     if found != *digest {
         return Err(RecordError::WrongDigest { path, found });
@@ -199,7 +210,9 @@ pub fn config(paths: &Paths, digest: &Digest) -> Result<Option<String>, RecordEr
 pub fn operator_toml(path: &Path) -> Result<Option<String>, RecordError> {
     match read_limited(path, MAX_CONFIG_BYTES)?.map(String::from_utf8) {
         Some(Ok(text)) => Ok(Some(text)),
-        Some(Err(_)) => Err(RecordError::NotText { path: path.to_owned() }),
+        Some(Err(_)) => Err(RecordError::NotText {
+            path: path.to_owned(),
+        }),
         None => Ok(None),
     }
 }
@@ -237,6 +250,11 @@ impl Records {
                 Some(rebuild(&generations, &verdicts, next_boot))
             }
         };
-        Ok(Self { state, generations, verdicts, problems })
+        Ok(Self {
+            state,
+            generations,
+            verdicts,
+            problems,
+        })
     }
 }

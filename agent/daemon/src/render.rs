@@ -43,9 +43,11 @@ pub enum RenderError {
 /// [`RenderError::MachineId`].
 pub fn facts(paths: &Paths) -> Result<NodeFacts, RenderError> {
     let path = paths.machine_id();
-    let text = fs::read_to_string(&path)
-        .map_err(|source| RenderError::MachineId { path, source })?;
-    Ok(NodeFacts { machine_id: text.trim().to_owned() })
+    let text =
+        fs::read_to_string(&path).map_err(|source| RenderError::MachineId { path, source })?;
+    Ok(NodeFacts {
+        machine_id: text.trim().to_owned(),
+    })
 }
 
 /// Writes every file that `config` decides, and tells which of them are other than before. `/etc`
@@ -122,10 +124,20 @@ mod tests {
         let (_dir, paths) = node();
         let first = crate::config::parse("schema = 1\nhost = { name = \"a\" }").unwrap();
         let second = crate::config::parse("schema = 1\nhost = { name = \"b\" }").unwrap();
-        assert!(into_etc(&paths, &first).unwrap().contains(&"/etc/hostname".to_owned()));
+        assert!(
+            into_etc(&paths, &first)
+                .unwrap()
+                .contains(&"/etc/hostname".to_owned())
+        );
         assert_eq!(into_etc(&paths, &first).unwrap(), Vec::<String>::new());
-        assert_eq!(into_etc(&paths, &second).unwrap(), ["/etc/hostname", "/etc/hosts"]);
-        assert_eq!(fs::read_to_string(paths.etc().join("hostname")).unwrap(), "b\n");
+        assert_eq!(
+            into_etc(&paths, &second).unwrap(),
+            ["/etc/hostname", "/etc/hosts"]
+        );
+        assert_eq!(
+            fs::read_to_string(paths.etc().join("hostname")).unwrap(),
+            "b\n"
+        );
     }
 
     #[test]

@@ -5,7 +5,6 @@ use orlopd::effects::Effects;
 use orlopd::front::pki::{self, PkiError};
 use orlopd::front::{ApiServer, Bus, BusAddress, ServeError, ServerOptions};
 use orlopd::host::{self, Host, HostError};
-use orlopd::ops::Operations as _;
 use orlopd::paths::Paths;
 use sd_notify::NotifyState;
 use std::io;
@@ -19,7 +18,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The agent cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub(crate) enum ServiceError {
     /// The node.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -38,14 +37,16 @@ pub enum ServiceError {
 ///
 /// # Errors
 /// [`ServiceError`]: something that nothing works without.
-pub async fn run(paths: Paths, effects: Arc<dyn Effects>) -> Result<(), ServiceError> {
+pub(crate) async fn run(paths: Paths, effects: Arc<dyn Effects>) -> Result<(), ServiceError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServiceError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServiceError::Signals)?;
     let host_name = nix::unistd::gethostname().unwrap_or_default();
     let identity = pki::load_or_make(&paths.pki(), &host_name.to_string_lossy())?;
     let host = Arc::new(host::start(paths.clone(), effects)?);
-    let server =
-        ApiServer::start(Arc::clone(&host), ServerOptions::new(paths.api_socket(), identity))?;
+    let server = ApiServer::start(
+        Arc::clone(&host),
+        ServerOptions::new(paths.api_socket(), identity),
+    )?;
     let _bus = Bus::start(Arc::clone(&host), BusAddress::System);
     let remote = tokio::spawn(follow_config(Arc::clone(&host), server));
     notify(&[NotifyState::Ready]);
@@ -68,7 +69,11 @@ async fn follow_config(host: Arc<Host>, mut server: ApiServer) {
     let mut api = host.api();
     loop {
         let wanted = api.borrow_and_update().clone();
-        let problem = server.reconfigure(&wanted).await.err().map(|error| chain(&error));
+        let problem = server
+            .reconfigure(&wanted)
+            .await
+            .err()
+            .map(|error| chain(&error));
         host.set_api_problem(problem);
         if api.changed().await.is_err() {
             return;
@@ -78,12 +83,14 @@ async fn follow_config(host: Arc<Host>, mut server: ApiServer) {
 
 /// Tells systemd that the agent is alive, and what the node does.
 async fn keep_alive(host: Arc<Host>) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
     let mut ticks = interval(limit / 3);
     loop {
         ticks.tick().await;
-        let status = format!("{:?}", host.status().await.phase).to_lowercase();
-        notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
+        let status = host.phase().as_str();
+        notify(&[NotifyState::Watchdog, NotifyState::Status(status)]);
     }
 }
 

@@ -9,7 +9,7 @@ pub use wanted::{Source, Wanted, first, wanted};
 use crate::faults;
 use orlop_api::{Fault, FaultKind, Progress};
 use orlop_config::{Digest, ImageRef, NodeConfig, RootDigest};
-use orlop_core::{ContainerImage, Generation, GenerationId, OsImage, Origin, Timestamp};
+use orlop_core::{ContainerImage, Generation, GenerationId, Origin, OsImage, Timestamp};
 use orlop_image::{Expect, ImageKind, ImageRecord, PullOptions, Store};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -55,7 +55,12 @@ pub async fn fetch(
     report: &(dyn Fn(Progress) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<Fetched, Fault> {
-    let job = Fetch { store, config: &wanted.config, report, cancel };
+    let job = Fetch {
+        store,
+        config: &wanted.config,
+        report,
+        cancel,
+    };
     let os = job.resolve(&wanted.os, Expect::Os).await?;
     let mut pinned = Vec::new();
     for (name, source) in &wanted.containers {
@@ -72,7 +77,11 @@ pub async fn fetch(
         };
         containers.insert(name.clone(), image);
     }
-    Ok(Fetched { os, containers, text: wanted.text.clone() })
+    Ok(Fetched {
+        os,
+        containers,
+        text: wanted.text.clone(),
+    })
 }
 
 /// What a rehearsal knows of a generation without fetching anything. A container image that is not
@@ -84,32 +93,32 @@ pub async fn fetch(
 pub async fn rehearse(
     store: &Store,
     wanted: &Wanted,
+    current: &Generation,
     cancel: &CancellationToken,
 ) -> Result<Fetched, Fault> {
-    let job = Fetch { store, config: &wanted.config, report: &|_| (), cancel };
-    let os = job.resolve(&wanted.os, Expect::Os).await?;
-    let Some(record) = job.known(&os)? else {
-        let message =
-            format!("cannot plan: OS image {} is not on this node yet", wanted.os.reference());
-        return Err(Fault::new(FaultKind::Refused, message)
-            .hint("`orlop update stage` fetches it; `orlop update apply --dry-run` then tells"));
+    let job = Fetch {
+        store,
+        config: &wanted.config,
+        report: &|_| (),
+        cancel,
     };
-    let os = os_image(&record, &wanted.os)?;
+    let os = match &wanted.os {
+        Source::Locked { manifest, .. } if *manifest == current.os.manifest => current.os.clone(),
+        source => job.known_os(source).await?,
+    };
     let mut containers = BTreeMap::new();
     for (name, source) in &wanted.containers {
-        let pinned = job.resolve(source, Expect::Container).await?;
-        let (manifest, root) = match job.known(&pinned)? {
-            Some(record) => (record.manifest, record.root),
-            None => {
-                let root: Result<RootDigest, _> = pinned.manifest.hex().parse();
-                (pinned.manifest, root.expect("both digests are 64 hex digits"))
-            }
+        let image = match (source, current.containers.get(name)) {
+            (Source::Locked { .. }, Some(image)) => image.clone(),
+            _ => job.stand_in(source).await?,
         };
-        let reference = source.reference();
-        let image = ContainerImage { reference, manifest, root };
         containers.insert(name.clone(), image);
     }
-    Ok(Fetched { os, containers, text: wanted.text.clone() })
+    Ok(Fetched {
+        os,
+        containers,
+        text: wanted.text.clone(),
+    })
 }
 
 /// The manifests that the references of `wanted` stand for now. Fetches nothing.
@@ -121,7 +130,12 @@ pub async fn manifests(
     wanted: &Wanted,
     cancel: &CancellationToken,
 ) -> Result<Vec<Digest>, Fault> {
-    let job = Fetch { store, config: &wanted.config, report: &|_| (), cancel };
+    let job = Fetch {
+        store,
+        config: &wanted.config,
+        report: &|_| (),
+        cancel,
+    };
     let mut manifests = vec![job.resolve(&wanted.os, Expect::Os).await?.manifest];
     for source in wanted.containers.values() {
         manifests.push(job.resolve(source, Expect::Container).await?.manifest);
@@ -149,32 +163,84 @@ impl Fetch<'_> {
             ImageRef::Registry { registry, .. } => self.config.registry.get(registry),
             ImageRef::Layout { .. } => None,
         };
-        let (plain_http, ca) =
-            registry.map(|found| (found.plain_http, found.ca.clone())).unwrap_or_default();
+        let (plain_http, ca) = registry
+            .map(|found| (found.plain_http, found.ca.clone()))
+            .unwrap_or_default();
         PullOptions::for_registry(plain_http, ca).expecting(expect)
     }
 
     /// Locked images keep their digest; others get the one that their reference has now.
     async fn resolve(&self, source: &Source, expect: Expect) -> Result<Pinned, Fault> {
         let image = match source {
-            Source::Locked { manifest, reference } => {
+            Source::Locked {
+                manifest,
+                reference,
+            } => {
                 let image = reference.parse().unwrap_or_else(|_| nowhere());
-                return Ok(Pinned { image: pin(image, manifest), manifest: manifest.clone() });
+                return Ok(Pinned {
+                    image: pin(image, manifest),
+                    manifest: manifest.clone(),
+                });
             }
             Source::Named(image) => image,
         };
-        (self.report)(Progress { step: format!("resolve {image}"), done: 0, total: None });
+        (self.report)(Progress {
+            step: format!("resolve {image}"),
+            done: 0,
+            total: None,
+        });
         let options = self.options(image, expect);
         let resolved = tokio::select! {
             resolved = orlop_image::resolve(image, &options) => resolved,
             () = self.cancel.cancelled() => return Err(cancelled()),
         };
         let manifest = resolved.map_err(|error| faults::of_pull(&error))?.manifest;
-        Ok(Pinned { image: pin(image.clone(), &manifest), manifest })
+        Ok(Pinned {
+            image: pin(image.clone(), &manifest),
+            manifest,
+        })
+    }
+
+    /// The OS image, which must be here already.
+    async fn known_os(&self, source: &Source) -> Result<OsImage, Fault> {
+        let pinned = self.resolve(source, Expect::Os).await?;
+        let Some(record) = self.known(&pinned)? else {
+            let message = format!(
+                "cannot plan: OS image {} is not on this node yet",
+                source.reference()
+            );
+            return Err(Fault::new(FaultKind::Refused, message).hint(
+                "`orlop update stage` fetches it; `orlop update apply --dry-run` then tells",
+            ));
+        };
+        os_image(&record, source)
+    }
+
+    /// The container image, or what stands in for it.
+    async fn stand_in(&self, source: &Source) -> Result<ContainerImage, Fault> {
+        let pinned = self.resolve(source, Expect::Container).await?;
+        let reference = source.reference();
+        let (manifest, root) = match self.known(&pinned)? {
+            Some(record) => (record.manifest, record.root),
+            None => {
+                let root: Result<RootDigest, _> = pinned.manifest.hex().parse();
+                (
+                    pinned.manifest,
+                    root.expect("both digests are 64 hex digits"),
+                )
+            }
+        };
+        Ok(ContainerImage {
+            reference,
+            manifest,
+            root,
+        })
     }
 
     fn known(&self, pinned: &Pinned) -> Result<Option<ImageRecord>, Fault> {
-        self.store.record(&pinned.manifest).map_err(|error| faults::of_store(&error))
+        self.store
+            .record(&pinned.manifest)
+            .map_err(|error| faults::of_store(&error))
     }
 
     async fn pull(&self, pinned: &Pinned, expect: Expect) -> Result<ImageRecord, Fault> {
@@ -184,7 +250,9 @@ impl Fetch<'_> {
         let image = &pinned.image;
         let last = Mutex::new(None::<(orlop_image::Step, Instant)>);
         let progress = |progress: orlop_image::Progress| {
-            let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut last = last
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             let due = match &*last {
                 Some((step, at)) => *step != progress.step || at.elapsed() >= REPORT_EVERY,
                 None => true,
@@ -211,16 +279,27 @@ fn cancelled() -> Fault {
 
 /// Stands for an image whose reference no longer parses; only its digest counts.
 fn nowhere() -> ImageRef {
-    ImageRef::Layout { dir: "/nonexistent".to_owned(), tag: None }
+    ImageRef::Layout {
+        dir: "/nonexistent".to_owned(),
+        tag: None,
+    }
 }
 
 /// The same image by its digest. A directory has no names by digest; what is pulled from it is
 /// checked against its own index all the same.
 fn pin(image: ImageRef, manifest: &Digest) -> ImageRef {
     match image {
-        ImageRef::Registry { registry, repository, tag, .. } => {
-            ImageRef::Registry { registry, repository, tag, digest: Some(manifest.clone()) }
-        }
+        ImageRef::Registry {
+            registry,
+            repository,
+            tag,
+            ..
+        } => ImageRef::Registry {
+            registry,
+            repository,
+            tag,
+            digest: Some(manifest.clone()),
+        },
         layout @ ImageRef::Layout { .. } => layout,
     }
 }

@@ -80,7 +80,16 @@ impl<R: Running> Switch<R> {
     ) -> Self {
         let machine = Machine::new();
         let (phase, _) = watch::channel(machine.phase());
-        Self { paths, effects, store, running, boot, policy, machine, phase }
+        Self {
+            paths,
+            effects,
+            store,
+            running,
+            boot,
+            policy,
+            machine,
+            phase,
+        }
     }
 
     /// The running machine.
@@ -159,7 +168,12 @@ impl<R: Running> Switch<R> {
     /// [`SwitchError::Blocked`] and [`SwitchError::Observe`].
     pub fn plan(&self, goal: &Goal) -> Result<Plan, SwitchError> {
         let observed = self.observe()?;
-        Ok(orlop_core::plan(&observed, goal, &self.policy, clock::now())?)
+        Ok(orlop_core::plan(
+            &observed,
+            goal,
+            &self.policy,
+            clock::now(),
+        )?)
     }
 
     /// Takes an event, and carries out every plan that it leads to.
@@ -168,7 +182,10 @@ impl<R: Running> Switch<R> {
     /// [`IllegalEvent`]: it makes no sense now, and nothing changed.
     pub async fn on(&mut self, event: Event) -> Result<Outcome, IllegalEvent> {
         let mut todo: VecDeque<Action> = self.step(event)?.into();
-        let mut outcome = Outcome { actions: Vec::new(), failed: None };
+        let mut outcome = Outcome {
+            actions: Vec::new(),
+            failed: None,
+        };
         while let Some(action) = todo.pop_front() {
             let event = match action {
                 Action::Run(goal) => match self.run(&goal).await {
@@ -208,7 +225,8 @@ impl<R: Running> Switch<R> {
     fn step(&mut self, event: Event) -> Result<Vec<Action>, IllegalEvent> {
         let actions = self.machine.on(event)?;
         let phase = self.machine.phase();
-        self.phase.send_if_modified(|told| std::mem::replace(told, phase) != phase);
+        self.phase
+            .send_if_modified(|told| std::mem::replace(told, phase) != phase);
         Ok(actions)
     }
 
@@ -219,7 +237,10 @@ impl<R: Running> Switch<R> {
         for step in &plan.steps {
             steps::carry_out(step, self)
                 .await
-                .map_err(|source| SwitchError::Step { purpose: plan.purpose.clone(), source })?;
+                .map_err(|source| SwitchError::Step {
+                    purpose: plan.purpose.clone(),
+                    source,
+                })?;
         }
         Ok(plan.ends())
     }

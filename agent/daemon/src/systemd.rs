@@ -14,11 +14,8 @@ trait Manager {
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// Makes a unit take its new configuration.
-    fn reload_or_restart_unit(
-        &self,
-        name: &str,
-        mode: &str,
-    ) -> zbus::Result<zbus::OwnedObjectPath>;
+    fn reload_or_restart_unit(&self, name: &str, mode: &str)
+    -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// `running`, `stopping`, … as `systemctl is-system-running` says.
     #[zbus(property(emits_changed_signal = "false"))]
@@ -59,8 +56,13 @@ impl Systemd {
     /// [`SystemdError`] where the bus or systemd does not answer.
     pub async fn reboot(self) -> Result<(), SystemdError> {
         let manager = self.manager().await?;
-        let answer = manager.start_unit("reboot.target", "replace-irreversibly").await;
-        answer.map(drop).map_err(|source| SystemdError::Call { what: "reboot".into(), source })
+        let answer = manager
+            .start_unit("reboot.target", "replace-irreversibly")
+            .await;
+        answer.map(drop).map_err(|source| SystemdError::Call {
+            what: "reboot".into(),
+            source,
+        })
     }
 
     /// Makes a running service take its new configuration.
@@ -70,9 +72,10 @@ impl Systemd {
     pub async fn reload(self, unit: &str) -> Result<(), SystemdError> {
         let manager = self.manager().await?;
         let answer = manager.reload_or_restart_unit(unit, "replace").await;
-        answer
-            .map(drop)
-            .map_err(|source| SystemdError::Call { what: format!("reload {unit}"), source })
+        answer.map(drop).map_err(|source| SystemdError::Call {
+            what: format!("reload {unit}"),
+            source,
+        })
     }
 
     /// Whether the whole system is on its way down, and not just the agent.
@@ -81,10 +84,13 @@ impl Systemd {
     /// [`SystemdError`] where the bus or systemd does not answer.
     pub async fn is_stopping(self) -> Result<bool, SystemdError> {
         let manager = self.manager().await?;
-        let state = manager.system_state().await.map_err(|source| SystemdError::Call {
-            what: "ask for the system's state".into(),
-            source,
-        })?;
+        let state = manager
+            .system_state()
+            .await
+            .map_err(|source| SystemdError::Call {
+                what: "ask for the system's state".into(),
+                source,
+            })?;
         Ok(state == "stopping")
     }
 }

@@ -39,7 +39,10 @@ fn parent(path: &Path) -> &Path {
 fn sync_dir(dir: &Path) -> Result<(), EffectError> {
     File::open(dir)
         .and_then(|dir| dir.sync_all())
-        .map_err(|source| EffectError::Sync { path: dir.to_owned(), source })
+        .map_err(|source| EffectError::Sync {
+            path: dir.to_owned(),
+            source,
+        })
 }
 
 /// Makes `dir` and what is missing above it, each made durable in its parent.
@@ -51,7 +54,10 @@ fn make_dirs(dir: &Path) -> Result<(), EffectError> {
     match fs::create_dir(dir) {
         Ok(()) => sync_dir(parent(dir)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(EffectError::MakeDir { path: dir.to_owned(), source }),
+        Err(source) => Err(EffectError::MakeDir {
+            path: dir.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -78,12 +84,20 @@ impl Effects for Real {
             // A full disk must get its space back at once; the sweep at the next start is the
             // second chance, so a failure here is left to it.
             if let Err(error) = fs::remove_file(&temp) {
-                log::debug!("ignoring that {} cannot be removed: {error}", temp.display());
+                log::debug!(
+                    "ignoring that {} cannot be removed: {error}",
+                    temp.display()
+                );
             }
-            return Err(EffectError::Write { path: path.to_owned(), source });
+            return Err(EffectError::Write {
+                path: path.to_owned(),
+                source,
+            });
         }
-        fs::rename(&temp, path)
-            .map_err(|source| EffectError::Publish { path: path.to_owned(), source })?;
+        fs::rename(&temp, path).map_err(|source| EffectError::Publish {
+            path: path.to_owned(),
+            source,
+        })?;
         sync_dir(dir)
     }
 
@@ -91,12 +105,18 @@ impl Effects for Real {
         match fs::remove_file(path) {
             Ok(()) => sync_dir(parent(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(EffectError::Remove { path: path.to_owned(), source }),
+            Err(source) => Err(EffectError::Remove {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
     fn sweep(&self, dir: &Path) -> Result<(), EffectError> {
-        let fail = |source| EffectError::List { path: dir.to_owned(), source };
+        let fail = |source| EffectError::List {
+            path: dir.to_owned(),
+            source,
+        };
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -154,8 +174,10 @@ mod tests {
         fs::write(dir.path().join("7.json"), b"{}").unwrap();
         fs::write(temp_path(&dir.path().join("8.json")), b"{").unwrap();
         Real.sweep(dir.path()).unwrap();
-        let names: Vec<_> =
-            fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         assert_eq!(names, ["7.json"]);
         Real.sweep(&dir.path().join("missing")).unwrap();
     }

@@ -24,11 +24,17 @@ pub struct Seen {
 
 impl Seen {
     fn pass(detail: impl Into<String>) -> Self {
-        Self { pass: true, detail: detail.into() }
+        Self {
+            pass: true,
+            detail: detail.into(),
+        }
     }
 
     fn fail(detail: impl Into<String>) -> Self {
-        Self { pass: false, detail: detail.into() }
+        Self {
+            pass: false,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -37,7 +43,10 @@ pub async fn tcp(address: &str) -> Seen {
     match timeout(PROBE_TIMEOUT, TcpStream::connect(address)).await {
         Ok(Ok(_)) => Seen::pass("connected"),
         Ok(Err(error)) => Seen::fail(format!("cannot connect: {error}")),
-        Err(_) => Seen::fail(format!("no connection within {} s", PROBE_TIMEOUT.as_secs())),
+        Err(_) => Seen::fail(format!(
+            "no connection within {} s",
+            PROBE_TIMEOUT.as_secs()
+        )),
     }
 }
 
@@ -52,7 +61,9 @@ pub async fn http(url: &str, expected: u16) -> Seen {
 }
 
 async fn get(url: &str) -> Result<u16, String> {
-    let uri: hyper::Uri = url.parse().map_err(|error| format!("cannot read the URL: {error}"))?;
+    let uri: hyper::Uri = url
+        .parse()
+        .map_err(|error| format!("cannot read the URL: {error}"))?;
     let host = uri.host().ok_or("the URL names no host")?.to_owned();
     let port = uri.port_u16().unwrap_or(80);
     // An IPv6 address stands in brackets in a URL, and without them in an address.
@@ -65,7 +76,9 @@ async fn get(url: &str) -> Result<u16, String> {
         .map_err(|error| format!("cannot speak HTTP to {host}:{port}: {error}"))?;
     let connection = tokio::spawn(connection);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let authority = uri.authority().map_or(host.as_str(), |authority| authority.as_str());
+    let authority = uri
+        .authority()
+        .map_or(host.as_str(), |authority| authority.as_str());
     let request = Request::get(path)
         .header(HOST, authority)
         .header(USER_AGENT, concat!("orlopd/", env!("CARGO_PKG_VERSION")))
@@ -75,7 +88,10 @@ async fn get(url: &str) -> Result<u16, String> {
     let answer = sender.send_request(request).await;
     // The status is all that is asked for; a body without end must not be read.
     connection.abort();
-    Ok(answer.map_err(|error| format!("no answer: {error}"))?.status().as_u16())
+    Ok(answer
+        .map_err(|error| format!("no answer: {error}"))?
+        .status()
+        .as_u16())
 }
 
 #[cfg(test)]
@@ -113,6 +129,10 @@ mod tests {
         drop(listener);
         assert!(tcp(&address).await.detail.starts_with("cannot connect: "));
         let seen = http(&format!("http://{address}/"), 200).await;
-        assert!(seen.detail.starts_with(&format!("cannot connect to {address}: ")), "{seen:?}");
+        assert!(
+            seen.detail
+                .starts_with(&format!("cannot connect to {address}: ")),
+            "{seen:?}"
+        );
     }
 }

@@ -7,18 +7,16 @@ use super::first;
 use super::jobs::Ticket;
 use super::shared::{Ask, Shared};
 use crate::chain::chain;
+use crate::clock;
 use crate::gate::GateEnd;
 use crate::live::Live;
 use crate::problems::Topic;
 use crate::stage::{Fetched, Wanted};
 use crate::switch::{Switch, SwitchError};
-use crate::clock;
 use orlop_api::{EventKind, Fault, FaultKind, Phase, Progress};
 use orlop_config::{Digest, RootDigest};
 use orlop_core::boot::BootDecision;
-use orlop_core::{
-    Action, Asker, Event, IllegalEvent, Origin, Then,
-};
+use orlop_core::{Action, Asker, Event, IllegalEvent, Origin, Then};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +30,10 @@ enum Done {
     /// A generation is fetched, or is not to be had.
     Fetched(Result<Fetched, Fault>),
     /// The first one.
-    First { attempt: u64, result: Result<Fetched, Fault> },
+    First {
+        attempt: u64,
+        result: Result<Fetched, Fault>,
+    },
     /// The gate has decided.
     Gate { round: u64, end: GateEnd },
     /// It is time to try again what containers did not take.
@@ -108,7 +109,10 @@ impl Driver {
                 self.told = records.verdicts.last().map_or(0, |verdict| verdict.number);
                 self.shared.problems.set(Topic::Records, records.problems);
             }
-            Err(fault) => self.shared.problems.set(Topic::Records, vec![fault.message]),
+            Err(fault) => self
+                .shared
+                .problems
+                .set(Topic::Records, vec![fault.message]),
         }
         let event = match self.switch.decide() {
             Ok(BootDecision::UnknownImage { root }) => {
@@ -121,7 +125,9 @@ impl Driver {
                 Event::Booted(decision)
             }
             Err(error) => {
-                self.shared.problems.set(Topic::Records, vec![chain(&error)]);
+                self.shared
+                    .problems
+                    .set(Topic::Records, vec![chain(&error)]);
                 Event::Unusable
             }
         };
@@ -132,13 +138,21 @@ impl Driver {
         match done {
             Done::Fetched(result) => self.take_fetched(result).await,
             Done::First { attempt, result } => {
-                if self.first.as_ref().is_some_and(|first| first.attempt == attempt) {
+                if self
+                    .first
+                    .as_ref()
+                    .is_some_and(|first| first.attempt == attempt)
+                {
                     self.first = None;
                     self.take_first(result).await;
                 }
             }
             Done::Gate { round, end } => {
-                if self.gate.as_ref().is_some_and(|(current, _)| *current == round) {
+                if self
+                    .gate
+                    .as_ref()
+                    .is_some_and(|(current, _)| *current == round)
+                {
                     self.gate = None;
                     self.take_gate(end).await;
                 }
@@ -148,7 +162,9 @@ impl Driver {
     }
 
     async fn take_fetched(&mut self, result: Result<Fetched, Fault>) {
-        let Some(pending) = self.pending.take() else { return };
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
         let recorded = result.and_then(|fetched| {
             let state = self.shared.records()?.state.ok_or_else(no_state)?;
             let (current, _) = self.shared.running_generation()?;
@@ -162,8 +178,16 @@ impl Driver {
                 let id = generation.id;
                 let generation = Box::new(generation);
                 let step = format!("record generation {id}");
-                pending.ticket.progress(Progress { step, done: 0, total: None });
-                let event = Event::StageDone { generation, config, asker: pending.asker };
+                pending.ticket.progress(Progress {
+                    step,
+                    done: 0,
+                    total: None,
+                });
+                let event = Event::StageDone {
+                    generation,
+                    config,
+                    asker: pending.asker,
+                };
                 let result = self.take(event).await;
                 let end = match (result, pending.then) {
                     (Ok(None), Then::Wait) => {
@@ -184,17 +208,24 @@ impl Driver {
         let pending = self.pending.take();
         self.shared.problems.clear(Topic::FirstBoot);
         let ready = result.and_then(|fetched| {
-            let observed = self.switch.observe().map_err(|error| {
-                Fault::new(FaultKind::Internal, chain(&error))
-            })?;
+            let observed = self
+                .switch
+                .observe()
+                .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?;
             let id = observed.state.next_generation;
-            Ok((fetched.generation(id, clock::now(), Origin::FirstBoot), fetched.text))
+            Ok((
+                fetched.generation(id, clock::now(), Origin::FirstBoot),
+                fetched.text,
+            ))
         });
         let end = match ready {
             Ok((generation, config)) => {
                 self.shared.problems.clear(Topic::Config);
                 let id = generation.id;
-                let event = Event::FirstReady { generation: Box::new(generation), config };
+                let event = Event::FirstReady {
+                    generation: Box::new(generation),
+                    config,
+                };
                 let result = self.take(event).await;
                 self.outcome_of(result, Some(id))
             }
@@ -255,7 +286,12 @@ impl Driver {
     async fn publish(&mut self) {
         let records = match self.shared.records() {
             Ok(records) => records,
-            Err(fault) => return self.shared.problems.set(Topic::Records, vec![fault.message]),
+            Err(fault) => {
+                return self
+                    .shared
+                    .problems
+                    .set(Topic::Records, vec![fault.message]);
+            }
         };
         let decided = match self.switch.decide() {
             Ok(
@@ -269,8 +305,11 @@ impl Driver {
         if self.switch.phase() == Phase::Idle {
             self.shared.problems.clear(Topic::Gate);
         }
-        let news: Vec<_> =
-            records.verdicts.iter().filter(|verdict| verdict.number > self.told).collect();
+        let news: Vec<_> = records
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.number > self.told)
+            .collect();
         for verdict in &news {
             self.told = verdict.number;
             log::info!(
@@ -279,11 +318,16 @@ impl Driver {
                 verdict.generation,
                 if verdict.good { "good" } else { "failed" }
             );
-            self.shared.events.send(EventKind::Verdict { verdict: (*verdict).into() });
+            self.shared.events.send(EventKind::Verdict {
+                verdict: (*verdict).into(),
+            });
         }
         if !news.is_empty() && self.switch.phase() == Phase::Idle {
             let needed = records.generations.values().flat_map(|generation| {
-                let containers = generation.containers.values().map(|image| image.root.clone());
+                let containers = generation
+                    .containers
+                    .values()
+                    .map(|image| image.root.clone());
                 containers.chain([generation.os.root.clone()])
             });
             self.collect_garbage(needed.collect()).await;
@@ -317,10 +361,11 @@ impl Driver {
             Action::Run(_) | Action::Resolve => {}
         }
     }
-
 }
 
 fn no_state() -> Fault {
-    Fault::new(FaultKind::Internal, "cannot record a generation: there is no node state")
+    Fault::new(
+        FaultKind::Internal,
+        "cannot record a generation: there is no node state",
+    )
 }
-

@@ -20,7 +20,10 @@ pub struct EventBus {
 
 impl Default for EventBus {
     fn default() -> Self {
-        Self { sender: broadcast::Sender::new(BACKLOG), seq: Mutex::new(0) }
+        Self {
+            sender: broadcast::Sender::new(BACKLOG),
+            seq: Mutex::new(0),
+        }
     }
 }
 
@@ -28,9 +31,16 @@ impl EventBus {
     /// Sends an event to everyone who listens now.
     pub fn send(&self, kind: EventKind) {
         // Held while sending, so that readers see the numbers in order.
-        let mut seq = self.seq.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seq = self
+            .seq
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         *seq += 1;
-        let event = Event { seq: *seq, at: clock::now().0, kind };
+        let event = Event {
+            seq: *seq,
+            at: clock::now().0,
+            kind,
+        };
         if self.sender.send(event).is_err() {
             log::trace!("ignoring that nobody listens to events");
         }

@@ -5,7 +5,7 @@ use crate::chain::chain;
 use crate::problems::Topic;
 use crate::render::operator_toml;
 use crate::stage::{self, Fetched, Wanted};
-use crate::{console, faults};
+use crate::{config, console, faults};
 use orlop_api::{Fault, FaultKind, Progress};
 use orlop_core::OsImage;
 use std::time::Duration;
@@ -28,7 +28,9 @@ pub(super) async fn wanted(shared: &Shared, text: Option<String>) -> Result<Want
         Some(text) => text,
         None => find_toml(shared)?,
     };
-    let wanted = stage::first(&text, &running_os(shared)?)?;
+    // First of all, so that what the operator can mend is told before what they cannot.
+    let config = config::parse(&text)?;
+    let wanted = stage::first(text, config, &running_os(shared)?);
     shared.live.enforce(&wanted.config).await?;
     Ok(wanted)
 }
@@ -38,10 +40,7 @@ pub(super) async fn wanted(shared: &Shared, text: Option<String>) -> Result<Want
 ///
 /// # Errors
 /// As [`wanted`], and where trying again cannot help.
-pub(super) async fn prepare(
-    shared: &Shared,
-    cancel: &CancellationToken,
-) -> Result<Fetched, Fault> {
+pub(super) async fn prepare(shared: &Shared, cancel: &CancellationToken) -> Result<Fetched, Fault> {
     let wanted = wanted(shared, None).await?;
     let mut wait = FIRST_BACK_OFF;
     loop {
@@ -77,7 +76,9 @@ pub(super) async fn prepare(
 pub(super) fn tell(shared: &Shared, fault: &Fault) {
     let mut problems = vec![fault.message.clone()];
     problems.extend(fault.hints.iter().cloned());
-    console::say(&format!("safe mode: {}", problems.join("\n")));
+    if shared.paths.are_the_machines() {
+        console::say(&format!("safe mode: {}", problems.join("\n")));
+    }
     shared.problems.set(Topic::Config, problems);
 }
 
@@ -97,17 +98,23 @@ fn find_toml(shared: &Shared) -> Result<String, Fault> {
 /// The OS that runs, as the store knows it: whoever made the disk put it there.
 fn running_os(shared: &Shared) -> Result<OsImage, Fault> {
     let root = &shared.boot.booted.root;
-    let records = shared.store.records().map_err(|error| faults::of_store(&error))?;
-    let found = records.into_iter().filter(|record| record.root == *root).find_map(|record| {
-        let (version, boot) = record.os()?;
-        Some(OsImage {
-            version: version.to_owned(),
-            boot: boot.clone(),
-            reference: record.reference.clone(),
-            manifest: record.manifest.clone(),
-            root: record.root.clone(),
-        })
-    });
+    let records = shared
+        .store
+        .records()
+        .map_err(|error| faults::of_store(&error))?;
+    let found = records
+        .into_iter()
+        .filter(|record| record.root == *root)
+        .find_map(|record| {
+            let (version, boot) = record.os()?;
+            Some(OsImage {
+                version: version.to_owned(),
+                boot: boot.clone(),
+                reference: record.reference.clone(),
+                manifest: record.manifest.clone(),
+                root: record.root.clone(),
+            })
+        });
     found.ok_or_else(|| {
         let message = format!("cannot find the OS image that runs in the store: root {root}");
         Fault::new(FaultKind::Internal, message)

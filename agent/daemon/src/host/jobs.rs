@@ -46,7 +46,10 @@ fn verb(operation: Operation) -> &'static str {
 impl JobBoard {
     /// An empty board.
     pub fn new(events: Arc<EventBus>) -> Self {
-        Self { events, inner: Mutex::default() }
+        Self {
+            events,
+            inner: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -57,14 +60,14 @@ impl JobBoard {
     ///
     /// # Errors
     /// `Refused` while another job runs.
-    pub fn begin(
-        self: &Arc<Self>,
-        operation: Operation,
-        caller: &Caller,
-    ) -> Result<Ticket, Fault> {
+    pub fn begin(self: &Arc<Self>, operation: Operation, caller: &Caller) -> Result<Ticket, Fault> {
         let mut inner = self.lock();
         if let Some((id, _)) = &inner.running {
-            let other = inner.jobs.iter().find(|job| job.id == *id).map(|job| job.operation);
+            let other = inner
+                .jobs
+                .iter()
+                .find(|job| job.id == *id)
+                .map(|job| job.operation);
             let message = format!(
                 "cannot {}: job {} ({}) is running",
                 verb(operation),
@@ -80,7 +83,9 @@ impl JobBoard {
             id,
             operation,
             caller: caller.to_string(),
-            state: JobState::Running { progress: Progress::default() },
+            state: JobState::Running {
+                progress: Progress::default(),
+            },
         };
         let cancel = CancellationToken::new();
         inner.running = Some((id, cancel.clone()));
@@ -91,7 +96,12 @@ impl JobBoard {
         drop(inner);
         log::info!(job = id.0, caller = job.caller.as_str(); "begins to {}", verb(operation));
         self.events.send(EventKind::Job { job });
-        Ok(Ticket { board: Arc::clone(self), id, cancel, ended: false })
+        Ok(Ticket {
+            board: Arc::clone(self),
+            id,
+            cancel,
+            ended: false,
+        })
     }
 
     /// One job, while it is remembered.
@@ -108,7 +118,11 @@ impl JobBoard {
     pub fn running(&self) -> Option<Operation> {
         let inner = self.lock();
         let (id, _) = inner.running.as_ref()?;
-        inner.jobs.iter().find(|job| job.id == *id).map(|job| job.operation)
+        inner
+            .jobs
+            .iter()
+            .find(|job| job.id == *id)
+            .map(|job| job.operation)
     }
 
     /// Asks a running job to end.
@@ -126,7 +140,10 @@ impl JobBoard {
                 FaultKind::Refused,
                 format!("cannot cancel job {}: it has ended", id.0),
             )),
-            _ => Err(Fault::new(FaultKind::NotFound, format!("cannot find job {}", id.0))),
+            _ => Err(Fault::new(
+                FaultKind::NotFound,
+                format!("cannot find job {}", id.0),
+            )),
         }
     }
 
@@ -134,10 +151,17 @@ impl JobBoard {
         let ended = !matches!(state, JobState::Running { .. });
         let job = {
             let mut inner = self.lock();
-            if ended && inner.running.as_ref().is_some_and(|(running, _)| *running == id) {
+            if ended
+                && inner
+                    .running
+                    .as_ref()
+                    .is_some_and(|(running, _)| *running == id)
+            {
                 inner.running = None;
             }
-            let Some(job) = inner.jobs.iter_mut().find(|job| job.id == id) else { return };
+            let Some(job) = inner.jobs.iter_mut().find(|job| job.id == id) else {
+                return;
+            };
             // Late word of a task does not bring an ended job back.
             if !matches!(job.state, JobState::Running { .. }) {
                 return;
@@ -185,7 +209,10 @@ impl Ticket {
         let state = match result {
             Ok((generation, summary)) => {
                 log::info!(job = self.id.0; "{summary}");
-                JobState::Done { generation, summary }
+                JobState::Done {
+                    generation,
+                    summary,
+                }
             }
             Err(fault) => {
                 log::warn!(job = self.id.0; "{fault}");
@@ -217,18 +244,26 @@ mod tests {
     fn a_second_stage_while_one_runs_is_refused_with_the_job_named() {
         let board = board();
         let first = board.begin(Operation::Stage, &Caller::Agent).unwrap();
-        let fault = board.begin(Operation::Stage, &Caller::Local { uid: 0 }).unwrap_err();
+        let fault = board
+            .begin(Operation::Stage, &Caller::Local { uid: 0 })
+            .unwrap_err();
         assert_eq!(fault.kind, FaultKind::Refused);
         assert_eq!(fault.message, "cannot stage: job 1 (stage) is running");
         first.end(Ok((Some(2), "generation 2 is staged".into())));
-        assert_eq!(board.begin(Operation::Stage, &Caller::Agent).unwrap().id(), JobId(2));
+        assert_eq!(
+            board.begin(Operation::Stage, &Caller::Agent).unwrap().id(),
+            JobId(2)
+        );
     }
 
     #[test]
     fn a_job_whose_task_dies_counts_as_failed_and_frees_the_board() {
         let board = board();
         drop(board.begin(Operation::Apply, &Caller::Agent).unwrap());
-        assert!(matches!(board.latest().unwrap().state, JobState::Failed { .. }));
+        assert!(matches!(
+            board.latest().unwrap().state,
+            JobState::Failed { .. }
+        ));
         assert!(board.begin(Operation::Apply, &Caller::Agent).is_ok());
     }
 
@@ -241,6 +276,9 @@ mod tests {
         assert!(token.is_cancelled());
         ticket.end(Ok((None, "cancelled".into())));
         assert_eq!(board.cancel(JobId(1)).unwrap_err().kind, FaultKind::Refused);
-        assert_eq!(board.cancel(JobId(9)).unwrap_err().kind, FaultKind::NotFound);
+        assert_eq!(
+            board.cancel(JobId(9)).unwrap_err().kind,
+            FaultKind::NotFound
+        );
     }
 }

@@ -2,15 +2,15 @@
 
 use super::shared::{Ask, Shared};
 use super::views;
+use crate::chain::chain;
 use crate::ops::{Caller, Operations, Started};
 use crate::switch::observe;
 use crate::{clock, config, faults, stage};
-use crate::chain::chain;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, ConfigReport, ConfigView, ContainerView, Event, Fault,
-    FaultKind, GenerationView, Job, JobId, LogLine, LogQuery, Operation, RollBackRequest,
+    FaultKind, GenerationView, Job, JobId, LogLine, LogQuery, Operation, Phase, RollBackRequest,
     StageRequest, Status, Why,
 };
 use orlop_config::{Api, Digest};
@@ -31,7 +31,10 @@ pub struct Host {
 }
 
 fn gone<T>(_: T) -> Fault {
-    Fault::new(FaultKind::Refused, "cannot do this now: the agent is going down")
+    Fault::new(
+        FaultKind::Refused,
+        "cannot do this now: the agent is going down",
+    )
 }
 
 impl Host {
@@ -44,10 +47,17 @@ impl Host {
         self.shared.live.api()
     }
 
+    /// What the node is doing.
+    pub fn phase(&self) -> Phase {
+        *self.shared.phase.borrow()
+    }
+
     /// A front door that does not open is told in `status`.
     pub fn set_api_problem(&self, problem: Option<String>) {
         let problems = problem.into_iter().collect();
-        self.shared.problems.set(crate::problems::Topic::Api, problems);
+        self.shared
+            .problems
+            .set(crate::problems::Topic::Api, problems);
     }
 
     /// Tells the driver that the agent ends. Returns when what has to be written is on disk.
@@ -74,28 +84,45 @@ impl Host {
         operation: Operation,
         caller: Caller,
     ) -> Result<JobId, Fault> {
-        self.ask(|reply| Ask::Stage { request, then, operation, caller, reply }).await
+        self.ask(|reply| Ask::Stage {
+            request,
+            then,
+            operation,
+            caller,
+            reply,
+        })
+        .await
     }
 
     /// The plan that applying `text` would be, without fetching or recording anything.
     async fn rehearse_config(&self, text: &str) -> Result<String, Fault> {
         let shared = &self.shared;
-        let request = StageRequest { os: None, config: Some(text.to_owned()) };
+        let request = StageRequest {
+            os: None,
+            config: Some(text.to_owned()),
+        };
         let (current, current_text) = shared.running_generation()?;
         let wanted = stage::wanted(&request, &current, &current_text)?;
-        let fetched = stage::rehearse(&shared.store, &wanted, &CancellationToken::new()).await?;
+        let fetched =
+            stage::rehearse(&shared.store, &wanted, &current, &CancellationToken::new()).await?;
         let mut observed = observe(&shared.paths, &shared.store, &shared.boot)
             .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?;
         let same = Digest::of(text.as_bytes()) == current.config;
         let origin = if same { Origin::Update } else { Origin::Config };
         let id = observed.state.next_generation;
         let generation = fetched.generation(id, clock::now(), origin);
-        observed.configs.insert(generation.config.clone(), wanted.config);
-        observed.state.generations.insert(id, GenerationStatus::Staged);
+        observed
+            .configs
+            .insert(generation.config.clone(), wanted.config);
+        observed
+            .state
+            .generations
+            .insert(id, GenerationStatus::Staged);
         observed.state.staged = Some(id);
         observed.generations.insert(id, generation);
         let plan = orlop_core::plan(&observed, &Goal::Apply, &Policy::default(), clock::now());
-        plan.map(|plan| plan.to_string()).map_err(|blocked| faults::of_blocked(&blocked))
+        plan.map(|plan| plan.to_string())
+            .map_err(|blocked| faults::of_blocked(&blocked))
     }
 }
 
@@ -110,7 +137,10 @@ impl Operations for Host {
 
     async fn config(&self) -> Result<ConfigView, Fault> {
         let (generation, text) = self.shared.running_generation()?;
-        Ok(ConfigView { digest: generation.config.to_string(), text })
+        Ok(ConfigView {
+            digest: generation.config.to_string(),
+            text,
+        })
     }
 
     fn check_config(&self, text: &str) -> ConfigReport {
@@ -118,12 +148,18 @@ impl Operations for Host {
     }
 
     async fn stage(&self, request: StageRequest, caller: Caller) -> Result<JobId, Fault> {
-        self.ask_stage(request, Then::Wait, Operation::Stage, caller).await
+        self.ask_stage(request, Then::Wait, Operation::Stage, caller)
+            .await
     }
 
     async fn apply(&self, request: ApplyRequest, caller: Caller) -> Result<Started, Fault> {
         let dry_run = request.dry_run;
-        self.ask(|reply| Ask::Apply { dry_run, caller, reply }).await
+        self.ask(|reply| Ask::Apply {
+            dry_run,
+            caller,
+            reply,
+        })
+        .await
     }
 
     async fn apply_config(
@@ -134,9 +170,15 @@ impl Operations for Host {
         // Told at once and whole, before a job is made of it.
         config::parse(&request.config)?;
         if request.dry_run {
-            return self.rehearse_config(&request.config).await.map(Started::Plan);
+            return self
+                .rehearse_config(&request.config)
+                .await
+                .map(Started::Plan);
         }
-        let request = StageRequest { os: None, config: Some(request.config) };
+        let request = StageRequest {
+            os: None,
+            config: Some(request.config),
+        };
         self.ask_stage(request, Then::Apply, Operation::ApplyConfig, caller)
             .await
             .map(Started::Job)
@@ -144,7 +186,13 @@ impl Operations for Host {
 
     async fn roll_back(&self, request: RollBackRequest, caller: Caller) -> Result<Started, Fault> {
         let (to, dry_run) = (request.to.map(GenerationId), request.dry_run);
-        self.ask(|reply| Ask::RollBack { to, dry_run, caller, reply }).await
+        self.ask(|reply| Ask::RollBack {
+            to,
+            dry_run,
+            caller,
+            reply,
+        })
+        .await
     }
 
     async fn why(&self) -> Why {
@@ -173,7 +221,12 @@ impl Operations for Host {
         query: LogQuery,
     ) -> Result<BoxStream<'static, Result<LogLine, Fault>>, Fault> {
         let lines = query.lines.unwrap_or(DEFAULT_LOG_LINES).min(MAX_LOG_LINES);
-        let stream = self.shared.live.runtime().logs(container, lines, query.follow).await?;
+        let stream = self
+            .shared
+            .live
+            .runtime()
+            .logs(container, lines, query.follow)
+            .await?;
         Ok(stream.map(|line| line.map_err(Fault::from)).boxed())
     }
 

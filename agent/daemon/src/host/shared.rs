@@ -31,7 +31,11 @@ pub(super) enum Ask {
         reply: oneshot::Sender<Result<JobId, Fault>>,
     },
     /// Switch to the staged generation.
-    Apply { dry_run: bool, caller: Caller, reply: oneshot::Sender<Result<Started, Fault>> },
+    Apply {
+        dry_run: bool,
+        caller: Caller,
+        reply: oneshot::Sender<Result<Started, Fault>>,
+    },
     /// Go back.
     RollBack {
         to: Option<GenerationId>,

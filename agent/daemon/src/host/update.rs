@@ -62,7 +62,13 @@ async fn look(shared: &Shared) -> Result<(), Fault> {
     let (reply, answer) = oneshot::channel();
     let request = StageRequest::default();
     let (operation, caller) = (Operation::Stage, Caller::Agent);
-    let ask = Ask::Stage { request, then, operation, caller, reply };
+    let ask = Ask::Stage {
+        request,
+        then,
+        operation,
+        caller,
+        reply,
+    };
     if shared.asks.send(ask).await.is_err() {
         return Ok(());
     }
@@ -81,14 +87,15 @@ async fn has_news(
     let now = stage::manifests(&shared.store, wanted, &CancellationToken::new()).await?;
     let records = shared.records()?;
     let state = records.state.as_ref();
-    let staged = state.and_then(|state| state.staged).and_then(|id| records.generations.get(&id));
+    let staged = state
+        .and_then(|state| state.staged)
+        .and_then(|id| records.generations.get(&id));
     let known = |known: &Generation| {
         let containers = known.containers.values().map(|image| &image.manifest);
         let all: Vec<_> = containers.chain([&known.os.manifest]).collect();
         now.iter().all(|manifest| all.contains(&manifest))
     };
-    let held = state.is_some_and(|state| {
-        state.held.iter().any(|held| now.contains(&held.manifest))
-    });
+    let held =
+        state.is_some_and(|state| state.held.iter().any(|held| now.contains(&held.manifest)));
     Ok(!held && !known(generation) && !staged.is_some_and(known))
 }

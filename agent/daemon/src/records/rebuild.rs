@@ -35,7 +35,11 @@ pub fn rebuild(
         .or_else(|| newest_with(GenerationStatus::Staged));
     let last = generations.keys().next_back().map_or(0, |id| id.0);
     state.next_generation = GenerationId(last.saturating_add(1));
-    let number = verdicts.iter().map(|verdict| verdict.number).max().unwrap_or(0);
+    let number = verdicts
+        .iter()
+        .map(|verdict| verdict.number)
+        .max()
+        .unwrap_or(0);
     state.next_verdict = number.saturating_add(1);
     state
 }

@@ -44,13 +44,19 @@ fn find_config(paths: &Paths) -> Result<Option<NodeConfig>, String> {
     let state = records::state(paths).map_err(|error| chain(&error))?;
     let Some(state) = state else {
         let text = operator_toml(paths).map_err(|error| chain(&error))?;
-        return text.map(|text| config::parse(&text).map_err(say)).transpose();
+        return text
+            .map(|text| config::parse(&text).map_err(say))
+            .transpose();
     };
-    let Some(generation) = booted_generation(paths, &state) else { return Ok(None) };
+    let Some(generation) = booted_generation(paths, &state) else {
+        return Ok(None);
+    };
     let mut problems = Vec::new();
     let generations = records::generations(paths, &mut problems);
     match generations.get(&generation) {
-        Some(generation) => config::on_record(paths, &generation.config).map(Some).map_err(say),
+        Some(generation) => config::on_record(paths, &generation.config)
+            .map(Some)
+            .map_err(say),
         None => Err(format!("cannot find the record of generation {generation}")),
     }
 }
@@ -67,15 +73,22 @@ fn booted_generation(paths: &Paths, state: &NodeState) -> Option<GenerationId> {
     let mut problems = Vec::new();
     let generations = records::generations(paths, &mut problems);
     let entries = esp::entries(paths).unwrap_or_default();
-    let decision =
-        resolve_boot(Some(state), &generations, &boot.booted, &entries, &Policy::default());
+    let decision = resolve_boot(
+        Some(state),
+        &generations,
+        &boot.booted,
+        &entries,
+        &Policy::default(),
+    );
     match decision {
         BootDecision::Normal { generation, .. }
         | BootDecision::TrialStarts { generation }
         | BootDecision::TrialGoesOn { generation } => Some(generation),
-        BootDecision::SwitchInterrupted { .. } | BootDecision::TrialWentDead { .. } => {
-            state.trial.as_ref().and_then(|trial| trial.fallback).or(state.current)
-        }
+        BootDecision::SwitchInterrupted { .. } | BootDecision::TrialWentDead { .. } => state
+            .trial
+            .as_ref()
+            .and_then(|trial| trial.fallback)
+            .or(state.current),
         BootDecision::EndingInterrupted { .. } => {
             match state.trial.as_ref().map(|trial| &trial.stage) {
                 Some(TrialStage::Ending { verdict }) => Some(verdict.running),

@@ -30,7 +30,10 @@ impl Source {
     }
 
     fn locked(manifest: &Digest, reference: &str) -> Self {
-        Self::Locked { manifest: manifest.clone(), reference: reference.to_owned() }
+        Self::Locked {
+            manifest: manifest.clone(),
+            reference: reference.to_owned(),
+        }
     }
 }
 
@@ -69,7 +72,10 @@ pub fn wanted(
         Some(reference) => Source::Named(parse_os(reference)?),
         None => {
             let named = config.os.as_ref().map(|os| &os.image);
-            let before = old.as_ref().and_then(|old| old.os.as_ref()).map(|os| &os.image);
+            let before = old
+                .as_ref()
+                .and_then(|old| old.os.as_ref())
+                .map(|os| &os.image);
             match named {
                 Some(image) if update || before != Some(image) => Source::Named(image.clone()),
                 _ => Source::locked(&current.os.manifest, &current.os.reference),
@@ -88,28 +94,36 @@ pub fn wanted(
         };
         containers.insert(name.to_string(), source);
     }
-    Ok(Wanted { text: text.to_owned(), config, os, containers })
+    Ok(Wanted {
+        text: text.to_owned(),
+        config,
+        os,
+        containers,
+    })
 }
 
 /// What a node's first generation is made of: the OS that runs, and the TOML's containers.
-///
-/// # Errors
-/// `Config` for a TOML that cannot be used.
-pub fn first(text: &str, running: &OsImage) -> Result<Wanted, Fault> {
-    let config = config::parse(text)?;
+pub fn first(text: String, config: NodeConfig, running: &OsImage) -> Wanted {
     let containers = config
         .container
         .iter()
         .map(|(name, container)| (name.to_string(), Source::Named(container.image.clone())))
         .collect();
     let os = Source::locked(&running.manifest, &running.reference);
-    Ok(Wanted { text: text.to_owned(), config, os, containers })
+    Wanted {
+        text,
+        config,
+        os,
+        containers,
+    }
 }
 
 fn parse_os(reference: &str) -> Result<ImageRef, Fault> {
-    reference.parse().map_err(|error: orlop_config::ImageRefError| {
-        Fault::new(FaultKind::Usage, error.to_string())
-    })
+    reference
+        .parse()
+        .map_err(|error: orlop_config::ImageRefError| {
+            Fault::new(FaultKind::Usage, error.to_string())
+        })
 }
 
 #[cfg(test)]
@@ -146,17 +160,22 @@ mod tests {
     }
 
     fn named(wanted: &Wanted) -> Vec<String> {
-        let all = [("os", &wanted.os)]
-            .into_iter()
-            .chain(wanted.containers.iter().map(|(name, source)| (name.as_str(), source)));
+        let all = [("os", &wanted.os)].into_iter().chain(
+            wanted
+                .containers
+                .iter()
+                .map(|(name, source)| (name.as_str(), source)),
+        );
         all.filter(|(_, source)| matches!(source, Source::Named(_)))
             .map(|(name, _)| name.to_owned())
             .collect()
     }
 
     fn ask(os: Option<&str>, config: Option<&str>) -> Wanted {
-        let request =
-            StageRequest { os: os.map(str::to_owned), config: config.map(str::to_owned) };
+        let request = StageRequest {
+            os: os.map(str::to_owned),
+            config: config.map(str::to_owned),
+        };
         wanted(&request, &current(), TEXT).unwrap()
     }
 
@@ -181,7 +200,10 @@ mod tests {
 
     #[test]
     fn an_os_that_is_no_reference_is_refused_before_anything_is_fetched() {
-        let request = StageRequest { os: Some("NOT A REF".into()), config: None };
+        let request = StageRequest {
+            os: Some("NOT A REF".into()),
+            config: None,
+        };
         let fault = wanted(&request, &current(), TEXT).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Usage);
         assert!(fault.message.contains("NOT A REF"), "{fault}");

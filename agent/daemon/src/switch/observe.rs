@@ -24,7 +24,10 @@ pub enum ObserveError {
 }
 
 fn size(path: &Path) -> Option<u64> {
-    path.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len())
+    path.metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|meta| meta.len())
 }
 
 fn read_esp(paths: &Paths) -> Result<Esp, EspError> {
@@ -33,7 +36,11 @@ fn read_esp(paths: &Paths) -> Result<Esp, EspError> {
         let size = size(&paths.place(&orlop_core::paths::uki(&root)))?;
         Some((root, size))
     });
-    Ok(Esp { entries: esp::entries(paths)?, ukis: sizes.collect(), free: esp::free_bytes(paths)? })
+    Ok(Esp {
+        entries: esp::entries(paths)?,
+        ukis: sizes.collect(),
+        free: esp::free_bytes(paths)?,
+    })
 }
 
 fn read_configs(paths: &Paths, digests: BTreeSet<&Digest>) -> BTreeMap<Digest, NodeConfig> {
@@ -58,13 +65,20 @@ pub fn observe(paths: &Paths, store: &Store, boot: &Boot) -> Result<Observed, Ob
     let esp = read_esp(paths)?;
     let next_boot = BootSequence::after(&esp.entries);
     let records = Records::load(paths, next_boot)?;
-    let roots: BTreeSet<&RootDigest> =
-        records.generations.values().map(|generation| &generation.os.root).collect();
+    let roots: BTreeSet<&RootDigest> = records
+        .generations
+        .values()
+        .map(|generation| &generation.os.root)
+        .collect();
     let uki_sizes = roots
         .into_iter()
         .filter_map(|root| Some((root.clone(), size(&store.uki_path(root))?)))
         .collect();
-    let digests = records.generations.values().map(|generation| &generation.config).collect();
+    let digests = records
+        .generations
+        .values()
+        .map(|generation| &generation.config)
+        .collect();
     let configs = read_configs(paths, digests);
     Ok(Observed {
         state: records.state.unwrap_or_else(|| NodeState::first(next_boot)),

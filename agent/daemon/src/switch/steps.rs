@@ -65,16 +65,24 @@ pub enum StepError {
 }
 
 /// Carries out `step`.
-pub(super) async fn carry_out<R: Running>(step: &Step, switch: &Switch<R>) -> Result<(), StepError> {
+pub(super) async fn carry_out<R: Running>(
+    step: &Step,
+    switch: &Switch<R>,
+) -> Result<(), StepError> {
     log::debug!("step {step:?}");
     let running = &switch.running;
     match step {
         Step::RenderEtc { config, .. } => {
             running.render_etc(config).await.map_err(StepError::Running)
         }
-        Step::ReplaceContainers { generation, stop, start } => {
-            running.replace_containers(*generation, stop, start).await.map_err(StepError::Running)
-        }
+        Step::ReplaceContainers {
+            generation,
+            stop,
+            start,
+        } => running
+            .replace_containers(*generation, stop, start)
+            .await
+            .map_err(StepError::Running),
         Step::Reboot => running.reboot().await.map_err(StepError::Running),
         Step::WriteConfig { .. }
         | Step::WriteGeneration { .. }
@@ -119,9 +127,7 @@ fn change_files(
         }
         Step::RemoveEntry { path }
         | Step::RemoveUki { path, .. }
-        | Step::RemoveGeneration { path, .. } => {
-            Ok(effects.remove(&paths.place(path))?)
-        }
+        | Step::RemoveGeneration { path, .. } => Ok(effects.remove(&paths.place(path))?),
         // Not files: carried out by `carry_out`.
         Step::RenderEtc { .. } | Step::ReplaceContainers { .. } | Step::Reboot => Ok(()),
     }
@@ -138,8 +144,10 @@ fn write_uki(effects: &dyn Effects, from: &Path, to: &Path, size: u64) -> Result
         ),
         Err(_) => {}
     }
-    let mut file = File::open(from)
-        .map_err(|source| StepError::Uki { path: from.to_owned(), source })?;
+    let mut file = File::open(from).map_err(|source| StepError::Uki {
+        path: from.to_owned(),
+        source,
+    })?;
     Ok(effects.write(to, &mut file)?)
 }
 
@@ -153,9 +161,11 @@ fn rename_entry(effects: &dyn Effects, from: &Path, to: &Path) -> Result<(), Ste
             Ok(effects.remove(from)?)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && to.exists() => Ok(()),
-        Err(source) => {
-            Err(StepError::Rename { from: from.to_owned(), to: to.to_owned(), source })
-        }
+        Err(source) => Err(StepError::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -167,7 +177,10 @@ mod tests {
     #[test]
     fn a_rename_cut_in_half_is_finished_and_a_finished_one_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let (from, to) = (dir.path().join("orlop-7+2-1.conf"), dir.path().join("orlop-7.conf"));
+        let (from, to) = (
+            dir.path().join("orlop-7+2-1.conf"),
+            dir.path().join("orlop-7.conf"),
+        );
         fs::write(&from, "title x\n").unwrap();
         fs::write(&to, "title x\n").unwrap();
         for _ in 0..2 {
@@ -181,7 +194,10 @@ mod tests {
     fn an_entry_that_is_nowhere_cannot_be_renamed() {
         let dir = tempfile::tempdir().unwrap();
         let error = rename_entry(&Real, &dir.path().join("a"), &dir.path().join("b")).unwrap_err();
-        assert!(error.to_string().starts_with("cannot rename boot entry "), "{error}");
+        assert!(
+            error.to_string().starts_with("cannot rename boot entry "),
+            "{error}"
+        );
     }
 
     #[test]

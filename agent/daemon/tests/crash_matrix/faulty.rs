@@ -24,8 +24,13 @@ pub(crate) enum Cut {
 }
 
 impl Cut {
-    pub(crate) const ALL: [Cut; 5] =
-        [Cut::Before, Cut::TornContent, Cut::TornRename, Cut::After, Cut::Fails];
+    pub(crate) const ALL: [Cut; 5] = [
+        Cut::Before,
+        Cut::TornContent,
+        Cut::TornRename,
+        Cut::After,
+        Cut::Fails,
+    ];
 }
 
 #[derive(Debug, Default)]
@@ -55,18 +60,27 @@ pub(crate) enum Fate {
 }
 
 fn fault(path: &Path, kind: io::ErrorKind) -> EffectError {
-    EffectError::Write { path: path.to_owned(), source: io::Error::from(kind) }
+    EffectError::Write {
+        path: path.to_owned(),
+        source: io::Error::from(kind),
+    }
 }
 
 impl Faulty {
     /// Effects that never fail, and are counted.
     pub(crate) fn counting() -> Self {
-        Self { at: None, progress: Mutex::default() }
+        Self {
+            at: None,
+            progress: Mutex::default(),
+        }
     }
 
     /// Effects that are cut at the `k`-th, from 0.
     pub(crate) fn cut(k: usize, cut: Cut) -> Self {
-        Self { at: Some((k, cut)), progress: Mutex::default() }
+        Self {
+            at: Some((k, cut)),
+            progress: Mutex::default(),
+        }
     }
 
     /// What was done, an effect a line.
@@ -126,7 +140,10 @@ impl Effects for Faulty {
         let mut bytes = Vec::new();
         content
             .read_to_end(&mut bytes)
-            .map_err(|source| EffectError::Write { path: path.to_owned(), source })?;
+            .map_err(|source| EffectError::Write {
+                path: path.to_owned(),
+                source,
+            })?;
         let tear = |cut| {
             let kept = match cut {
                 Cut::TornContent => &bytes[..bytes.len() / 2],

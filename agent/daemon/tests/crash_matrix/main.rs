@@ -2,6 +2,8 @@
 //! effect of stage, switch, commit and roll back; then the boot loader's choice, then the agent
 //! again, until it rests. Whatever was cut, the node ends whole, on the old generation or the new.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod faulty;
 mod node;
 
@@ -9,9 +11,7 @@ use faulty::{Cut, Faulty};
 use node::{CONTAINERS, Node, generation, toml};
 use orlop_api::Phase;
 use orlop_config::Digest;
-use orlop_core::{
-    Action, Asker, Event, Generation, GenerationStatus, Policy, Then, Trigger,
-};
+use orlop_core::{Action, Asker, Event, Generation, GenerationStatus, Policy, Then, Trigger};
 use orlopd::records::Records;
 use orlopd::switch::Switch;
 use std::collections::VecDeque;
@@ -55,16 +55,26 @@ enum End {
 const SICK: &str = "sick";
 
 fn gate_trigger() -> Trigger {
-    Trigger::Check { check: "container web".into(), detail: "unhealthy".into() }
+    Trigger::Check {
+        check: "container web".into(),
+        detail: "unhealthy".into(),
+    }
 }
 
 /// What the gate decides about a generation.
 fn judge(generation: &Generation) -> Event {
-    let sick = [Digest::of(SICK.as_bytes()), Digest::of(toml(SICK).as_bytes())];
+    let sick = [
+        Digest::of(SICK.as_bytes()),
+        Digest::of(toml(SICK).as_bytes()),
+    ];
     let web = &generation.containers["web"].manifest;
     if sick.contains(web) || sick.contains(&generation.config) {
         let (check, detail) = ("container web".to_owned(), "unhealthy".to_owned());
-        return Event::GateFailed { check, detail, log: vec!["no route".to_owned()] };
+        return Event::GateFailed {
+            check,
+            detail,
+            log: vec!["no route".to_owned()],
+        };
     }
     Event::GatePassed
 }
@@ -92,7 +102,10 @@ fn asks(order: &Order) -> Vec<Event> {
         Order::Stage(generation) => stage(generation, Then::Wait),
         Order::Switch(generation) => stage(generation, Then::Apply),
         Order::RollBack => {
-            vec![Event::RollBackRequested { to: None, caller: "uid 0".to_owned() }]
+            vec![Event::RollBackRequested {
+                to: None,
+                caller: "uid 0".to_owned(),
+            }]
         }
     }
 }
@@ -168,7 +181,11 @@ fn records(node: &Node) -> Records {
     let files = orlopd::esp::entries(&node.paths).unwrap();
     let records = Records::load(&node.paths, orlop_core::boot::BootSequence::after(&files));
     let records = records.expect("the records can be read after any cut");
-    assert_eq!(records.problems, Vec::<String>::new(), "no record is damaged by any cut");
+    assert_eq!(
+        records.problems,
+        Vec::<String>::new(),
+        "no record is damaged by any cut"
+    );
     records
 }
 
@@ -204,12 +221,7 @@ fn check_cut(node: &Node) {
 }
 
 /// Lets the node run, over restarts and the power cut, until it rests.
-async fn settle(
-    node: &mut Node,
-    first: &Arc<Faulty>,
-    mut order: Option<Order>,
-    mut stops: bool,
-) {
+async fn settle(node: &mut Node, first: &Arc<Faulty>, mut order: Option<Order>, mut stops: bool) {
     let mut faulty = Arc::clone(first);
     for _ in 0..20 {
         match life(node, &faulty, &mut order, &mut stops).await {
@@ -244,30 +256,53 @@ fn check_rest(node: &Node, scenario: &Scenario, cut: Option<Cut>) {
     let state = records.state.expect("a node that rests has a state");
     assert_eq!(state.trial, None, "no switch is left under way");
     let current = state.current.expect("a node that rests has a generation");
-    assert!(scenario.ends.contains(&current.0), "ends on {current} of {:?}", scenario.ends);
+    assert!(
+        scenario.ends.contains(&current.0),
+        "ends on {current} of {:?}",
+        scenario.ends
+    );
     let generation = &records.generations[&current];
     let booted = &node.booted.as_ref().unwrap().booted.root;
-    assert_eq!(*booted, generation.os.root, "the OS that runs is the current generation's");
+    assert_eq!(
+        *booted, generation.os.root,
+        "the OS that runs is the current generation's"
+    );
     let host = toml(&node.host());
-    assert_eq!(Digest::of(host.as_bytes()), generation.config, "/etc is its config's");
+    assert_eq!(
+        Digest::of(host.as_bytes()),
+        generation.config,
+        "/etc is its config's"
+    );
     let containers = node.containers.lock().unwrap().clone();
     for name in CONTAINERS {
-        assert_eq!(containers[name], generation.containers[name].manifest, "{name} is its own");
+        assert_eq!(
+            containers[name], generation.containers[name].manifest,
+            "{name} is its own"
+        );
     }
-    let leftovers: Vec<_> =
-        node.files().into_iter().filter(|file| file.ends_with(".orlop-tmp")).collect();
+    let leftovers: Vec<_> = node
+        .files()
+        .into_iter()
+        .filter(|file| file.ends_with(".orlop-tmp"))
+        .collect();
     assert_eq!(leftovers, Vec::<String>::new());
-    assert_eq!(node.os_of(&node.choice().entry.content), generation.os.version.chars().next().unwrap());
+    assert_eq!(
+        node.os_of(&node.choice().entry.content),
+        generation.os.version.chars().next().unwrap()
+    );
     for (id, status) in &state.generations {
-        let newest = records.verdicts.iter().rfind(|verdict| verdict.generation == *id);
+        let newest = records
+            .verdicts
+            .iter()
+            .rfind(|verdict| verdict.generation == *id);
         match status {
             GenerationStatus::Good => assert!(newest.unwrap().good, "{id} is good by a verdict"),
             GenerationStatus::Staged => assert_eq!(newest, None, "{id} was never tried"),
             GenerationStatus::Failed => {
                 let verdict = newest.unwrap();
                 assert!(!verdict.good);
-                let by_fault = cut == Some(Cut::Fails)
-                    && matches!(verdict.trigger, Trigger::Switch { .. });
+                let by_fault =
+                    cut == Some(Cut::Fails) && matches!(verdict.trigger, Trigger::Switch { .. });
                 let blamed = scenario.blames.as_ref() == Some(&verdict.trigger);
                 assert!(blamed || by_fault, "{id} failed by {:?}", verdict.trigger);
             }
@@ -278,7 +313,10 @@ fn check_rest(node: &Node, scenario: &Scenario, cut: Option<Cut>) {
 
 /// Cuts every effect of the scenario in every way. Prints how many cuts that were.
 fn matrix(name: &str, scenario: &Scenario) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut node = prepared(scenario).await;
         let whole = Arc::new(Faulty::counting());
@@ -297,7 +335,11 @@ fn matrix(name: &str, scenario: &Scenario) {
                 check_rest(&node, scenario, Some(cut));
             }
         }
-        println!("{name}: {} effects, {} cuts", effects.len(), effects.len() * Cut::ALL.len());
+        println!(
+            "{name}: {} effects, {} cuts",
+            effects.len(),
+            effects.len() * Cut::ALL.len()
+        );
     });
 }
 
@@ -328,7 +370,14 @@ fn the_first_boot_cut_anywhere_ends_on_the_first_generation() {
 #[test]
 fn a_stage_cut_anywhere_leaves_the_running_generation_alone() {
     let order = Some(Order::Stage(generation(2, 'b', "two", "web")));
-    matrix("stage", &Scenario { order, ends: vec![1], ..one_switch(first()) });
+    matrix(
+        "stage",
+        &Scenario {
+            order,
+            ends: vec![1],
+            ..one_switch(first())
+        },
+    );
 }
 
 #[test]
@@ -340,20 +389,41 @@ fn an_os_update_cut_anywhere_ends_on_the_old_or_the_new_generation() {
 fn a_bad_os_update_cut_anywhere_ends_on_the_old_generation_and_blames_the_check() {
     let scenario = one_switch(generation(2, 'b', "two", SICK));
     let (ends, blames) = (vec![1], Some(gate_trigger()));
-    matrix("bad os update", &Scenario { ends, blames, ..scenario });
+    matrix(
+        "bad os update",
+        &Scenario {
+            ends,
+            blames,
+            ..scenario
+        },
+    );
 }
 
 #[test]
 fn an_os_that_panics_cut_anywhere_ends_on_the_old_generation_and_blames_the_boot_counter() {
     let scenario = one_switch(generation(2, 'b', "two", "web"));
     let (ends, blames) = (vec![1], Some(Trigger::BootCounter { tries: 3 }));
-    matrix("panicking os", &Scenario { ends, blames, panics: vec!['b'], ..scenario });
+    matrix(
+        "panicking os",
+        &Scenario {
+            ends,
+            blames,
+            panics: vec!['b'],
+            ..scenario
+        },
+    );
 }
 
 #[test]
 fn an_orderly_stop_in_a_trial_cut_anywhere_ends_on_the_old_or_the_new_generation() {
     let scenario = one_switch(generation(2, 'b', "two", "web"));
-    matrix("stop in a trial", &Scenario { stops: true, ..scenario });
+    matrix(
+        "stop in a trial",
+        &Scenario {
+            stops: true,
+            ..scenario
+        },
+    );
 }
 
 #[test]
@@ -365,26 +435,54 @@ fn a_config_switch_in_place_cut_anywhere_ends_on_the_old_or_the_new_generation()
 fn a_bad_config_switch_cut_anywhere_ends_on_the_old_generation_and_blames_the_check() {
     let scenario = one_switch(generation(2, 'a', SICK, "web"));
     let (ends, blames) = (vec![1], Some(gate_trigger()));
-    matrix("bad config", &Scenario { ends, blames, ..scenario });
+    matrix(
+        "bad config",
+        &Scenario {
+            ends,
+            blames,
+            ..scenario
+        },
+    );
 }
 
 #[test]
 fn a_bad_container_cut_anywhere_ends_on_the_old_generation_and_blames_the_check() {
     let scenario = one_switch(generation(2, 'a', "one", SICK));
     let (ends, blames) = (vec![1], Some(gate_trigger()));
-    matrix("bad container", &Scenario { ends, blames, ..scenario });
+    matrix(
+        "bad container",
+        &Scenario {
+            ends,
+            blames,
+            ..scenario
+        },
+    );
 }
 
 #[test]
 fn an_ordered_roll_back_of_the_os_cut_anywhere_ends_on_one_of_the_two() {
     let before = vec![first(), generation(2, 'b', "two", "web 2")];
     let order = Some(Order::RollBack);
-    matrix("roll back", &Scenario { before, order, ..one_switch(first()) });
+    matrix(
+        "roll back",
+        &Scenario {
+            before,
+            order,
+            ..one_switch(first())
+        },
+    );
 }
 
 #[test]
 fn an_ordered_roll_back_in_place_cut_anywhere_ends_on_one_of_the_two() {
     let before = vec![first(), generation(2, 'a', "two", "web 2")];
     let order = Some(Order::RollBack);
-    matrix("roll back in place", &Scenario { before, order, ..one_switch(first()) });
+    matrix(
+        "roll back in place",
+        &Scenario {
+            before,
+            order,
+            ..one_switch(first())
+        },
+    );
 }

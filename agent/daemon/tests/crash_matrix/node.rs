@@ -6,7 +6,7 @@ use crate::faulty::{Cut, Fate, Faulty};
 use orlop_api::{Fault, FaultKind};
 use orlop_config::{Digest, RootDigest};
 use orlop_core::boot::{Booted, loader};
-use orlop_core::{BootId, ContainerImage, Generation, GenerationId, OsImage, Origin, Timestamp};
+use orlop_core::{BootId, ContainerImage, Generation, GenerationId, Origin, OsImage, Timestamp};
 use orlop_image::{Store, Verity};
 use orlopd::booted::Boot;
 use orlopd::paths::Paths;
@@ -55,9 +55,17 @@ pub(crate) fn generation(id: u64, os: char, host: &str, web: &str) -> Generation
             boot: Digest::of(format!("boot {os}").as_bytes()),
         },
         config: Digest::of(toml(host).as_bytes()),
-        containers: [("db".to_owned(), image("db")), ("web".to_owned(), image(web))].into(),
+        containers: [
+            ("db".to_owned(), image("db")),
+            ("web".to_owned(), image(web)),
+        ]
+        .into(),
         created: Timestamp(1),
-        origin: if id == 1 { Origin::FirstBoot } else { Origin::Update },
+        origin: if id == 1 {
+            Origin::FirstBoot
+        } else {
+            Origin::Update
+        },
     }
 }
 
@@ -118,7 +126,12 @@ impl Node {
         let entry = orlop_core::boot::Entry::read(content).expect("our entries can be read");
         let file = self.paths.place(&orlop_core::paths::uki(&entry.root));
         let os = entry.root.as_str().chars().next().unwrap();
-        assert_eq!(fs::read(&file).unwrap(), uki(os), "{} is whole", file.display());
+        assert_eq!(
+            fs::read(&file).unwrap(),
+            uki(os),
+            "{} is whole",
+            file.display()
+        );
         os
     }
 
@@ -142,8 +155,13 @@ impl Node {
                 continue;
             }
             let boot = BootId(format!("boot-{}", self.boots));
-            self.booted =
-                Some(Boot { booted: Booted { root: root(os), boot }, verity: false });
+            self.booted = Some(Boot {
+                booted: Booted {
+                    root: root(os),
+                    boot,
+                },
+                verity: false,
+            });
             self.render();
             return;
         }
@@ -160,7 +178,10 @@ impl Node {
 
     /// The host name in `/etc`: which TOML is in force.
     pub(crate) fn host(&self) -> String {
-        fs::read_to_string(self.paths.etc().join("hostname")).unwrap().trim().to_owned()
+        fs::read_to_string(self.paths.etc().join("hostname"))
+            .unwrap()
+            .trim()
+            .to_owned()
     }
 
     /// Every file of records and ESP, for the search of leftovers.
@@ -223,8 +244,9 @@ impl PlayedMachine {
     /// What the runtime does for `Action::Reconcile`.
     pub(crate) fn reconcile(&self, generation: &Generation) {
         let images = generation.containers.iter();
-        *self.containers.lock().unwrap() =
-            images.map(|(name, image)| (name.clone(), image.manifest.clone())).collect();
+        *self.containers.lock().unwrap() = images
+            .map(|(name, image)| (name.clone(), image.manifest.clone()))
+            .collect();
     }
 }
 
@@ -245,7 +267,10 @@ impl Running for PlayedMachine {
         start: &[String],
     ) -> Result<(), Fault> {
         let generations = records::generations(&self.paths, &mut Vec::new());
-        let generation = generations.get(&generation).expect("it is on record by now").clone();
+        let generation = generations
+            .get(&generation)
+            .expect("it is on record by now")
+            .clone();
         self.at_point("replace containers", |torn| {
             let mut containers = self.containers.lock().unwrap();
             for name in stop {
@@ -267,5 +292,10 @@ impl Running for PlayedMachine {
 /// of files durable, and none of them has to outlive it.
 fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    }
+    .unwrap()
 }

@@ -30,22 +30,38 @@ fn answer<T>(reply: oneshot::Sender<T>, value: T) {
 impl Driver {
     pub(super) async fn take_ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Stage { request, then, operation, caller, reply } => {
-                match self.prepare_stage(&request, then, operation, &caller).await {
-                    Ok(id) => {
-                        answer(reply, Ok(id));
-                        self.take_or_log(Event::StageRequested { then }).await;
-                    }
-                    Err(fault) => answer(reply, Err(fault)),
+            Ask::Stage {
+                request,
+                then,
+                operation,
+                caller,
+                reply,
+            } => match self.prepare_stage(&request, then, operation, &caller).await {
+                Ok(id) => {
+                    answer(reply, Ok(id));
+                    self.take_or_log(Event::StageRequested { then }).await;
                 }
-            }
-            Ask::Apply { dry_run, caller, reply } => {
+                Err(fault) => answer(reply, Err(fault)),
+            },
+            Ask::Apply {
+                dry_run,
+                caller,
+                reply,
+            } => {
                 let asked = (Operation::Apply, Event::ApplyRequested, Goal::Apply);
                 self.switch_to(asked, dry_run, &caller, reply).await;
             }
-            Ask::RollBack { to, dry_run, caller, reply } => {
+            Ask::RollBack {
+                to,
+                dry_run,
+                caller,
+                reply,
+            } => {
                 let name = caller.to_string();
-                let goal = Goal::RollBack { to, caller: name.clone() };
+                let goal = Goal::RollBack {
+                    to,
+                    caller: name.clone(),
+                };
                 let event = Event::RollBackRequested { to, caller: name };
                 let asked = (Operation::RollBack, event, goal);
                 self.switch_to(asked, dry_run, &caller, reply).await;
@@ -79,7 +95,12 @@ impl Driver {
             Ok(wanted) => {
                 let id = ticket.id();
                 let wanted = Some(wanted);
-                self.pending = Some(Pending { ticket, wanted, then, asker: asker(caller) });
+                self.pending = Some(Pending {
+                    ticket,
+                    wanted,
+                    then,
+                    asker: asker(caller),
+                });
                 Ok(id)
             }
             Err(fault) => {
@@ -99,13 +120,17 @@ impl Driver {
         }
         if self.shared.records()?.state.is_some() {
             let message = "cannot stage: what is on record does not fit what runs";
-            return Err(Fault::new(FaultKind::Refused, message)
-                .hint("`orlop status` names the problem"));
+            return Err(
+                Fault::new(FaultKind::Refused, message).hint("`orlop status` names the problem")
+            );
         }
         match &request.config {
             Some(text) => first::wanted(&self.shared, Some(text.clone())).await,
-            None => Err(Fault::new(FaultKind::Refused, "cannot stage: the node has no config yet")
-                .hint("`orlop config apply FILE` gives it one")),
+            None => Err(Fault::new(
+                FaultKind::Refused,
+                "cannot stage: the node has no config yet",
+            )
+            .hint("`orlop config apply FILE` gives it one")),
         }
     }
 
@@ -132,7 +157,11 @@ impl Driver {
             Err(fault) => return answer(reply, Err(fault)),
         };
         answer(reply, Ok(Started::Job(ticket.id())));
-        ticket.progress(Progress { step: plan.purpose.clone(), done: 0, total: None });
+        ticket.progress(Progress {
+            step: plan.purpose.clone(),
+            done: 0,
+            total: None,
+        });
         let target = plan.to;
         let result = self.take(event).await;
         ticket.end(self.outcome_of(result, target));
@@ -148,7 +177,8 @@ impl Driver {
             Err(illegal) => Err(faults::of_illegal(&illegal)),
             Ok(Some(error)) => Err(faults::of_switch(&error)),
             Ok(None) => {
-                let what = target.map_or("the generation".to_owned(), |id| format!("generation {id}"));
+                let what =
+                    target.map_or("the generation".to_owned(), |id| format!("generation {id}"));
                 let summary = match self.switch.phase() {
                     Phase::Switching | Phase::RollingBack => {
                         format!("{what} is armed; the machine restarts")

@@ -29,8 +29,14 @@ impl Driver {
             Some(pending) => (pending.wanted.take(), pending.ticket.cancel_token().clone()),
             None => (None, CancellationToken::new()),
         };
-        self.first = Some(First { attempt, cancel: cancel.clone() });
-        let jobs = self.pending.as_ref().map(|pending| pending.ticket.reporter());
+        self.first = Some(First {
+            attempt,
+            cancel: cancel.clone(),
+        });
+        let jobs = self
+            .pending
+            .as_ref()
+            .map(|pending| pending.ticket.reporter());
         tokio::spawn(async move {
             let result = match wanted {
                 Some(wanted) => {
@@ -48,9 +54,16 @@ impl Driver {
     }
 
     pub(super) fn fetch(&mut self) {
-        let Some(pending) = &mut self.pending else { return };
-        let Some(wanted) = pending.wanted.take() else { return };
-        let (report, cancel) = (pending.ticket.reporter(), pending.ticket.cancel_token().clone());
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        let Some(wanted) = pending.wanted.take() else {
+            return;
+        };
+        let (report, cancel) = (
+            pending.ticket.reporter(),
+            pending.ticket.cancel_token().clone(),
+        );
         let (shared, words) = (Arc::clone(&self.shared), self.words.clone());
         tokio::spawn(async move {
             let result = stage::fetch(&shared.store, &wanted, &report, &cancel).await;
@@ -75,7 +88,10 @@ impl Driver {
                 return;
             }
             Ok(false) => {}
-            Err(fault) => self.shared.problems.set(Topic::Containers, vec![fault.message]),
+            Err(fault) => self
+                .shared
+                .problems
+                .set(Topic::Containers, vec![fault.message]),
         }
         let (wait, words) = (self.reconcile_wait, self.words.clone());
         self.reconcile_wait = (wait * 2).min(LONGEST_RECONCILE_WAIT);
@@ -103,7 +119,11 @@ impl Driver {
             Err(fault) => tokio::spawn(async move {
                 tokio::time::sleep(UNREADABLE_CONFIG_WAIT).await;
                 let (check, detail) = ("config".to_owned(), fault.message);
-                let end = GateEnd::Failed { check, detail, log: Vec::new() };
+                let end = GateEnd::Failed {
+                    check,
+                    detail,
+                    log: Vec::new(),
+                };
                 say(&words, Done::Gate { round, end }).await;
             }),
         };
@@ -112,7 +132,11 @@ impl Driver {
 
     /// A trial's gate began when the trial did, also for an agent that was restarted since.
     fn gate_started(&self) -> Uptime {
-        let trial = self.shared.records().ok().and_then(|records| records.state?.trial);
+        let trial = self
+            .shared
+            .records()
+            .ok()
+            .and_then(|records| records.state?.trial);
         trial
             .filter(|trial| trial.stage == TrialStage::Running)
             .filter(|trial| trial.boot == self.shared.boot.booted.boot)
