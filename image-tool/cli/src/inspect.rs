@@ -24,7 +24,11 @@ pub(crate) struct InspectArgs {
 #[derive(Debug, thiserror::Error)]
 enum InspectError {
     #[error("cannot find the tag {tag:?} in {}; it has {tags}", .dir.display())]
-    NoTag { tag: String, dir: PathBuf, tags: String },
+    NoTag {
+        tag: String,
+        dir: PathBuf,
+        tags: String,
+    },
     #[error("cannot write the answer as JSON")]
     Json(#[from] serde_json::Error),
 }
@@ -37,16 +41,26 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         .filter(|image| args.tag.is_none() || image.tag == args.tag)
         .collect();
     if let (Some(tag), []) = (&args.tag, images.as_slice()) {
-        let tags: Vec<_> = all.iter().filter_map(|image| image.tag.as_deref()).collect();
+        let tags: Vec<_> = all
+            .iter()
+            .filter_map(|image| image.tag.as_deref())
+            .collect();
         let error = InspectError::NoTag {
             tag: tag.clone(),
             dir: args.layout.clone(),
-            tags: if tags.is_empty() { "none".to_owned() } else { tags.join(", ") },
+            tags: if tags.is_empty() {
+                "none".to_owned()
+            } else {
+                tags.join(", ")
+            },
         };
         return Err(error.into());
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&images).map_err(InspectError::Json)?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&images).map_err(InspectError::Json)?
+        );
     } else {
         for image in images {
             print!("{}", text(image));
@@ -74,7 +88,10 @@ fn text(image: &LayoutImage) -> String {
     line("size", &mib(image.size_bytes));
     for layer in &image.layers {
         let what = if layer.uki { "  (UKI)" } else { "" };
-        line("layer", &format!("{}  {}{what}", layer.digest, mib(layer.size_bytes)));
+        line(
+            "layer",
+            &format!("{}  {}{what}", layer.digest, mib(layer.size_bytes)),
+        );
     }
     for (key, value) in &image.labels {
         line("label", &format!("{key}={value}"));

@@ -40,10 +40,10 @@ enum PushError {
 /// Sends what the registry lacks, then the manifest, and prints the pushed image by digest.
 pub(crate) fn run(args: &PushArgs) -> Result<(), Failure> {
     let ca = match &args.ca {
-        Some(path) => Some(
-            fs::read_to_string(path)
-                .map_err(|source| PushError::Ca { path: path.clone(), source })?,
-        ),
+        Some(path) => Some(fs::read_to_string(path).map_err(|source| PushError::Ca {
+            path: path.clone(),
+            source,
+        })?),
         None => None,
     };
     let options = PullOptions::for_registry(args.plain_http, ca);

@@ -24,19 +24,27 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, thiserror::Error)]
 enum ServeError {
     #[error("cannot listen on {address}")]
-    Listen { address: SocketAddr, source: io::Error },
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
     #[error("cannot serve")]
     Serve(#[from] io::Error),
 }
 
 fn repository(text: &str) -> Result<(String, PathBuf), String> {
-    let Some((name, dir)) = text.split_once('=').filter(|(name, dir)| !name.is_empty() && !dir.is_empty())
+    let Some((name, dir)) = text
+        .split_once('=')
+        .filter(|(name, dir)| !name.is_empty() && !dir.is_empty())
     else {
         return Err("expected a name and a directory, such as orlop/os=build/os".to_owned());
     };
     let dir = PathBuf::from(dir);
     if !dir.join("index.json").is_file() {
-        return Err(format!("{} is no OCI image layout: it has no index.json", dir.display()));
+        return Err(format!(
+            "{} is no OCI image layout: it has no index.json",
+            dir.display()
+        ));
     }
     Ok((name.to_owned(), dir))
 }
@@ -53,7 +61,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
 async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let listener = TcpListener::bind(args.listen)
         .await
-        .map_err(|source| ServeError::Listen { address: args.listen, source })?;
+        .map_err(|source| ServeError::Listen {
+            address: args.listen,
+            source,
+        })?;
     let mut stop = signal(SignalKind::terminate()).map_err(ServeError::Serve)?;
     let address = listener.local_addr().map_err(ServeError::Serve)?;
     println!("http://{address}");
@@ -67,6 +78,8 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
             _ = stop.recv() => {}
         }
     };
-    orlop_image::serve(listener, repositories, shutdown).await.map_err(ServeError::Serve)?;
+    orlop_image::serve(listener, repositories, shutdown)
+        .await
+        .map_err(ServeError::Serve)?;
     Ok(())
 }

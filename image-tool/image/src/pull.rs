@@ -11,7 +11,7 @@ use crate::progress::{Progress, Step};
 use crate::pull_error::PullError;
 use crate::record::ImageRecord;
 use crate::source::{Found, Source};
-use crate::store::{LockMode, Store};
+use crate::store::Store;
 use crate::tree::Tree;
 use orlop_config::{Digest, ImageRef};
 use std::fs::File;
@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the progress of an import is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether the store is free.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// Who is told how far a pull is.
 type Report<'a> = &'a (dyn Fn(Progress) + Send + Sync);
@@ -51,7 +54,8 @@ pub async fn resolve(image: &ImageRef, options: &PullOptions) -> Result<Resolved
 
 /// Pulls `image` into `store`: fetches what is missing, checks every digest, unpacks, makes it
 /// durable, and only then names it. An image that is here already is not fetched again.
-/// Cancelling, or dropping the future, keeps what has come for the next try.
+/// Cancelling, or dropping the future, keeps what has come for the next try. Waits while another
+/// pull, a garbage collection or a scrub of the store is under way.
 ///
 /// After [`PullError::NoSpace`] the objects that were unpacked are still there, without an image;
 /// [`Store::gc`] removes them.
@@ -69,6 +73,17 @@ pub async fn pull(
         biased;
         () = cancel.cancelled() => Err(PullError::Cancelled { image: image.to_string() }),
         result = run(store, image, options, progress, &stop) => result,
+    }
+}
+
+/// Waits until nobody else adds to the store or removes from it. Pulls take turns, so that two that
+/// share a layer fetch it once, and memory stays that of one.
+async fn wait_for_lock(store: &Store) -> Result<File, PullError> {
+    loop {
+        if let Some(lock) = store.try_lock()? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(LOCK_POLL).await;
     }
 }
 
@@ -103,10 +118,11 @@ async fn run(
     })?;
     let plan = Plan::new(name, &found, config)?;
     check_kind(image, options.expect, plan.is_os())?;
-    let lock = {
-        let store = store.clone();
-        Arc::new(blocking(move || store.lock(LockMode::Shared)).await??)
-    };
+    let lock = Arc::new(wait_for_lock(store).await?);
+    // Whoever had the lock may have pulled this very image.
+    if let Some(record) = known(store, image, &found.digest)? {
+        return Ok(record);
+    }
     let pull = Pull {
         store,
         source: &source,

@@ -27,7 +27,8 @@ pub struct ScrubReport {
 
 impl Store {
     /// Reads every object, and removes those that are not what their name says. Blocking, and as
-    /// long as reading the whole store takes. Waits until no garbage collection is under way.
+    /// long as reading the whole store takes. Waits for, and keeps out, pulls and garbage
+    /// collection.
     pub fn scrub(&self) -> Result<ScrubReport, StoreError> {
         let _lock = self.lock(LockMode::Shared)?;
         let mut report = ScrubReport::default();

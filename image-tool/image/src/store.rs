@@ -6,7 +6,8 @@
 //! <store>/orlop/records/<64 hex manifest>.json   what is here, whole
 //! <store>/orlop/uki/<64 hex root>.efi            UKIs of OS images
 //! <store>/orlop/partial/<64 hex blob>            downloads that are not finished
-//! <store>/orlop/lock            held shared by pulls, exclusively by garbage collection
+//! <store>/orlop/lock            held by whoever adds or removes: one pull, or garbage collection, at
+//!                               a time; a scrub keeps both out
 //! ```
 
 use crate::atomic_write::atomic_write;
@@ -42,7 +43,7 @@ pub struct Store {
 /// How long a lock of the store is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockMode {
-    /// Something is added.
+    /// Others may read too.
     Shared,
     /// Something is removed.
     Exclusive,
@@ -133,18 +134,33 @@ impl Store {
 
     /// Waits for the store's lock; it is held until the file is dropped.
     pub(crate) fn lock(&self, mode: LockMode) -> Result<File, StoreError> {
-        let path = self.side("lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|source| io_error("open", &path, source))?;
+        let (file, path) = self.lock_file()?;
         let operation = match mode {
             LockMode::Shared => FlockOperation::LockShared,
             LockMode::Exclusive => FlockOperation::LockExclusive,
         };
         flock(&file, operation).map_err(|e| io_error("lock", &path, e.into()))?;
         Ok(file)
+    }
+
+    /// Takes the store's lock exclusively; none while somebody else has it.
+    pub(crate) fn try_lock(&self) -> Result<Option<File>, StoreError> {
+        let (file, path) = self.lock_file()?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(io_error("lock", &path, e.into())),
+        }
+    }
+
+    fn lock_file(&self) -> Result<(File, PathBuf), StoreError> {
+        let path = self.side("lock");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| io_error("open", &path, source))?;
+        Ok((file, path))
     }
 
     /// Writes a record: the last step of an import. Durable on return.

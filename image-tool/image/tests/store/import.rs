@@ -147,9 +147,11 @@ async fn a_tar_that_does_not_match_its_diff_id_is_refused() {
     let bench = Bench::new();
     let layer = Layer::gzip(Tar::new().file("one", b"1").bytes());
     let wrong = Digest::of(b"another tar");
-    let image = bench
-        .layout
-        .image_with_diff_ids(std::slice::from_ref(&layer), json!({}), &[wrong.to_string()]);
+    let image = bench.layout.image_with_diff_ids(
+        std::slice::from_ref(&layer),
+        json!({}),
+        &[wrong.to_string()],
+    );
     bench.layout.tag(image);
     let error = get(&bench.store, &bench.layout.reference(), &options())
         .await

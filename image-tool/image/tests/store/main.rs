@@ -1,6 +1,9 @@
 //! Real images through the whole way: layout or registry, import, store, mount.
 
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test, where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step fails the test, where it stands"
+)]
 
 mod fixture;
 mod hostile;

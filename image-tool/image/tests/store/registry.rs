@@ -106,6 +106,33 @@ async fn a_connection_that_breaks_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
+async fn two_pulls_at_once_of_images_that_share_a_layer_both_succeed() {
+    let bench = Bench::new();
+    let shared = big_layer();
+    let other = Layer::plain(Tar::new().file("other", &noise(5000, 7)).bytes());
+    let first = bench
+        .layout
+        .image(std::slice::from_ref(&shared), serde_json::json!({}));
+    let second = bench
+        .layout
+        .image(&[shared.clone(), other], serde_json::json!({}));
+    bench.layout.write_index(&[first.clone(), second.clone()]);
+    let server = Server::of(&bench.path("layout")).await;
+    let images =
+        [first, second].map(|d| server.image(&format!("@{}", d["digest"].as_str().unwrap())));
+    let options = options();
+    let (one, same, two) = tokio::join!(
+        get(&bench.store, &images[0], &options),
+        get(&bench.store, &images[0], &options),
+        get(&bench.store, &images[1], &options),
+    );
+    assert_eq!(one.unwrap(), same.unwrap());
+    assert_eq!(two.unwrap().layers.len(), 2);
+    assert_eq!(bench.store.records().unwrap().len(), 2);
+    assert_eq!(bench.store.scrub().unwrap().broken, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_connection_that_falls_silent_counts_as_broken() {
     let bench = Bench::new();
     bench.layout.only(&[big_layer()]);
