@@ -162,6 +162,10 @@ fn root_tree(
             Node::file(Content::File(program(&args.bin, name)?), 0o755),
         );
     }
+    for (path, source) in &recipe.sources {
+        let source = args.os.parent().unwrap_or(Path::new("")).join(source);
+        tree.insert(path, Node::file(Content::File(source), 0o644));
+    }
     select::select(base, &recipe.files, &mut tree)?;
     kernel.copy_modules(&recipe.kernel, &mut tree)?;
     tree.insert(

@@ -203,3 +203,117 @@ fn file<W: io::Write>(name: &str, mode: u32, content: &[u8], out: W) -> io::Resu
     writer.write_all(content)?;
     writer.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::tree::{Content, Node};
+    use std::io::Read as _;
+
+    const MODULES: &str = "usr/lib/modules/6.12";
+
+    fn base() -> Tree {
+        let mut tree = Tree::default();
+        let mut put = |path: &str, text: &str| {
+            tree.insert(path, Node::file(Content::Bytes(text.into()), 0o644));
+        };
+        put("boot/vmlinuz-6.12", "kernel");
+        put(
+            &format!("{MODULES}/modules.dep"),
+            "kernel/ahci.ko.xz: kernel/libahci.ko.xz kernel/scsi-mod.ko.xz\n\
+             kernel/libahci.ko.xz: kernel/scsi-mod.ko.xz\nkernel/scsi-mod.ko.xz:\nkernel/other.ko:\n",
+        );
+        put(
+            &format!("{MODULES}/modules.alias"),
+            "# Aliases\nalias pci:v1d* ahci\nalias pci:v2d* other\nalias a b ahci\n",
+        );
+        for file in ["ahci.ko.xz", "libahci.ko.xz", "scsi-mod.ko.xz", "other.ko"] {
+            put(&format!("{MODULES}/kernel/{file}"), file);
+        }
+        tree
+    }
+
+    #[test]
+    fn an_initrd_has_its_modules_what_they_need_and_their_devices() {
+        let base = base();
+        let kernel = Kernel::find(&base).unwrap();
+        let recipe = InitrdSection {
+            always: vec![],
+            drivers: vec!["ahci".to_owned()],
+        };
+        let initrd = kernel.initrd(&recipe, b"program").unwrap();
+        assert_eq!(initrd, kernel.initrd(&recipe, b"program").unwrap());
+        let mut archive = Vec::new();
+        zstd::Decoder::new(&*initrd)
+            .unwrap()
+            .read_to_end(&mut archive)
+            .unwrap();
+        let (mut rest, mut names, mut list) = (&*archive, Vec::new(), String::new());
+        loop {
+            let mut reader = newc::Reader::new(rest).unwrap();
+            if reader.entry().is_trailer() {
+                break;
+            }
+            names.push(reader.entry().name().to_owned());
+            let mut content = String::new();
+            reader.read_to_string(&mut content).unwrap();
+            if names.last().is_some_and(|name| name == "modules/list") {
+                list = content;
+            }
+            rest = reader.finish().unwrap();
+        }
+        assert_eq!(
+            names,
+            [
+                "dev",
+                "dev/console",
+                "modules",
+                "modules/ahci.ko.xz",
+                "modules/libahci.ko.xz",
+                "modules/list",
+                "modules/scsi-mod.ko.xz",
+                "init"
+            ]
+        );
+        let list: ModuleList = list.parse().unwrap();
+        assert_eq!(list.modules["ahci"].needed, ["scsi_mod", "libahci"]);
+        assert_eq!(list.modules["scsi_mod"].file, "scsi-mod.ko.xz");
+        let aliases: Vec<_> = list.aliases.into_iter().collect();
+        assert_eq!(aliases, [("pci:v1d*".to_owned(), "ahci".to_owned())]);
+    }
+
+    #[test]
+    fn modules_of_the_image_bring_what_they_need() {
+        let base = base();
+        let kernel = Kernel::find(&base).unwrap();
+        let section = KernelSection {
+            args: vec![],
+            modules: vec!["kernel/ah*".to_owned()],
+        };
+        let mut image = Tree::default();
+        kernel.copy_modules(&section, &mut image).unwrap();
+        let files: Vec<&str> = image.files().map(|(path, _)| path).collect();
+        let expected = ["ahci.ko.xz", "libahci.ko.xz", "scsi-mod.ko.xz"];
+        assert_eq!(
+            files,
+            expected.map(|file| format!("{MODULES}/kernel/{file}"))
+        );
+    }
+
+    #[test]
+    fn a_driver_that_the_kernel_lacks_is_named() {
+        let base = base();
+        let recipe = InitrdSection {
+            always: vec!["erofs".to_owned()],
+            drivers: vec![],
+        };
+        let error = Kernel::find(&base)
+            .unwrap()
+            .initrd(&recipe, b"")
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot put the module erofs into the initrd: the kernel's package does not have it"
+        );
+    }
+}

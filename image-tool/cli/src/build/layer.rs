@@ -139,3 +139,63 @@ impl<W: Write> Write for Hashing<W> {
         self.inner.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::tree::{Content, Node};
+    use std::io::Read as _;
+
+    const OPTIONS: LayerOptions = LayerOptions {
+        epoch: 1_767_225_600,
+        level: 3,
+    };
+
+    fn tree(order: [&str; 3]) -> Tree {
+        let mut tree = Tree::default();
+        for path in order {
+            let content = Content::Bytes(path.as_bytes().to_vec());
+            tree.insert(path, Node::file(content, 0o644));
+        }
+        tree.insert("usr/link", Node::link(&"long/".repeat(40)));
+        tree
+    }
+
+    #[test]
+    fn a_layer_depends_on_its_content_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = write(&tree(["a", "usr/b", "c"]), &dir.path().join("1"), OPTIONS).unwrap();
+        let two = write(&tree(["c", "a", "usr/b"]), &dir.path().join("2"), OPTIONS).unwrap();
+        assert_eq!((&one.digest, &one.diff_id), (&two.digest, &two.diff_id));
+        assert_eq!(
+            std::fs::read(&one.path).unwrap(),
+            std::fs::read(&two.path).unwrap()
+        );
+        let other = LayerOptions {
+            epoch: 1,
+            ..OPTIONS
+        };
+        let three = write(&tree(["a", "usr/b", "c"]), &dir.path().join("3"), other).unwrap();
+        assert_ne!(one.diff_id, three.diff_id);
+    }
+
+    #[test]
+    fn the_digests_of_a_layer_are_those_of_its_file_and_tar() {
+        let dir = tempfile::tempdir().unwrap();
+        let layer = write(&tree(["a", "usr/b", "c"]), &dir.path().join("1"), OPTIONS).unwrap();
+        let file = std::fs::read(&layer.path).unwrap();
+        let mut tar = Vec::new();
+        zstd::Decoder::new(&*file)
+            .unwrap()
+            .read_to_end(&mut tar)
+            .unwrap();
+        assert_eq!(
+            (Digest::of(&file), file.len() as u64),
+            (layer.digest, layer.size)
+        );
+        assert_eq!(
+            (Digest::of(&tar), tar.len() as u64),
+            (layer.diff_id, layer.tar_size)
+        );
+    }
+}

@@ -114,3 +114,59 @@ fn read_linked(bytes: &[u8]) -> object::read::Result<Vec<String>> {
     }
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::tree::{Content, Node};
+    use std::path::PathBuf;
+
+    const DIR: &str = "usr/lib/x86_64-linux-gnu";
+
+    /// This test itself is a program that links to the C library of the machine.
+    fn this_program() -> Content {
+        Content::File(std::env::current_exe().unwrap())
+    }
+
+    #[test]
+    fn the_libraries_of_a_program_come_with_links_and_their_own_libraries() {
+        let mut image = Tree::default();
+        image.insert("usr/bin/program", Node::file(this_program(), 0o755));
+        let mut base = Tree::default();
+        for library in linked("this", &this_program().read().unwrap()).unwrap() {
+            let content = Content::File(PathBuf::from("/lib/x86_64-linux-gnu").join(&library));
+            base.insert(&format!("{DIR}/{library}.real"), Node::file(content, 0o644));
+            base.insert(
+                &format!("{DIR}/{library}"),
+                Node::link(&format!("{library}.real")),
+            );
+        }
+        // The C library itself needs the loader.
+        let loader = Content::File("/lib64/ld-linux-x86-64.so.2".into());
+        base.insert(
+            &format!("{DIR}/ld-linux-x86-64.so.2"),
+            Node::file(loader, 0o755),
+        );
+        let found = needed(&base, &image, DIR).unwrap();
+        for name in ["libc.so.6", "libc.so.6.real", "ld-linux-x86-64.so.2"] {
+            assert!(
+                found.contains(&format!("{DIR}/{name}")),
+                "{name} in {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_library_that_the_packages_lack_is_named_with_its_user() {
+        let mut image = Tree::default();
+        image.insert("usr/bin/program", Node::file(this_program(), 0o755));
+        let error = needed(&Tree::default(), &image, DIR)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("cannot find the library "), "{error}");
+        assert!(
+            error.ends_with(" that usr/bin/program links to in the packages"),
+            "{error}"
+        );
+    }
+}

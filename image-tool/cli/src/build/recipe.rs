@@ -21,6 +21,8 @@ pub(crate) struct Recipe {
     pub(crate) image: ImageSection,
     pub(crate) base: BaseSection,
     pub(crate) files: FilesSection,
+    /// Files by path, with where they are, relative to the recipe.
+    pub(crate) sources: BTreeMap<String, PathBuf>,
     /// Symbolic links by path, with their targets.
     pub(crate) links: BTreeMap<String, String>,
     /// Empty directories by path, with their octal modes.
@@ -161,5 +163,73 @@ impl Patterns {
             .filter(|pattern| !paths.iter().any(|path| pattern.matches_with(path, MATCH)))
             .map(Pattern::as_str)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository_recipe() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../buildroot/os.toml")
+    }
+
+    #[test]
+    fn the_recipe_of_this_repository_is_understood_and_its_sources_are_there() {
+        let path = repository_recipe();
+        let recipe = Recipe::read(&path).unwrap();
+        Patterns::new(&recipe.files.keep).unwrap();
+        Patterns::new(&recipe.files.drop).unwrap();
+        Patterns::new(&recipe.kernel.modules).unwrap();
+        assert!(recipe.directories().unwrap().contains(&("tmp", 0o1777)));
+        for source in recipe.sources.values() {
+            assert!(
+                path.with_file_name(source).is_file(),
+                "{}",
+                source.display()
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_in_a_recipe_is_an_error_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(repository_recipe()).unwrap();
+        let path = dir.path().join("os.toml");
+        fs::write(&path, text.replace("suite = ", "sweet = ")).unwrap();
+        let error = Recipe::read(&path).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("cannot understand the recipe {}", path.display())
+        );
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            source.contains("unknown field `sweet`") && source.contains("line "),
+            "{source}"
+        );
+    }
+
+    #[test]
+    fn a_star_stops_at_a_slash_and_two_do_not() {
+        let patterns = |text: &str| Patterns::new(&[text.to_owned()]).unwrap();
+        assert!(patterns("usr/bin/*").matches("usr/bin/nft"));
+        assert!(!patterns("usr/*").matches("usr/bin/nft"));
+        assert!(patterns("usr/**").matches("usr/lib/systemd/.hidden"));
+        assert_eq!(
+            patterns("usr/bin/gone").idle(&["usr/bin/nft"]),
+            ["usr/bin/gone"]
+        );
+    }
+
+    #[test]
+    fn a_bad_mode_names_its_directory() {
+        let mut recipe = Recipe::read(&repository_recipe()).unwrap();
+        recipe
+            .directories
+            .insert("srv".to_owned(), "rwx".to_owned());
+        assert_eq!(
+            recipe.directories().unwrap_err().to_string(),
+            "cannot use \"rwx\" as the mode of the directory srv: expected octal digits"
+        );
     }
 }

@@ -162,3 +162,31 @@ impl Tree {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(tree: &Tree) -> Vec<&str> {
+        tree.iter().map(|(path, _)| path).collect()
+    }
+
+    #[test]
+    fn parents_come_with_an_entry_and_before_it() {
+        let mut tree = Tree::default();
+        tree.insert("etc/ssl/certs", Node::link("x"));
+        assert_eq!(paths(&tree), ["etc", "etc/ssl", "etc/ssl/certs"]);
+    }
+
+    #[test]
+    fn renaming_a_directory_takes_all_below_it_and_no_neighbour() {
+        let mut tree = Tree::default();
+        for path in ["etc/passwd", "etcetera", "etc/ssl/x"] {
+            tree.insert(path, Node::link("t"));
+        }
+        tree.rename("etc", "usr/share/factory/etc");
+        assert!(tree.get("etcetera").is_some() && tree.get("etc").is_none());
+        assert!(tree.get("usr/share/factory/etc/ssl/x").is_some());
+        assert!(tree.get("usr/share/factory/etc/passwd").is_some());
+    }
+}
