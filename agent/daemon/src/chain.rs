@@ -2,14 +2,17 @@
 
 use std::error::Error;
 
-/// `cannot write x: No space left on device`: the error and its causes, none of which repeats the
-/// next one.
+/// `cannot write x: No space left on device`: the error and its causes. A cause that the text ends
+/// with already (some libraries repeat theirs) is not said again.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         next = cause.source();
     }
     text

@@ -1,7 +1,11 @@
 //! The whole host over a temporary directory: real driver, records, store and stage; no systemd and
 //! no containers.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 use futures_util::StreamExt as _;
 use orlop_api::{

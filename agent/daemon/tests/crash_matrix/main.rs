@@ -2,7 +2,11 @@
 //! effect of stage, switch, commit and roll back; then the boot loader's choice, then the agent
 //! again, until it rests. Whatever was cut, the node ends whole, on the old generation or the new.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod faulty;
 mod node;
@@ -220,16 +224,28 @@ fn check_cut(node: &Node) {
     assert!(good > 0, "there is a good entry that boots");
 }
 
-/// Lets the node run, over restarts and the power cut, until it rests.
-async fn settle(node: &mut Node, first: &Arc<Faulty>, mut order: Option<Order>, mut stops: bool) {
-    let mut faulty = Arc::clone(first);
+/// Lets the node run, over restarts and power cuts, until it rests. Each cut's machine comes back
+/// with the next of `faults`; after the last one nothing is cut any more.
+async fn settle(
+    node: &mut Node,
+    faults: &[Arc<Faulty>],
+    mut order: Option<Order>,
+    mut stops: bool,
+) {
+    let mut faults = faults.iter().cloned();
+    let mut next = || {
+        faults
+            .next()
+            .unwrap_or_else(|| Arc::new(Faulty::counting()))
+    };
+    let mut faulty = next();
     for _ in 0..20 {
         match life(node, &faulty, &mut order, &mut stops).await {
             End::Rest => return,
             End::Rebooting => node.start(),
             End::Dead => {
                 check_cut(node);
-                faulty = Arc::new(Faulty::counting());
+                faulty = next();
                 order = None;
                 node.start();
             }
@@ -241,11 +257,10 @@ async fn settle(node: &mut Node, first: &Arc<Faulty>, mut order: Option<Order>, 
 /// A node as the scenario wants it, before anything is cut.
 async fn prepared(scenario: &Scenario) -> Node {
     let mut node = Node::new();
-    let whole = Arc::new(Faulty::counting());
     node.start();
     for (index, generation) in scenario.before.iter().enumerate() {
         let order = (index > 0).then(|| Order::Switch(generation.clone()));
-        settle(&mut node, &whole, order, false).await;
+        settle(&mut node, &[], order, false).await;
     }
     node.panics.clone_from(&scenario.panics);
     node
@@ -311,28 +326,47 @@ fn check_rest(node: &Node, scenario: &Scenario, cut: Option<Cut>) {
     }
 }
 
-/// Cuts every effect of the scenario in every way. Prints how many cuts that were.
-fn matrix(name: &str, scenario: &Scenario) {
+/// Plays the scenario under these faults, and once more to see that nothing is left to do.
+async fn play(scenario: &Scenario, faults: &[Arc<Faulty>], cut: Option<Cut>) {
+    let mut node = prepared(scenario).await;
+    settle(&mut node, faults, scenario.order.clone(), scenario.stops).await;
+    // What could not be tidied is tidied at the next start.
+    node.start();
+    settle(&mut node, &[], None, false).await;
+    check_rest(&node, scenario, cut);
+}
+
+/// The effects of the scenario when nothing is cut.
+async fn effects_of(scenario: &Scenario) -> Vec<String> {
+    let mut node = prepared(scenario).await;
+    let whole = Arc::new(Faulty::counting());
+    settle(
+        &mut node,
+        &[Arc::clone(&whole)],
+        scenario.order.clone(),
+        scenario.stops,
+    )
+    .await;
+    check_rest(&node, scenario, None);
+    whole.log()
+}
+
+fn block_on(future: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async {
-        let mut node = prepared(scenario).await;
-        let whole = Arc::new(Faulty::counting());
-        settle(&mut node, &whole, scenario.order.clone(), scenario.stops).await;
-        check_rest(&node, scenario, None);
-        let effects = whole.log();
+    runtime.block_on(future);
+}
+
+/// Cuts every effect of the scenario in every way. Prints how many cuts that were.
+fn matrix(name: &str, scenario: &Scenario) {
+    block_on(async {
+        let effects = effects_of(scenario).await;
         for (k, effect) in effects.iter().enumerate() {
             for cut in Cut::ALL {
                 eprintln!("{name}: {cut:?} {k} of {}: {effect}", effects.len());
-                let mut node = prepared(scenario).await;
-                let faulty = Arc::new(Faulty::cut(k, cut));
-                settle(&mut node, &faulty, scenario.order.clone(), scenario.stops).await;
-                // Once more, so that what was left to the next start is done.
-                node.start();
-                settle(&mut node, &Arc::new(Faulty::counting()), None, false).await;
-                check_rest(&node, scenario, Some(cut));
+                play(scenario, &[Arc::new(Faulty::cut(k, cut))], Some(cut)).await;
             }
         }
         println!(
@@ -340,6 +374,29 @@ fn matrix(name: &str, scenario: &Scenario) {
             effects.len(),
             effects.len() * Cut::ALL.len()
         );
+    });
+}
+
+/// Cuts every effect, and then every effect of the recovery too.
+fn matrix_of_two(name: &str, scenario: &Scenario) {
+    block_on(async {
+        let effects = effects_of(scenario).await;
+        let mut pairs = 0;
+        for k in 0..effects.len() {
+            for cut in [Cut::After, Cut::TornContent] {
+                for j in 0.. {
+                    eprintln!("{name}: {cut:?} {k}, then {j} of the recovery");
+                    let second = Arc::new(Faulty::cut(j, cut));
+                    let faults = [Arc::new(Faulty::cut(k, cut)), Arc::clone(&second)];
+                    play(scenario, &faults, Some(cut)).await;
+                    if !second.is_dead() {
+                        break;
+                    }
+                    pairs += 1;
+                }
+            }
+        }
+        println!("{name}: {} effects, {pairs} pairs of cuts", effects.len());
     });
 }
 
@@ -483,6 +540,25 @@ fn an_ordered_roll_back_in_place_cut_anywhere_ends_on_one_of_the_two() {
             before,
             order,
             ..one_switch(first())
+        },
+    );
+}
+
+#[test]
+fn an_os_update_cut_twice_ends_on_the_old_or_the_new_generation() {
+    matrix_of_two("os update", &one_switch(generation(2, 'b', "two", "web 2")));
+}
+
+#[test]
+fn a_bad_config_switch_cut_twice_ends_on_the_old_generation() {
+    let scenario = one_switch(generation(2, 'a', SICK, "web"));
+    let (ends, blames) = (vec![1], Some(gate_trigger()));
+    matrix_of_two(
+        "bad config",
+        &Scenario {
+            ends,
+            blames,
+            ..scenario
         },
     );
 }
