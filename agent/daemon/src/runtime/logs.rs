@@ -1,8 +1,8 @@
 //! Containers' log lines, from the journal by way of journalctl(1).
 
+use super::containers::LogStream;
 use super::error::{RuntimeError, Step, StepError};
 use super::places::unit_name;
-use super::runtime::LogStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use orlop_api::LogLine;
 use orlop_config::Name;

@@ -8,6 +8,7 @@
 mod bundle;
 mod change;
 mod command;
+mod containers;
 mod desired;
 mod error;
 mod execute;
@@ -29,7 +30,6 @@ mod plan;
 mod probe;
 mod process;
 mod root_mount;
-mod runtime;
 mod seccomp;
 mod spec;
 mod systemd;
@@ -37,9 +37,9 @@ mod unit;
 mod view;
 
 pub use change::{ContainerChange, Outcome, Outcomes};
+pub use containers::{LogStream, Runtime};
 pub use desired::{Desired, DesiredContainer, ImageRecord, ImageRun, SpecHash};
 pub use error::{RuntimeError, Step, StepError};
 pub use places::Places;
 pub use plan::{Action, Found, Layer, Observed, Plan, UnitState};
 pub use root_mount::RootMounter;
-pub use runtime::{LogStream, Runtime};

@@ -369,7 +369,7 @@ mod tests {
         let all = HashMap::from([
             (
                 "ActiveState".to_owned(),
-                OwnedVariant::try_from(zbus::zvariant::Value::from("activating")).unwrap(),
+                OwnedVariant::try_from(zbus::Variant::from("activating")).unwrap(),
             ),
             ("NRestarts".to_owned(), OwnedVariant::from(3_u32)),
             ("ExecMainCode".to_owned(), OwnedVariant::from(1_i32)),
