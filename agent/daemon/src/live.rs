@@ -225,6 +225,10 @@ impl Running for Live {
     }
 
     async fn reboot(&self) -> Result<(), Fault> {
+        if !self.paths.are_the_machines() {
+            let message = "cannot restart the machine: this node is a directory of it";
+            return Err(Fault::new(FaultKind::Refused, message));
+        }
         Systemd
             .reboot()
             .await

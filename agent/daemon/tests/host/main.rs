@@ -7,6 +7,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod loop_in_place;
+mod os_image;
+
 use futures_util::StreamExt as _;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, EventKind, FaultKind, Job, JobId, JobState, Phase,
@@ -41,6 +44,11 @@ fn put(paths: &Paths, path: &str, bytes: &[u8]) {
 
 /// A machine that was started by the initrd and has no records.
 fn bare() -> (tempfile::TempDir, Paths) {
+    bare_with_root(&"a".repeat(64))
+}
+
+/// The same, with this image as its root.
+fn bare_with_root(root: &str) -> (tempfile::TempDir, Paths) {
     let dir = tempfile::tempdir().unwrap();
     let paths = Paths::under(dir.path());
     fs::create_dir_all(paths.state()).unwrap();
@@ -50,7 +58,7 @@ fn bare() -> (tempfile::TempDir, Paths) {
         "/state/orlop/machine-id",
         b"0123456789abcdef0123456789abcdef\n",
     );
-    let word = format!("{{\"root\": \"{}\", \"verity\": false}}", "a".repeat(64));
+    let word = format!("{{\"root\": \"{root}\", \"verity\": false}}");
     put(&paths, "/run/orlop/boot.json", word.as_bytes());
     (dir, paths)
 }
