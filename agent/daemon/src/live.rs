@@ -18,8 +18,6 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What takes a changed host name, and nothing else.
-const HOST_NAME_FILE: &str = "/etc/hostname";
 /// What networkd reads is below this.
 const NETWORK_DIR: &str = "/etc/systemd/network/";
 const NETWORKD: &str = "systemd-networkd.service";
@@ -87,11 +85,8 @@ impl Live {
     pub async fn enforce(&self, config: &NodeConfig) -> Result<(), Fault> {
         let changed = render::into_etc(&self.paths, config)
             .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?;
-        let own = self.paths.are_the_machines();
-        if own && changed.iter().any(|path| path == HOST_NAME_FILE) {
-            self.take_host_name(config);
-        }
-        if own
+        render::take_host_name(&self.paths, config);
+        if self.paths.are_the_machines()
             && changed.iter().any(|path| path.starts_with(NETWORK_DIR))
             && let Err(error) = Systemd.reload(NETWORKD).await
         {
@@ -103,18 +98,6 @@ impl Live {
             differs
         });
         Ok(())
-    }
-
-    /// The kernel's host name, which PID 1 set from the file before this TOML was known.
-    fn take_host_name(&self, config: &NodeConfig) {
-        let facts = match render::facts(&self.paths) {
-            Ok(facts) => facts,
-            Err(error) => return log::warn!("{}", chain(&error)),
-        };
-        let name = orlop_config::host_name(config, &facts);
-        if let Err(error) = nix::unistd::sethostname(&name) {
-            log::warn!("ignoring until the next boot that the host name cannot be set: {error}");
-        }
     }
 
     /// Brings the containers to those of `generation`. A container that cannot be had is told as a

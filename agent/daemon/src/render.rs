@@ -4,6 +4,7 @@ mod early;
 
 pub use early::{early, operator_toml};
 
+use crate::chain::chain;
 use crate::paths::Paths;
 use orlop_config::{Body, NodeConfig, NodeFacts, RenderedFile};
 use std::fs;
@@ -66,6 +67,25 @@ pub fn into_etc(paths: &Paths, config: &NodeConfig) -> Result<Vec<String>, Rende
         }
     }
     Ok(changed)
+}
+
+/// Gives the kernel the host name of `config`: PID 1 has read `/etc/hostname` before it was
+/// rendered. Does nothing for a node that is not this machine, or where the name is right.
+pub fn take_host_name(paths: &Paths, config: &NodeConfig) {
+    if !paths.are_the_machines() {
+        return;
+    }
+    let facts = match facts(paths) {
+        Ok(facts) => facts,
+        Err(error) => return log::warn!("{}", chain(&error)),
+    };
+    let name = orlop_config::host_name(config, &facts);
+    if nix::unistd::gethostname().is_ok_and(|found| found.as_os_str() == name.as_str()) {
+        return;
+    }
+    if let Err(error) = nix::unistd::sethostname(&name) {
+        log::warn!("ignoring until the next boot that the host name cannot be set: {error}");
+    }
 }
 
 /// Puts one file or link in place; false where it was there already.

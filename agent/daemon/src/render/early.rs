@@ -30,6 +30,7 @@ pub fn early(paths: &Paths) -> Result<(), super::RenderError> {
         }
     };
     let changed = into_etc(paths, &config)?;
+    super::take_host_name(paths, &config);
     log::info!(files = changed.len(); "rendered /etc");
     Ok(())
 }
