@@ -8,7 +8,9 @@ use crate::{atomic_write::sync_dir, state};
 use composefs_ioctls::fsverity::{EnableVerityError, fs_ioc_enable_verity};
 use std::fs::{self, File};
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Merkle tree block, the one that composefs digests are defined with.
 const VERITY_BLOCK_BYTES: u32 = 4096;
@@ -40,6 +42,9 @@ pub enum SealError {
         /// Why.
         source: EnableVerityError,
     },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// The state partition could not be synced.
     #[error("cannot sync the state partition")]
     Sync(#[source] io::Error),
@@ -97,15 +102,30 @@ pub fn seal(state: &Path) -> Result<Sealed, SealError> {
     Ok(Sealed::Now { objects })
 }
 
+/// Hashing is most of the work, so every processor takes a share.
 fn seal_objects(objects: &Path) -> Result<usize, SealError> {
-    let mut sealed = 0;
+    let mut paths = Vec::new();
     for dir in list(objects)? {
-        for object in list(&dir)? {
-            enable(&object)?;
-            sealed += 1;
-        }
+        paths.extend(list(&dir)?);
     }
-    Ok(sealed)
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = paths.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for share in paths.chunks(share) {
+            let work = move || share.iter().try_for_each(|path| enable(path));
+            let worker = thread::Builder::new().spawn_scoped(scope, work);
+            workers.push(worker.map_err(SealError::Thread)?);
+        }
+        // A panic of a worker is a panic here: PID 1's hook has rebooted by then.
+        workers
+            .into_iter()
+            .try_for_each(|worker| match worker.join() {
+                Ok(outcome) => outcome,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })?;
+    Ok(paths.len())
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>, SealError> {
