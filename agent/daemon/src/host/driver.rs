@@ -66,6 +66,8 @@ pub(super) struct Driver {
     round: u64,
     gate: Option<(u64, AbortHandle)>,
     reconcile_wait: Duration,
+    /// Whether a further try is waited for already.
+    reconcile_due: bool,
     /// The newest verdict that has been told.
     told: u32,
 }
@@ -84,6 +86,7 @@ impl Driver {
             round: 0,
             gate: None,
             reconcile_wait: beside::FIRST_RECONCILE_WAIT,
+            reconcile_due: false,
             told: 0,
         }
     }
@@ -157,7 +160,10 @@ impl Driver {
                     self.take_gate(end).await;
                 }
             }
-            Done::ReconcileDue => self.reconcile().await,
+            Done::ReconcileDue => {
+                self.reconcile_due = false;
+                self.reconcile().await;
+            }
         }
     }
 

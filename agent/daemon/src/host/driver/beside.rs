@@ -93,6 +93,10 @@ impl Driver {
                 .problems
                 .set(Topic::Containers, vec![fault.message]),
         }
+        if self.reconcile_due {
+            return;
+        }
+        self.reconcile_due = true;
         let (wait, words) = (self.reconcile_wait, self.words.clone());
         self.reconcile_wait = (wait * 2).min(LONGEST_RECONCILE_WAIT);
         tokio::spawn(async move {
