@@ -1,3 +1,8 @@
-//! What the scenarios share.
+//! What the scenarios share. Each test file uses its part of it.
+#![expect(
+    dead_code,
+    reason = "each test file is a crate of its own and uses a part of the rig"
+)]
 
+pub(crate) mod node;
 pub(crate) mod tree;

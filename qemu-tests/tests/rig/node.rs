@@ -1,0 +1,242 @@
+//! Nodes of the real OS image, with a registry that has images of the sample app.
+
+use hyper::Method;
+use orlop_api::{Answer, Fault, Job, JobState, Phase, Status, VerdictView, Why};
+use orlop_machines::http::{self, ask_tcp};
+use orlop_machines::{
+    ApiClient, ApiError, Lan, Life, Machine, MachineKind, MachineSpec, NamespaceSpec, Registry,
+    RootSource, Sample, Scratch, error_text, node_dir, write_samples,
+};
+use serde::Serialize;
+use serde_json::json;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For a boot until the agent answers, on a host with all its processors busy.
+pub(crate) const READY: Duration = Duration::from_secs(120);
+/// For a job that pulls an OS image.
+pub(crate) const JOB: Duration = Duration::from_secs(240);
+/// For a switch, a boot, and a gate; longer than the gate's deadline in [`Rig::config`].
+pub(crate) const SWITCH: Duration = Duration::from_secs(240);
+/// Where the container `web` is published on the node.
+pub(crate) const WEB: u16 = 8080;
+
+/// A registry and a network for nodes.
+pub(crate) struct Rig {
+    pub(crate) registry: Registry,
+    lan: Lan,
+    // Last: machines and registry are gone before their folders.
+    scratch: Scratch,
+}
+
+impl Rig {
+    /// A registry with `test/app:1`, `test/app:2` and `test/app:sick`, and a network.
+    pub(crate) fn new() -> Self {
+        let scratch = Scratch::new().unwrap();
+        let layout = scratch.path().join("samples");
+        let app = Path::new(env!("CARGO_BIN_EXE_orlop-test-app"));
+        let sample = |version, sick| Sample { version, sick };
+        let samples = [sample("1", false), sample("2", false), sample("sick", true)];
+        write_samples(&layout, app, &samples).unwrap();
+        let registry = Registry::start(&scratch.path().join("registry")).unwrap();
+        for sample in &samples {
+            registry.push(&layout, sample.version, "test/app").unwrap();
+        }
+        Self {
+            registry,
+            lan: Lan::new().unwrap(),
+            scratch,
+        }
+    }
+
+    /// Puts an OS image of the build into the registry.
+    pub(crate) fn push_os(&self, tag: &str) {
+        self.registry.push(&os_layout(), tag, "orlop/os").unwrap();
+    }
+
+    /// An image's name for a node.
+    pub(crate) fn image(&self, repository_and_tag: &str) -> String {
+        format!("{}/{repository_and_tag}", self.registry.name_for_machines())
+    }
+
+    /// The TOML of a node with one container, `web`, and a quick gate.
+    pub(crate) fn config(&self, app: &str) -> String {
+        let image = self.image(&format!("test/app:{app}"));
+        let registry = self.registry.name_for_machines();
+        format!(
+            r#"schema = 1
+
+[gate]
+hold = "1s"
+deadline = "20s"
+
+[registry."{registry}"]
+plain_http = true
+
+[container.web]
+image = "{image}"
+ports = ["{WEB}:8080"]
+health = {{ http = ":8080/healthz", every = "1s", timeout = "2s", retries = 2, start = "10s" }}
+"#
+        )
+    }
+
+    /// Boots a node of the OS image `tag` of the build with this TOML.
+    pub(crate) fn node(&self, name: &str, tag: &str, config: &str) -> Node<'_> {
+        let dir = self.scratch.path().join(name);
+        let disk = node_dir::from_layout(&os_layout(), Some(tag), config, &dir);
+        let disk = disk.unwrap_or_else(|error| panic!("{}", error_text(&error)));
+        let lan = self.lan.port().unwrap();
+        let address = lan.address;
+        let namespace = NamespaceSpec {
+            root: RootSource::Node(disk),
+            lan: Some(lan),
+            publish: Vec::new(),
+            reach: vec![self.registry.address().port()],
+        };
+        let spec = MachineSpec {
+            name: name.to_owned(),
+            dir,
+            life: Life::Tethered,
+            kind: MachineKind::Namespace(namespace),
+        };
+        let machine = Machine::start(super::tree::program(), &spec);
+        let machine = machine.unwrap_or_else(|error| panic!("{}", error_text(&error)));
+        Node {
+            machine,
+            address,
+            lan: &self.lan,
+        }
+    }
+}
+
+/// The layout of the build, with images `1`, `2` and so on.
+pub(crate) fn os_layout() -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/images/os");
+    let layout = std::env::var_os("ORLOP_TEST_LAYOUT").map_or(built, PathBuf::from);
+    layout.canonicalize().unwrap_or_else(|error| {
+        panic!(
+            "no OS images in {}: {error}; `make image` builds them",
+            layout.display()
+        )
+    })
+}
+
+/// A node on a namespace machine.
+pub(crate) struct Node<'a> {
+    pub(crate) machine: Machine,
+    address: Ipv4Addr,
+    lan: &'a Lan,
+}
+
+impl Node<'_> {
+    pub(crate) fn api(&self) -> ApiClient<'_> {
+        ApiClient::of(&self.machine)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.api().get("/v1/status").unwrap()
+    }
+
+    pub(crate) fn why(&self) -> Why {
+        self.api().get("/v1/why").unwrap()
+    }
+
+    /// Waits until nothing is under way on the generation that runs.
+    pub(crate) fn wait_idle(&self) -> Status {
+        self.wait_status("an idle node", |status| status.phase == Phase::Idle)
+    }
+
+    pub(crate) fn wait_status(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        let status = self.api().wait_status(what, SWITCH, wanted);
+        status.unwrap_or_else(|error| panic!("{error}\n{}", self.journal()))
+    }
+
+    /// Waits until the container `web` answers from outside of the machine.
+    pub(crate) fn wait_web(&self, path: &str) -> String {
+        let answer = self.machine.wait("an answer of the container", SWITCH, || {
+            match self.web(path) {
+                Ok(answer) if answer.status.is_success() => Ok(answer.body),
+                other => Err(format!("{other:?}")),
+            }
+        });
+        answer.unwrap_or_else(|error| panic!("{error}\n{}", self.journal()))
+    }
+
+    /// One request to the container `web`, from outside of the machine.
+    pub(crate) fn web(&self, path: &str) -> io::Result<http::Answer> {
+        let stream = self.lan.connect((self.address, WEB).into())?;
+        ask_tcp(stream, Method::GET, path, "")
+    }
+
+    /// Starts a job and waits for its good end.
+    pub(crate) fn job(&self, path: &str, request: &impl Serialize) -> Job {
+        let answer = self.api().post::<Answer>(path, request);
+        let Answer::Job(id) = answer.unwrap_or_else(|error| panic!("{}", error_text(&error)))
+        else {
+            panic!("{path} answered with a plan");
+        };
+        let job = self
+            .api()
+            .wait_job(id, JOB)
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            matches!(job.state, JobState::Done { .. }),
+            "{job:?}\n{}",
+            self.journal()
+        );
+        job
+    }
+
+    /// Stages an OS image, and switches to it.
+    pub(crate) fn update(&self, os: &str) {
+        self.job("/v1/update/stage", &json!({ "os": os }));
+        self.switch("/v1/update/apply", &json!({}));
+    }
+
+    /// Starts a switch; the node may be gone before its job is seen to end.
+    pub(crate) fn switch(&self, path: &str, request: &impl Serialize) {
+        match self.api().post::<Answer>(path, request) {
+            Ok(Answer::Job(_)) => {}
+            other => panic!("{path}: {other:?}\n{}", self.journal()),
+        }
+    }
+
+    /// Waits for the verdict over a generation.
+    pub(crate) fn wait_verdict(&self, generation: u64) -> VerdictView {
+        let verdict = self.machine.wait("the verdict", SWITCH, || {
+            let why: Why = self
+                .api()
+                .get("/v1/why")
+                .map_err(|error| error_text(&error))?;
+            match &why.verdict {
+                Some(verdict) if verdict.generation == generation => Ok(verdict.clone()),
+                _ => Err(format!("{why:?}")),
+            }
+        });
+        verdict.unwrap_or_else(|error| panic!("{error}\n{}", self.journal()))
+    }
+
+    pub(crate) fn fault(&self, path: &str, request: &impl Serialize) -> Fault {
+        match self.api().post::<Answer>(path, request) {
+            Err(ApiError::Fault(fault)) => fault,
+            other => panic!("{path}: expected a fault, got {other:?}"),
+        }
+    }
+
+    /// What a program of the image prints, which must end well.
+    pub(crate) fn run(&self, command: &[&str]) -> String {
+        super::tree::run(&self.machine, command)
+    }
+
+    /// The end of the journal.
+    pub(crate) fn journal(&self) -> String {
+        let tail = ["journalctl", "--no-pager", "--lines=60", "--output=cat"];
+        match self.machine.exec(&tail) {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Err(error) => error_text(&error),
+        }
+    }
+}
