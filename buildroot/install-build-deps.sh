@@ -6,7 +6,9 @@ set -euo pipefail
 packages=(
     binutils build-essential pkg-config libssl-dev zstd cpio       # build
     mmdebstrap debian-archive-keyring                              # base system
+    kmod                                                           # index of the kernel modules
     dosfstools mtools e2fsprogs fdisk                              # disk images
+    erofs-utils                                                    # tests that mount an image
     qemu-system-x86 ovmf                                           # QEMU machines
     iproute2 nftables dbus curl                                    # namespace machines, front doors
     crun skopeo docker-registry                                    # peers and real registries in tests

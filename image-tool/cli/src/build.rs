@@ -168,6 +168,10 @@ fn root_tree(
     }
     select::select(base, &recipe.files, &mut tree)?;
     kernel.copy_modules(&recipe.kernel, &mut tree)?;
+    kernel.index_modules(&mut tree).map_err(|error| {
+        let hint = error.hint();
+        Failure::with_hint(error, hint)
+    })?;
     tree.insert(
         "usr/lib/os-release",
         Node::file(Content::Bytes(os_release.into()), 0o644),

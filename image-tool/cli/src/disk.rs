@@ -4,9 +4,9 @@ mod esp;
 mod partitions;
 mod size;
 mod state;
-mod tool;
 
 use crate::failure::Failure;
+use crate::tool::ToolError;
 use clap::Args;
 use esp::{EspError, EspFiles};
 use orlop_config::{ImageRef, RootDigest};
@@ -16,7 +16,6 @@ use state::StateError;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use tool::ToolError;
 
 /// systemd-boot, in the OS image.
 const BOOT_LOADER: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";

@@ -6,6 +6,7 @@ mod failure;
 mod inspect;
 mod push;
 mod serve;
+mod tool;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -2,22 +2,31 @@
 
 use super::recipe::{InitrdSection, KernelSection, Patterns, RecipeError};
 use super::select::copy;
-use super::tree::Tree;
+use super::tree::{Content, Node, Tree};
+use crate::tool::{self, ToolError};
 use cpio::newc;
 use orlop_initrd::modules::{LIST_FILE, MODULES_DIR, Module, ModuleList};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{self, Write as _};
 
-/// The kernel's own lists that modprobe and udev read.
+/// The kernel's own lists, which depmod works from.
+const SOURCE_FILES: [&str; 3] = [
+    "modules.builtin",
+    "modules.builtin.modinfo",
+    "modules.order",
+];
+
+/// What depmod makes, and modprobe and udev read.
 const INDEX_FILES: [&str; 8] = [
     "modules.alias.bin",
     "modules.builtin.alias.bin",
     "modules.builtin.bin",
-    "modules.builtin.modinfo",
     "modules.dep.bin",
     "modules.devname",
     "modules.softdep",
     "modules.symbols.bin",
+    "modules.weakdep",
 ];
 
 /// Level of the initrd's compression. It is small, so the best.
@@ -34,8 +43,22 @@ pub(crate) enum KernelError {
     Recipe(#[from] RecipeError),
     #[error("cannot put the module {name} into the initrd: the kernel's package does not have it")]
     NoModule { name: String },
+    #[error("cannot index the kernel modules")]
+    Scratch(#[source] io::Error),
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     #[error("cannot write the initrd")]
     Initrd(#[source] io::Error),
+}
+
+impl KernelError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Tool(error) => error.hint(),
+            _ => None,
+        }
+    }
 }
 
 /// The kernel of the packages and its modules.
@@ -84,10 +107,52 @@ impl<'a> Kernel<'a> {
             .filter(|(file, _)| patterns.matches(file));
         let files: BTreeSet<&str> = wanted
             .flat_map(|(file, needed)| needed.iter().chain([file]).map(String::as_str))
-            .chain(INDEX_FILES)
             .collect();
         for file in files {
             copy(self.base, &self.module_path(file), image);
+        }
+        Ok(())
+    }
+
+    /// Makes the lists that modprobe and udev read anew, for the modules that the image has: those of
+    /// the package name modules that are not there.
+    pub(crate) fn index_modules(&self, image: &mut Tree) -> Result<(), KernelError> {
+        let scratch = tempfile::tempdir().map_err(KernelError::Scratch)?;
+        let dir = format!("usr/lib/modules/{}/", self.release);
+        let sources = SOURCE_FILES.iter().map(|file| self.module_path(file));
+        let modules = image.files().map(|(path, _)| path.to_owned());
+        for path in sources.chain(modules.filter(|path| path.starts_with(&dir))) {
+            let target = scratch
+                .path()
+                .join("lib/modules")
+                .join(&self.release)
+                .join(&path[dir.len()..]);
+            target
+                .parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| fs::write(&target, self.base.read(&path)?))
+                .map_err(KernelError::Scratch)?;
+        }
+        let args = [
+            "-b".as_ref(),
+            scratch.path().as_os_str(),
+            self.release.as_ref(),
+        ];
+        tool::run("index the kernel modules", "depmod", &args, "")?;
+        for file in INDEX_FILES {
+            let made = scratch
+                .path()
+                .join("lib/modules")
+                .join(&self.release)
+                .join(file);
+            // Older versions of depmod do not make all of them.
+            if made.exists() {
+                let content = fs::read(&made).map_err(KernelError::Scratch)?;
+                image.insert(
+                    &self.module_path(file),
+                    Node::file(Content::Bytes(content), 0o644),
+                );
+            }
         }
         Ok(())
     }
@@ -207,7 +272,6 @@ fn file<W: io::Write>(name: &str, mode: u32, content: &[u8], out: W) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::tree::{Content, Node};
     use std::io::Read as _;
 
     const MODULES: &str = "usr/lib/modules/6.12";

@@ -1,7 +1,7 @@
 //! The ESP: boot loader, UKI, boot entry, and the node's TOML.
 
 use super::partitions::Extent;
-use super::tool::{self, ToolError};
+use crate::tool::{self, ToolError};
 use orlop_config::RootDigest;
 use orlop_core::boot::{BootSequence, Entry};
 use std::fs;

@@ -1,6 +1,6 @@
 //! The disk's partition table: the ESP, and the state partition on the rest.
 
-use super::tool::{self, ToolError};
+use crate::tool::{self, ToolError};
 use std::fs::File;
 use std::io;
 use std::path::Path;

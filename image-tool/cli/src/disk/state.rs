@@ -1,7 +1,7 @@
 //! The state partition: a store with the OS image, to be sealed at the first boot.
 
 use super::partitions::Extent;
-use super::tool::{self, ToolError};
+use crate::tool::{self, ToolError};
 use orlop_config::ImageRef;
 use orlop_image::{Expect, ImageRecord, PullError, PullOptions, Store, StoreError, Verity, pull};
 use orlop_initrd::state;

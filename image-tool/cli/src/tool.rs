@@ -1,4 +1,4 @@
-//! Running the programs that make file systems.
+//! Running other programs for what they alone can do: file systems, module indexes.
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -23,7 +23,7 @@ impl ToolError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Run { program, source } if source.kind() == io::ErrorKind::NotFound => Some(
-                format!("install what making disks needs: make setup ({program} is missing)"),
+                format!("install what this needs: make setup ({program} is missing)"),
             ),
             _ => None,
         }
