@@ -255,7 +255,12 @@ impl Machine {
     /// # Errors
     /// Its supervisor does not run, or cannot clean up in time.
     pub fn stop(&self) -> Result<(), MachineError> {
-        let status = self.ask(Request::Stop)?;
+        let status = self.status()?;
+        match self.ask(Request::Stop) {
+            // It may be gone before its answer is out.
+            Err(MachineError::Unreachable { .. }) | Ok(_) => {}
+            Err(other) => return Err(other),
+        }
         wait_for("the supervisor gone", STOP_DEADLINE, || {
             if status.supervisor.alive() {
                 Err("it runs".to_owned())
@@ -367,7 +372,7 @@ impl Machine {
     }
 
     fn enter_command(&self, command: &[&str]) -> Result<Command, MachineError> {
-        let status = self.status()?;
+        let status = self.wait_for_boot(START_DEADLINE)?;
         let (Some(init), Some(cgroup)) = (status.init, status.cgroup) else {
             return Err(MachineError::Off(self.name.clone()));
         };
