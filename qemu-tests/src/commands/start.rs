@@ -37,7 +37,7 @@ pub(super) struct Options {
     /// The image in --layout, if it has several.
     #[arg(long)]
     tag: Option<String>,
-    /// The node's TOML. Without an [api] table one is added, with keys for `exec`.
+    /// The node's TOML. Without an `[api]` table one is added, with keys for `exec`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Forward a port of 127.0.0.1 to a port of the node, HOST:NODE; a HOST of 0 takes a free one.
