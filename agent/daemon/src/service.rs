@@ -1,6 +1,7 @@
 //! The agent as a service of systemd: readiness, watchdog, signals, front doors.
 
 use orlopd::chain::chain;
+use orlopd::console;
 use orlopd::effects::Effects;
 use orlopd::front::pki::{self, PkiError};
 use orlopd::front::{ApiServer, Bus, BusAddress, ServeError, ServerOptions};
@@ -69,12 +70,13 @@ async fn follow_config(host: Arc<Host>, mut server: ApiServer) {
     let mut api = host.api();
     loop {
         let wanted = api.borrow_and_update().clone();
-        let problem = server
-            .reconfigure(&wanted)
-            .await
-            .err()
-            .map(|error| chain(&error));
-        host.set_api_problem(problem);
+        let outcome = server.reconfigure(&wanted).await;
+        host.set_api_problem(outcome.err().map(|error| chain(&error)));
+        if let Some(address) = server.remote_address() {
+            // Whoever stands at the machine tells the operator whom to trust.
+            let fingerprint = server.fingerprint();
+            console::say(&format!("API on https://{address}, certificate fingerprint {fingerprint}"));
+        }
         if api.changed().await.is_err() {
             return;
         }

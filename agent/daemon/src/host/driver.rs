@@ -131,7 +131,7 @@ impl Driver {
                 self.shared
                     .problems
                     .set(Topic::Records, vec![chain(&error)]);
-                Event::Unusable
+                Event::StateUnusable
             }
         };
         self.take_or_log(event).await;
