@@ -6,11 +6,12 @@ SHELL := /bin/bash
 
 # Everything that a build downloads or makes, besides cargo's own target/, is here; git ignores it.
 BUILD := build
-BIN := target/release
+IMAGES := $(BUILD)/images
+TOOLS := target/debug
 INITRD_TARGET := target/static
-VERSIONS := 1 2
 MACHINE ?= qemu
 NAME ?= node
+# Machines, mounts and the packages' unpacking need root.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
 PURE_AND_UNIT := --workspace --exclude orlop-machines
 
@@ -22,11 +23,41 @@ help: ## list the targets
 setup: ## install what building and testing needs (Debian 12 or 13; asks for root by sudo)
 	@$(SUDO) buildroot/install-build-deps.sh
 
-.PHONY: build
-build: setup ## build the programs that go into the image, and the tools
-	cargo build --release --locked -p orlopd -p orlop -p orlop-image-tool -p orlop-machines
+.PHONY: programs
+programs: setup ## build what goes into the image (release) and the tools (debug)
+	cargo build --release --locked -p orlopd -p orlop
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked \
 		--target x86_64-unknown-linux-gnu --target-dir $(INITRD_TARGET) -p orlop-initrd
+	cargo build --locked -p orlop -p orlop-image-tool -p orlop-machines
+
+.PHONY: images
+images: programs ## build OS images 1 to 4 and the sample containers
+	@$(MAKE) --no-print-directory $(IMAGES)/built
+
+# Version 3 differs from 2 by its name alone: in the demo it is its container that is sick. Version 4's
+# kernel is told to start a program that is not in its initrd, so it panics.
+IMAGE_INPUTS := target/release/orlopd target/release/orlop $(TOOLS)/orlop-image $(TOOLS)/orlop-test-app \
+	$(INITRD_TARGET)/x86_64-unknown-linux-gnu/release/orlop-initrd \
+	$(shell find buildroot -type f -not -path 'buildroot/initrd/*')
+$(IMAGES)/built: $(IMAGE_INPUTS)
+	@$(SUDO) rm -rf $(IMAGES).new && mkdir -p $(IMAGES).new
+	@for version in 1 2 3; do \
+		echo "building OS image $$version"; \
+		$(SUDO) $(TOOLS)/orlop-image build --version $$version --output $(IMAGES).new/os >/dev/null; \
+	done
+	@echo "building OS image 4"
+	@$(SUDO) $(TOOLS)/orlop-image build --version 4 --kernel-arg rdinit=/missing \
+		--output $(IMAGES).new/os >/dev/null
+	@$(SUDO) $(TOOLS)/orlop-machine samples $(IMAGES).new/app
+	@$(SUDO) rm -rf $(IMAGES) && mv $(IMAGES).new $(IMAGES) && touch $@
+
+.PHONY: demo
+demo: images ## a good update and two bad ones, on a real machine in QEMU
+	@$(SUDO) $(TOOLS)/orlop-demo
+
+.PHONY: run
+run: images ## boot one node (MACHINE=qemu or namespace, NAME=node) and leave it running
+	@$(SUDO) buildroot/run-node.sh $(MACHINE) $(NAME) $(IMAGES) $(TOOLS)
 
 .PHONY: fmt
 fmt: ## format the code
@@ -37,8 +68,13 @@ check: setup ## format, lints, docs, unit, property and golden tests, crash matr
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
-	cargo nextest run --locked $(PURE_AND_UNIT)
+	$(SUDO) cargo nextest run --locked $(PURE_AND_UNIT)
+	cargo nextest run --locked -p orlop-machines --test tidy
 	cargo test --doc --locked --quiet $(PURE_AND_UNIT)
+
+.PHONY: test
+test: check images ## everything: check, and the machines in namespaces and in QEMU (tiers T0-T5)
+	$(SUDO) cargo nextest run --locked -p orlop-machines
 
 .PHONY: deny
 deny: ## licences, advisories and duplicates of the dependencies (installs cargo-deny where missing)
@@ -48,4 +84,4 @@ deny: ## licences, advisories and duplicates of the dependencies (installs cargo
 .PHONY: clean
 clean: ## remove what was built; downloads are kept in build/cache
 	cargo clean
-	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} + 2>/dev/null || true
+	[ ! -d $(BUILD) ] || $(SUDO) find $(BUILD) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +

@@ -118,7 +118,7 @@ pub(crate) fn os_layout() -> PathBuf {
     let layout = std::env::var_os("ORLOP_TEST_LAYOUT").map_or(built, PathBuf::from);
     layout.canonicalize().unwrap_or_else(|error| {
         panic!(
-            "no OS images in {}: {error}; `make image` builds them",
+            "no OS images in {}: {error}; `make images` builds them",
             layout.display()
         )
     })

@@ -28,7 +28,7 @@ pub(crate) fn tree() -> PathBuf {
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/cache");
     let packed = newest_base(&cache).unwrap_or_else(|| {
         panic!(
-            "no base system in {}; `make image` builds it",
+            "no base system in {}; `make images` builds it",
             cache.display()
         )
     });

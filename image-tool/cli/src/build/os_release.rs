@@ -8,7 +8,6 @@ pub(crate) fn text(image: &ImageSection, version: &str) -> String {
     format!(
         "NAME=\"{name}\"\nID=orlop\nVERSION=\"{version}\"\nVERSION_ID=\"{version}\"\n\
          PRETTY_NAME=\"{name} {version}\"\nIMAGE_ID=orlop\nIMAGE_VERSION=\"{version}\"\n\
-         DEFAULT_HOSTNAME=orlop\nHOME_URL=\"{}\"\n",
-        image.home
+         DEFAULT_HOSTNAME=orlop\n"
     )
 }

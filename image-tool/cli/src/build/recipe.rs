@@ -37,8 +37,6 @@ pub(crate) struct Recipe {
 pub(crate) struct ImageSection {
     /// `NAME` of os-release.
     pub(crate) name: String,
-    /// `HOME_URL` of os-release.
-    pub(crate) home: String,
     /// Modification time of every file, seconds since 1970.
     pub(crate) epoch: u64,
     /// Level of the layers' compression.
