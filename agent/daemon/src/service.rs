@@ -75,7 +75,9 @@ async fn follow_config(host: Arc<Host>, mut server: ApiServer) {
         if let Some(address) = server.remote_address() {
             // Whoever stands at the machine tells the operator whom to trust.
             let fingerprint = server.fingerprint();
-            console::say(&format!("API on https://{address}, certificate fingerprint {fingerprint}"));
+            console::say(&format!(
+                "API on https://{address}, certificate fingerprint {fingerprint}"
+            ));
         }
         if api.changed().await.is_err() {
             return;

@@ -10,7 +10,7 @@ use crate::faults;
 use orlop_api::{Fault, FaultKind, Progress};
 use orlop_config::{Digest, ImageRef, NodeConfig, RootDigest};
 use orlop_core::{ContainerImage, Generation, GenerationId, Origin, OsImage, Timestamp};
-use orlop_image::{Expect, ImageKind, ImageRecord, PullOptions, Store};
+use orlop_image::{ErrorKind, Expect, ImageKind, ImageRecord, PullOptions, Store};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -44,6 +44,34 @@ impl Fetched {
     }
 }
 
+/// A generation could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The store is full: what has come takes room and is of no use.
+    #[error(transparent)]
+    Full(Fault),
+    /// Anything else. What has come is kept for the next try.
+    #[error(transparent)]
+    Failed(#[from] Fault),
+}
+
+impl FetchError {
+    /// What front doors show.
+    pub fn fault(&self) -> &Fault {
+        match self {
+            Self::Full(fault) | Self::Failed(fault) => fault,
+        }
+    }
+}
+
+impl From<FetchError> for Fault {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Full(fault) | FetchError::Failed(fault) => fault,
+        }
+    }
+}
+
 /// Fetches what is wanted. Resolves all references before it pulls the first image, so that a
 /// mistyped one is told at once.
 ///
@@ -54,7 +82,7 @@ pub async fn fetch(
     wanted: &Wanted,
     report: &(dyn Fn(Progress) + Send + Sync),
     cancel: &CancellationToken,
-) -> Result<Fetched, Fault> {
+) -> Result<Fetched, FetchError> {
     let job = Fetch {
         store,
         config: &wanted.config,
@@ -243,7 +271,7 @@ impl Fetch<'_> {
             .map_err(|error| faults::of_store(&error))
     }
 
-    async fn pull(&self, pinned: &Pinned, expect: Expect) -> Result<ImageRecord, Fault> {
+    async fn pull(&self, pinned: &Pinned, expect: Expect) -> Result<ImageRecord, FetchError> {
         if let Some(record) = self.known(pinned)? {
             return Ok(record);
         }
@@ -269,7 +297,10 @@ impl Fetch<'_> {
         let options = self.options(image, expect);
         orlop_image::pull(self.store, image, &options, &progress, self.cancel)
             .await
-            .map_err(|error| faults::of_pull(&error))
+            .map_err(|error| match error.kind() {
+                ErrorKind::NoSpace => FetchError::Full(faults::of_pull(&error)),
+                _ => FetchError::Failed(faults::of_pull(&error)),
+            })
     }
 }
 

@@ -144,8 +144,7 @@ pub enum PullError {
     },
     /// The store's file system is full.
     #[error(
-        "cannot keep {image}: no space left in {}{}; free some with `orlop` (older generations, \
-         volumes) or take a bigger disk",
+        "cannot keep {image}: no space left in {}{}",
         .path.display(),
         needed(.needed_bytes)
     )]

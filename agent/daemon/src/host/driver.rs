@@ -11,28 +11,27 @@ use crate::clock;
 use crate::gate::GateEnd;
 use crate::live::Live;
 use crate::problems::Topic;
-use crate::stage::{Fetched, Wanted};
+use crate::stage::{FetchError, Fetched, Wanted};
 use crate::switch::{Switch, SwitchError};
 use orlop_api::{EventKind, Fault, FaultKind, Phase, Progress};
-use orlop_config::{Digest, RootDigest};
+use orlop_config::Digest;
 use orlop_core::boot::BootDecision;
 use orlop_core::{Action, Asker, Event, IllegalEvent, Origin, Then};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Word of a task beside the driver.
 #[derive(Debug)]
 enum Done {
     /// A generation is fetched, or is not to be had.
-    Fetched(Result<Fetched, Fault>),
+    Fetched(Result<Fetched, FetchError>),
     /// The first one.
     First {
         attempt: u64,
-        result: Result<Fetched, Fault>,
+        result: Result<Fetched, FetchError>,
     },
     /// The gate has decided.
     Gate { round: u64, end: GateEnd },
@@ -167,11 +166,11 @@ impl Driver {
         }
     }
 
-    async fn take_fetched(&mut self, result: Result<Fetched, Fault>) {
+    async fn take_fetched(&mut self, result: Result<Fetched, FetchError>) {
         let Some(pending) = self.pending.take() else {
             return;
         };
-        let recorded = result.and_then(|fetched| {
+        let recorded = self.give_back(result).await.and_then(|fetched| {
             let state = self.shared.records()?.state.ok_or_else(no_state)?;
             let (current, _) = self.shared.running_generation()?;
             let same = Digest::of(fetched.text.as_bytes()) == current.config;
@@ -210,10 +209,10 @@ impl Driver {
         }
     }
 
-    async fn take_first(&mut self, result: Result<Fetched, Fault>) {
+    async fn take_first(&mut self, result: Result<Fetched, FetchError>) {
         let pending = self.pending.take();
         self.shared.problems.clear(Topic::FirstBoot);
-        let ready = result.and_then(|fetched| {
+        let ready = self.give_back(result).await.and_then(|fetched| {
             let observed = self
                 .switch
                 .observe()
@@ -329,30 +328,24 @@ impl Driver {
             });
         }
         if !news.is_empty() && self.switch.phase() == Phase::Idle {
-            let needed = records.generations.values().flat_map(|generation| {
-                let containers = generation
-                    .containers
-                    .values()
-                    .map(|image| image.root.clone());
-                containers.chain([generation.os.root.clone()])
-            });
-            self.collect_garbage(needed.collect()).await;
+            self.collect_garbage().await;
         }
     }
 
-    /// Frees what no generation on record needs. No fetching is under way then, so nothing that is
-    /// wanted goes.
-    async fn collect_garbage(&self, keep: BTreeSet<RootDigest>) {
-        if self.pending.is_some() || self.first.is_some() {
-            return;
+    /// Takes word of a fetching that has ended. What came of one that the disk was too full for is
+    /// removed, so that the node is left with the room that it had.
+    async fn give_back(&self, result: Result<Fetched, FetchError>) -> Result<Fetched, Fault> {
+        if matches!(result, Err(FetchError::Full(_))) {
+            self.collect_garbage().await;
         }
-        let store = self.shared.store.clone();
-        match spawn_blocking(move || store.gc(&keep)).await {
-            Ok(Ok(report)) => {
-                log::info!(objects = report.objects, bytes = report.bytes; "freed the store");
-            }
-            Ok(Err(error)) => log::warn!("ignoring until later: {}", chain(&error)),
-            Err(error) => log::error!("cannot free the store: {error}"),
+        Ok(result?)
+    }
+
+    /// Frees what no generation needs, unless a fetching is under way: what that has brought is
+    /// needed by none yet.
+    async fn collect_garbage(&self) {
+        if self.pending.is_none() && self.first.is_none() {
+            self.shared.collect_garbage().await;
         }
     }
 

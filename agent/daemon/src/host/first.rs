@@ -4,7 +4,7 @@ use super::shared::Shared;
 use crate::chain::chain;
 use crate::problems::Topic;
 use crate::render::operator_toml;
-use crate::stage::{self, Fetched, Wanted};
+use crate::stage::{self, FetchError, Fetched, Wanted};
 use crate::{config, console, faults};
 use orlop_api::{Fault, FaultKind, Progress};
 use orlop_core::OsImage;
@@ -40,20 +40,23 @@ pub(super) async fn wanted(shared: &Shared, text: Option<String>) -> Result<Want
 ///
 /// # Errors
 /// As [`wanted`], and where trying again cannot help.
-pub(super) async fn prepare(shared: &Shared, cancel: &CancellationToken) -> Result<Fetched, Fault> {
+pub(super) async fn prepare(
+    shared: &Shared,
+    cancel: &CancellationToken,
+) -> Result<Fetched, FetchError> {
     let wanted = wanted(shared, None).await?;
     let mut wait = FIRST_BACK_OFF;
     loop {
         let report = |progress: Progress| {
             log::debug!(done = progress.done; "first boot: {}", progress.step);
         };
-        let fault = match stage::fetch(&shared.store, &wanted, &report, cancel).await {
+        let error = match stage::fetch(&shared.store, &wanted, &report, cancel).await {
             Ok(fetched) => return Ok(fetched),
-            Err(fault) if cancel.is_cancelled() => return Err(fault),
-            Err(fault) => fault,
+            Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(error) => error,
         };
-        match fault.kind {
-            FaultKind::Usage | FaultKind::Config => return Err(fault),
+        match error.fault().kind {
+            FaultKind::Usage | FaultKind::Config => return Err(error),
             // Also an image that is not there, or is broken, may be mended at the registry.
             FaultKind::Transient
             | FaultKind::NotFound
@@ -62,11 +65,14 @@ pub(super) async fn prepare(shared: &Shared, cancel: &CancellationToken) -> Resu
             | FaultKind::Denied
             | FaultKind::Internal => {}
         }
-        let problem = format!("waiting for the first generation's images: {fault}");
+        if matches!(error, FetchError::Full(_)) {
+            shared.collect_garbage().await;
+        }
+        let problem = format!("waiting for the first generation's images: {error}");
         shared.problems.set(Topic::FirstBoot, vec![problem]);
         tokio::select! {
             () = sleep(wait) => {}
-            () = cancel.cancelled() => return Err(fault),
+            () = cancel.cancelled() => return Err(error),
         }
         wait = (wait * 2).min(LONGEST_BACK_OFF);
     }

@@ -16,8 +16,10 @@ use orlop_config::NodeConfig;
 use orlop_core::boot::BootSequence;
 use orlop_core::{Generation, GenerationId, Then};
 use orlop_image::Store;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 
 /// Something that the driver is asked to do, and where the answer goes.
 #[derive(Debug)]
@@ -70,6 +72,29 @@ impl Shared {
         let entries = esp::entries(&self.paths).unwrap_or_default();
         Records::load(&self.paths, BootSequence::after(&entries))
             .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))
+    }
+
+    /// Frees what neither the OS that runs nor any generation on record needs. Only while nothing is
+    /// being fetched, which would be lost. A failure is logged: there is a next time.
+    pub(super) async fn collect_garbage(&self) {
+        let generations = match self.records() {
+            Ok(records) if records.problems.is_empty() => records.generations,
+            Ok(_) => return log::warn!("not freeing the store: not all records can be read"),
+            Err(fault) => return log::warn!("not freeing the store: {fault}"),
+        };
+        let needed = generations.values().flat_map(|generation| {
+            let containers = generation.containers.values().map(|image| &image.root);
+            containers.chain([&generation.os.root])
+        });
+        let keep: BTreeSet<_> = needed.chain([&self.boot.booted.root]).cloned().collect();
+        let store = self.store.clone();
+        match spawn_blocking(move || store.gc(&keep)).await {
+            Ok(Ok(report)) => {
+                log::info!(objects = report.objects, bytes = report.bytes; "freed the store");
+            }
+            Ok(Err(error)) => log::warn!("ignoring until later: {}", chain(&error)),
+            Err(error) => log::error!("cannot free the store: {error}"),
+        }
     }
 
     /// The generation that runs, with its TOML.

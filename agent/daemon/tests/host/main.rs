@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod full_disk;
 mod loop_in_place;
 mod os_image;
 

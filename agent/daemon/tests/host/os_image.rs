@@ -1,4 +1,4 @@
-//! Small OS images in OCI layout directories: a root file system of one file, and a boot file.
+//! Small OS images in OCI layout directories: a root file system of few files, and a boot file.
 
 use orlop_config::{Digest, RootDigest};
 use orlop_image::root_digest_of_layer;
@@ -40,15 +40,18 @@ fn stub() -> Vec<u8> {
     file
 }
 
-fn tar(path: &str, data: &[u8]) -> Vec<u8> {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(data.len() as u64);
-    header.set_mode(0o755);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
+fn tar<D: AsRef<[u8]>>(files: &[(&str, D)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    builder.append_data(&mut header, path, data).unwrap();
+    for (path, data) in files {
+        let data = data.as_ref();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        builder.append_data(&mut header, path, data).unwrap();
+    }
     builder.into_inner().unwrap()
 }
 
@@ -60,6 +63,11 @@ fn put(layout: &Path, media_type: &str, data: &[u8]) -> Value {
 
 /// Makes the OS image of this version in `dir`.
 pub(crate) fn make(dir: &Path, version: &str) -> OsImage {
+    make_of(dir, version, &[("usr/init", version.repeat(500))])
+}
+
+/// The same, with these files in its root file system.
+pub(crate) fn make_of<D: AsRef<[u8]>>(dir: &Path, version: &str, files: &[(&str, D)]) -> OsImage {
     let layout = dir.join(format!("os-{version}"));
     fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
     fs::write(
@@ -67,7 +75,7 @@ pub(crate) fn make(dir: &Path, version: &str) -> OsImage {
         r#"{"imageLayoutVersion":"1.0.0"}"#,
     )
     .unwrap();
-    let tree = tar("usr/init", version.repeat(500).as_bytes());
+    let tree = tar(files);
     let tree_file = layout.join("tree");
     fs::write(&tree_file, &tree).unwrap();
     let root = root_digest_of_layer(&tree_file).unwrap();
@@ -86,7 +94,7 @@ pub(crate) fn make(dir: &Path, version: &str) -> OsImage {
     };
     let uki = assemble(&parts).unwrap();
     let boot = boot_digest(kernel.as_bytes(), initrd.as_bytes(), &cmdline);
-    let second = tar("orlop.efi", &uki);
+    let second = tar(&[("orlop.efi", &uki)]);
     let config = json!({
         "architecture": "amd64", "os": "linux",
         "config": { "Labels": {

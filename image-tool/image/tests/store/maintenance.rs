@@ -130,8 +130,7 @@ async fn a_full_disk_is_named_and_what_was_there_stays() {
     assert_eq!(
         error.to_string(),
         format!(
-            "cannot keep {}: no space left in {}; free some with `orlop` (older generations, \
-             volumes) or take a bigger disk",
+            "cannot keep {}: no space left in {}",
             layout.reference(),
             store.dir().display()
         )
