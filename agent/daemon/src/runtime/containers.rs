@@ -175,11 +175,16 @@ impl Runtime {
         let name = known.ok_or_else(|| RuntimeError::Unknown {
             container: name.to_owned(),
         })?;
-        logs::read(&name, lines, follow)
+        let reach = if follow {
+            logs::Reach::Follow
+        } else {
+            logs::Reach::Past
+        };
+        logs::read(&name, lines, reach)
     }
 
-    /// The newest `lines` lines of a container's log, oldest first, for verdicts. Works for
-    /// containers that are gone, too.
+    /// The newest `lines` lines of a container's log since the machine started, oldest first, for
+    /// verdicts. Works for containers that are gone, too.
     ///
     /// # Errors
     /// `ReadLog` where the journal cannot be read in time.

@@ -50,9 +50,19 @@ fn parse(line: &str) -> Result<LogLine, serde_json::Error> {
     Ok(LogLine { at_micros, text })
 }
 
-/// The newest `lines` lines of `name`, and with `follow` those that come. The child process ends
-/// when the stream is dropped.
-pub(super) fn read(name: &Name, lines: u32, follow: bool) -> Result<LogStream, RuntimeError> {
+/// Which lines besides the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// However old they are.
+    Past,
+    /// None from before the machine started.
+    ThisBoot,
+    /// Also those that are still to come.
+    Follow,
+}
+
+/// The newest `lines` lines of `name`. The child process ends when the stream is dropped.
+pub(super) fn read(name: &Name, lines: u32, reach: Reach) -> Result<LogStream, RuntimeError> {
     let mut command = Command::new(JOURNALCTL);
     command
         .args([
@@ -69,8 +79,14 @@ pub(super) fn read(name: &Name, lines: u32, follow: bool) -> Result<LogStream, R
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true);
-    if follow {
-        command.arg("--follow");
+    match reach {
+        Reach::Past => {}
+        Reach::ThisBoot => {
+            command.arg("--boot");
+        }
+        Reach::Follow => {
+            command.arg("--follow");
+        }
     }
     let fail = RuntimeError::of(name, Step::ReadLog);
     let run = |source| StepError::Run {
@@ -112,9 +128,9 @@ fn lines_of(name: Name, child: Child, stdout: ChildStdout) -> LogStream {
     .boxed()
 }
 
-/// The newest `lines` lines of `name`, oldest first.
+/// The newest `lines` lines of `name` since the machine started, oldest first.
 pub(super) async fn tail(name: &Name, lines: u32) -> Result<Vec<String>, RuntimeError> {
-    let texts = read(name, lines, false)?
+    let texts = read(name, lines, Reach::ThisBoot)?
         .map_ok(|line| line.text)
         .try_collect();
     match tokio::time::timeout(TAIL_LIMIT, texts).await {
