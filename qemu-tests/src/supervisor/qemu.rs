@@ -107,12 +107,39 @@ fn qmp(socket: &Path, command: &str) -> io::Result<()> {
     lines.next().transpose()?;
     for word in ["qmp_capabilities", command] {
         writeln!(stream, "{{\"execute\":\"{word}\"}}")?;
-        let answer = lines.next().transpose()?.unwrap_or_default();
-        if !answer.contains("\"return\"") {
-            return Err(io::Error::other(format!(
-                "QEMU answers {word} with {answer}"
-            )));
-        }
+        answer(word, &mut lines)?;
     }
     Ok(())
+}
+
+/// Reads the answer to a command; events of the machine may come before it.
+fn answer(word: &str, lines: &mut impl Iterator<Item = io::Result<String>>) -> io::Result<()> {
+    loop {
+        let line = lines.next().transpose()?.unwrap_or_default();
+        if line.contains("\"return\"") {
+            return Ok(());
+        }
+        if !line.contains("\"event\"") {
+            return Err(io::Error::other(format!("QEMU answers {word} with {line}")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answer;
+    use std::io;
+
+    #[test]
+    fn an_event_before_the_answer_is_no_answer() {
+        let read = |lines: &[&str]| {
+            let lines: Vec<io::Result<String>> =
+                lines.iter().map(|line| Ok((*line).to_owned())).collect();
+            answer("system_powerdown", &mut lines.into_iter())
+        };
+        let event = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "POWERDOWN"}"#;
+        read(&[event, r#"{"return": {}}"#]).unwrap();
+        read(&[event, r#"{"error": {"class": "GenericError"}}"#]).unwrap_err();
+        read(&[event]).unwrap_err();
+    }
 }
