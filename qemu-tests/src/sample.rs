@@ -51,7 +51,21 @@ pub struct Sample<'a> {
 /// # Errors
 /// Each variant of [`SampleError`] is a step.
 pub fn write_samples(dir: &Path, app: &Path, samples: &[Sample<'_>]) -> Result<(), SampleError> {
+    write_samples_with(dir, app, samples, &[])
+}
+
+/// As [`write_samples`], with further files in each image.
+///
+/// # Errors
+/// As [`write_samples`].
+pub fn write_samples_with(
+    dir: &Path,
+    app: &Path,
+    samples: &[Sample<'_>],
+    more: &[ImageFile],
+) -> Result<(), SampleError> {
     let mut files = vec![read(app, APP)?];
+    files.extend_from_slice(more);
     for library in libraries(app)? {
         let inside = library.to_string_lossy().trim_start_matches('/').to_owned();
         files.push(read(&library, &inside)?);

@@ -5,11 +5,14 @@
 //! | `/` | `hello from <version>` |
 //! | `/healthz` | 200, or 503 where it was told to be sick |
 //! | `/started` | nanoseconds since 1970 at its start: another number is another process |
+//! | `/file/PATH` | what is in the file `/PATH`, as text, or 500 and why it cannot be read |
 //! | `/ticks` | how many times a tenth of a second has passed since its start |
 
 use clap::Parser;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -98,12 +101,23 @@ impl App {
 
     fn answer(&self, path: &str) -> (&'static str, String) {
         const OK: &str = "200 OK";
+        const FILE: &str = "/file/";
         match path {
             "/" => (OK, format!("hello from {}\n", self.options.version)),
             "/healthz" if self.options.sick => ("503 Service Unavailable", "sick\n".to_owned()),
             "/healthz" => (OK, "well\n".to_owned()),
             "/started" => (OK, format!("{}\n", self.started_nanos)),
             "/ticks" => (OK, format!("{}\n", self.ticks())),
+            file if file.starts_with(FILE) => {
+                let path = Path::new("/").join(&file[FILE.len()..]);
+                match fs::read(&path) {
+                    Ok(bytes) => (OK, String::from_utf8_lossy(&bytes).into_owned()),
+                    Err(error) => {
+                        let why = format!("cannot read {}: {error}\n", path.display());
+                        ("500 Internal Server Error", why)
+                    }
+                }
+            }
             _ => ("404 Not Found", "no such page\n".to_owned()),
         }
     }

@@ -10,9 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-/// The machine's own disk, a sparse copy of the image that it was given: a raw file, so that a test
-/// can look into it and damage it while the machine is off.
-const DISK_FILE: &str = "disk.img";
+/// File in the machine's directory: its own disk, a sparse copy of the image that it was given. Raw,
+/// so that a test can look into it and damage it while the machine is off.
+pub const DISK_FILE: &str = "disk.img";
 /// The firmware's variables.
 const VARS_FILE: &str = "vars.fd";
 /// QEMU's control socket (QMP).

@@ -1,15 +1,13 @@
 //! The story, step by step.
 
 use crate::Options;
-use crate::node::{APP_PORT, Node, Server};
-use crate::report::{Report, quote};
-use hyper::Method;
+use crate::node::{APP_PORT, Node, tools};
+use crate::report::Report;
 use orlop_api::{GenerationStatus, Phase, Status};
-use orlop_machines::http::ask_tcp;
+use orlop_machines::ImageServer;
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
 
 /// Exit code of a switch whose trial failed.
 const WENT_BACK: i32 = 9;
@@ -34,8 +32,12 @@ pub(crate) fn tell(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 fn chapters(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let server = Server::start(options)?;
-    let access = Node::keys(&options.dir)?;
+    let images = [
+        ("orlop/os", options.os.as_path()),
+        ("demo/app", options.app.as_path()),
+    ];
+    let server = ImageServer::start(&tools()?, &images)?;
+    let access = Node::keys(options)?;
     let toml = |os: &str, app: &str| -> Result<String, Box<dyn Error>> {
         let os = server.reference("orlop/os", os);
         let app = server.reference("demo/app", app);
@@ -47,7 +49,7 @@ fn chapters(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>
         ))
     };
     let first = toml("1", "1")?;
-    let mut node = report.step("make a disk with version 1, power on", || {
+    let node = report.step("make a disk with version 1, power on", || {
         Node::boot(options, access.clone(), &first)
     })?;
     report.step(
@@ -58,7 +60,7 @@ fn chapters(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>
         "version 1: the container answers from outside, the gate passes",
         || {
             node.wait_status("generation 1 good", settled("1"))?;
-            hello(node.app, "1")?;
+            node.hello("1")?;
             node.show(&["status"], 0).map(drop)
         },
     )?;
@@ -70,7 +72,7 @@ fn chapters(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>
     report.step("version 2: apply, reboot, gate passes, committed", || {
         node.switch(&["update", "apply"], 0)?;
         expect_version(&node.status()?, "2")?;
-        hello(node.app, "1")
+        node.hello("1")
     })?;
     let sick = options.dir.join("sick.toml");
     fs::write(&sick, toml("3", "2-sick")?)?;
@@ -80,7 +82,7 @@ fn chapters(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>
             node.switch(&["config", "apply", &sick.display().to_string()], WENT_BACK)?;
             expect_version(&node.status()?, "2")?;
             expect_words(&node.show(&["why"], 0)?, &["container web"])?;
-            hello(node.app, "1")
+            node.hello("1")
         },
     )?;
     report.step(
@@ -92,7 +94,7 @@ fn chapters(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>
             expect_version(&node.status()?, "2")?;
             expect_words(&node.show(&["why"], 0)?, &["boot", "tries"])?;
             node.show(&["generations"], 0)?;
-            hello(node.app, "1")
+            node.hello("1")
         },
     )
 }
@@ -109,7 +111,7 @@ image = "{os}"
 
 [gate]
 hold = "5s"
-deadline = "90s"
+deadline = "45s"
 
 [[gate.check]]
 container = "web"
@@ -149,12 +151,4 @@ fn expect_words(text: &str, words: &[&str]) -> Result<(), Box<dyn Error>> {
         None => Ok(()),
         Some(missing) => Err(format!("expected {missing:?} in the answer").into()),
     }
-}
-
-/// Asks the container from outside the machine.
-fn hello(address: SocketAddr, version: &str) -> Result<(), Box<dyn Error>> {
-    let answer = ask_tcp(TcpStream::connect(address)?, Method::GET, "/", "")?;
-    println!("    GET http://{address}/");
-    quote(&answer.body);
-    expect_words(&answer.body, &[&format!("hello from {version}")])
 }
