@@ -19,6 +19,14 @@ const LOADER_CONF: &str = "timeout 0\neditor no\n";
 /// A node's folders cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeDirError {
+    /// There is no layout.
+    #[error("cannot find the layout {path}")]
+    Layout {
+        /// Its folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The layout cannot be named.
     #[error("cannot name the image in {layout}")]
     Reference {
@@ -108,7 +116,13 @@ pub fn from_layout(
 
 fn import(store: &Store, layout: &Path, tag: Option<&str>) -> Result<ImageRecord, NodeDirError> {
     let colon_tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
-    let text = format!("oci:{}{colon_tag}", layout.display());
+    let absolute = layout
+        .canonicalize()
+        .map_err(|source| NodeDirError::Layout {
+            path: layout.to_owned(),
+            source,
+        })?;
+    let text = format!("oci:{}{colon_tag}", absolute.display());
     let image: ImageRef = text.parse().map_err(|source| NodeDirError::Reference {
         layout: layout.to_owned(),
         source,

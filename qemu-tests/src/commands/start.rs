@@ -197,10 +197,14 @@ fn publish(options: &Options) -> Result<Vec<Publish>, Box<dyn Error>> {
 }
 
 fn print_next_steps(name: &str, publish: &[Publish]) {
+    // As it was called, so that the lines can be pasted.
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "orlop-machine".to_owned());
     eprintln!("Node {name} boots. Talk to it:");
-    println!("orlop-machine console -f {name}");
-    println!("orlop-machine exec {name} -- orlop status");
-    println!("orlop-machine stop {name}");
+    println!("{program} console -f {name}");
+    println!("{program} exec {name} -- orlop status");
+    println!("{program} stop {name}");
     for Publish { host, port } in publish {
         eprintln!("{host} leads to its port {port}.");
     }
