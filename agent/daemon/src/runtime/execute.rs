@@ -242,6 +242,7 @@ impl Executor {
         let unit = unit_name(name);
         let start = async {
             self.systemd.reset_failed(&unit).await?;
+            self.delete_leftovers(name).await?;
             self.systemd.run_job(&unit, Job::Start).await
         };
         start.await.map_err(RuntimeError::of(name, Step::Start))
