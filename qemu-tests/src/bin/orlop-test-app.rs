@@ -15,6 +15,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A client that says nothing for so long is let go.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +46,10 @@ struct App {
 
 fn main() -> io::Result<()> {
     let options = Options::parse();
+    thread::spawn(|| match wait_for_stop() {
+        Ok(()) => std::process::exit(0),
+        Err(error) => println!("cannot wait for SIGTERM, so SIGKILL has to end this: {error}"),
+    });
     let listener = TcpListener::bind(options.listen)?;
     let started_nanos = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -65,6 +70,18 @@ fn main() -> io::Result<()> {
         });
     }
     Ok(())
+}
+
+/// Returns when the container is to stop. A container's first process is not ended by a signal that
+/// it does not handle, so without this each stop would take as long as its limit.
+fn wait_for_stop() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        signal(SignalKind::terminate())?.recv().await;
+        Ok(())
+    })
 }
 
 impl App {
