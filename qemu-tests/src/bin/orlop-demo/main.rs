@@ -24,7 +24,7 @@ struct Options {
     /// Where disk and logs go; emptied first.
     #[arg(long, value_name = "DIR", default_value = "build/demo")]
     dir: PathBuf,
-    /// Leave the machine's folder, with console log and disk, when all went well.
+    /// Leave disk image, TOMLs and keys when all went well.
     #[arg(long)]
     keep: bool,
 }
