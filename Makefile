@@ -81,6 +81,10 @@ deny: ## licences, advisories and duplicates of the dependencies (installs cargo
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --all-features check
 
+.PHONY: bench
+bench: images ## measure the image and the agent, and write the tables of docs/benchmarks.md
+	@$(SUDO) $(TOOLS)/orlop-bench --write docs/benchmarks.md
+
 .PHONY: clean
 clean: ## remove what was built; downloads are kept in build/cache
 	cargo clean
