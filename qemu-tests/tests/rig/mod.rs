@@ -4,5 +4,8 @@
     reason = "each test file is a crate of its own and uses a part of the rig"
 )]
 
+pub(crate) mod esp;
 pub(crate) mod node;
+pub(crate) mod qemu;
+pub(crate) mod raw_disk;
 pub(crate) mod tree;

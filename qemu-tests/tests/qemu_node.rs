@@ -1,0 +1,196 @@
+//! Scenarios on QEMU machines with the real disk: UEFI firmware, systemd-boot, UKI, kernel, initrd,
+//! fs-verity, and power that goes away.
+
+#[cfg(test)]
+mod rig;
+
+use orlop_api::{GenerationView, Phase, Trigger, Why};
+use orlop_core::Policy;
+use rig::esp::{Esp, next_boot};
+use rig::qemu::{BOOT, QemuRig, Random, SWITCH, expect_either, expect_good, payload};
+use rig::raw_disk::{BLOCK, flip_a_bit_of};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+/// Power cuts in a row.
+const CUTS: u64 = 10;
+/// Staging an OS image takes about so long.
+const STAGE: Duration = Duration::from_secs(20);
+/// The way from `orlop update apply` to the new version's trial takes about so long: the boot entry, the
+/// shutdown, firmware, boot loader, kernel, agent.
+const APPLY: Duration = Duration::from_secs(40);
+/// The environment variable that repeats a run of power cuts.
+const SEED_VAR: &str = "ORLOP_TEST_SEED";
+
+#[test]
+fn a_file_of_an_image_whose_bytes_changed_on_the_disk_cannot_be_read() {
+    let rig = QemuRig::new();
+    let node = rig.boot(&rig.disk());
+    assert_eq!(node.wait_web("/file/payload").body, payload());
+
+    node.0
+        .machine()
+        .power_off(SWITCH)
+        .unwrap_or_else(|e| panic!("{e}"));
+    flip_a_bit_of(&payload().into_bytes()[5 * BLOCK..6 * BLOCK], node.0.disk());
+
+    node.power_on();
+    let answer = node.wait_web("/file/payload");
+    let eio = format!(
+        "cannot read /payload: {}\n",
+        io::Error::from_raw_os_error(5)
+    );
+    assert_eq!((answer.status.as_u16(), answer.body), (500, eio));
+    // The rest of the image is as it was.
+    assert_eq!(node.wait_web("/").body, "hello from 1\n");
+    expect_good(&node.wait_idle(), 1, "1");
+}
+
+#[test]
+fn a_kernel_that_panics_uses_up_its_tries_as_the_model_says_and_the_old_generation_comes_back() {
+    let rig = QemuRig::new();
+    let node = rig.boot(&rig.disk());
+    node.orlop(&["update", "stage", &rig.os("4")]);
+    let esp = Esp::of(node.0.disk());
+    let mut console = node.0.machine().console().len();
+    node.orlop(&["update", "apply"]);
+    let machine = node.0.machine();
+    // Read while the old system still shuts down; the firmware comes seconds later.
+    let armed = machine.wait("an armed boot entry on the ESP", BOOT, || {
+        let names = esp.entry_names();
+        if names.contains("orlop-2+3.conf") {
+            Ok(esp.entries())
+        } else {
+            Err(format!("{names:?}"))
+        }
+    });
+    let mut before = armed.unwrap_or_else(|error| panic!("{error}"));
+    for _ in 0..Policy::default().tries {
+        // The kernel waits for some seconds before it restarts the machine.
+        let text = machine.wait_for_console("Kernel panic", console, SWITCH);
+        console = text.unwrap_or_else(|error| panic!("{error}")).len();
+        let (chosen, expected) = next_boot(&before);
+        assert!(chosen.starts_with("orlop-2+"), "{chosen} of {before:?}");
+        before = esp.entries();
+        assert_eq!(before, expected);
+        machine
+            .wait("the end of the panicked boot", SWITCH, || {
+                let console_now = machine.console();
+                let new = console_now.get(console..).unwrap_or_default();
+                console += new.find("BdsDxe: starting").ok_or_else(String::new)?;
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    let (chosen, _) = next_boot(&before);
+    assert_eq!(chosen, "orlop-1.conf");
+
+    let back = node.wait_status("generation 1 again", |status| {
+        status.phase == Phase::Idle && status.trial.is_none()
+    });
+    expect_good(&back, 1, "1");
+    let why: Why = node.0.read(&["why"]).unwrap();
+    let verdict = why.verdict.clone().unwrap();
+    assert_eq!(
+        (verdict.generation, verdict.good, verdict.running),
+        (2, false, 1)
+    );
+    assert_eq!(verdict.trigger, Trigger::BootCounter { tries: 3 });
+    let words = node.orlop(&["why"]);
+    assert!(
+        words.contains("all of its 3 boot tries were used up"),
+        "{words}"
+    );
+    assert_eq!(
+        esp.entry_names(),
+        BTreeSet::from(["orlop-1.conf".to_owned()])
+    );
+    assert_eq!(node.wait_web("/").body, "hello from 1\n");
+}
+
+#[test]
+fn an_update_that_does_not_fit_on_the_esp_is_refused_before_anything_is_written() {
+    let rig = QemuRig::new();
+    let disk = rig.disk();
+    let esp = Esp::of(&disk);
+    // Room for half of a UKI.
+    let uki_name = esp.names("EFI/orlop").pop_first().unwrap();
+    let uki = esp.uki_bytes(&uki_name);
+    let filler = rig.path("filler");
+    let size = esp.free() - uki / 2;
+    File::create(&filler).unwrap().set_len(size).unwrap();
+    esp.put(&filler);
+
+    let node = rig.boot(&disk);
+    node.orlop(&["update", "stage", &rig.os("2")]);
+    let esp = Esp::of(node.0.disk());
+    let on_esp = || (esp.names("EFI/orlop"), esp.entries(), esp.free());
+    let generations = || {
+        node.0
+            .read::<Vec<GenerationView>>(&["generations"])
+            .unwrap()
+    };
+    let (files, records) = (on_esp(), generations());
+
+    let said = node.0.orlop(&["update", "apply"]).unwrap();
+    let need = uki + Policy::default().esp_reserve;
+    let refusal = format!(
+        "cannot write the UKI of generation 2 to the ESP: it needs {need} bytes with its reserve, \
+         there is room for {}",
+        files.2
+    );
+    assert!(
+        said.talk.contains(&refusal),
+        "expected {refusal:?}, got {said:?}"
+    );
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_eq!(on_esp(), files);
+    assert_eq!(generations(), records);
+    let status = node.wait_idle();
+    expect_good(&status, 1, "1");
+    assert_eq!(status.staged.unwrap().id, 2);
+    assert_eq!(node.wait_web("/").body, "hello from 1\n");
+}
+
+#[test]
+fn a_node_that_loses_its_power_ten_times_during_updates_always_comes_back_good() {
+    let seed = std::env::var(SEED_VAR).map_or_else(
+        |_| u64::from(std::process::id()),
+        |text| text.parse().unwrap(),
+    );
+    println!("{SEED_VAR}={seed}");
+    let mut random = Random(seed);
+    let rig = QemuRig::new();
+    let node = rig.boot(&rig.disk());
+    let mut version = "1".to_owned();
+    for cut in 0..CUTS {
+        let other = if version == "1" { "2" } else { "1" };
+        let stage = ["update", "stage", &rig.os(other)];
+        let first_half = cut < CUTS / 2;
+        let (step, span): (&[&str], _) = if first_half {
+            (&stage, STAGE)
+        } else {
+            node.orlop(&stage);
+            (&["update", "apply"], APPLY)
+        };
+        // Spread over all of the step, at random within each fifth of it.
+        let slice = u64::try_from(span.as_millis()).unwrap() / (CUTS / 2);
+        let after = cut % (CUTS / 2) * slice + random.below(slice);
+        let over = node.orlop_until(step, Duration::from_millis(after));
+        node.0.machine().cut_power().unwrap();
+        println!("cut {cut}: {version} to {other}, {step:?} for {after} ms, over: {over}");
+
+        node.power_on();
+        let status = node.wait_status("an idle node", |status| {
+            status.phase == Phase::Idle && status.trial.is_none()
+        });
+        version = expect_either(&status);
+        println!(
+            "cut {cut}: runs version {version}, staged: {}",
+            status.staged.is_some()
+        );
+        assert_eq!(node.wait_web("/").body, "hello from 1\n");
+    }
+}
