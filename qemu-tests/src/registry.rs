@@ -118,7 +118,8 @@ impl Registry {
         format!("{}:{}", crate::Lan::gateway(), self.address.port())
     }
 
-    /// Copies the image `tag` of a layout into the registry, as `repository:tag`, by skopeo.
+    /// Copies the image `tag` of a layout into the registry, as `repository:tag`, by skopeo. Every
+    /// digest stays what it is in the layout.
     ///
     /// # Errors
     /// skopeo is not installed, or fails.
@@ -130,6 +131,7 @@ impl Registry {
                 "--insecure-policy",
                 "copy",
                 "--quiet",
+                "--preserve-digests",
                 "--dest-tls-verify=false",
                 &from,
                 &to,

@@ -4,8 +4,9 @@
     reason = "each test file is a crate of its own and uses a part of the rig"
 )]
 
-pub(crate) mod esp;
+pub(crate) mod built;
 pub(crate) mod node;
-pub(crate) mod qemu;
-pub(crate) mod raw_disk;
+pub(crate) mod operator;
+pub(crate) mod small_disk;
+pub(crate) mod tap;
 pub(crate) mod tree;

@@ -2,6 +2,7 @@
 
 use hyper::Method;
 use orlop_api::{Answer, Fault, Job, JobState, Phase, Status, VerdictView, Why};
+use orlop_config::Digest;
 use orlop_machines::http::{self, ask_tcp};
 use orlop_machines::{
     ApiClient, ApiError, Lan, Life, Machine, MachineKind, MachineSpec, NamespaceSpec, Registry,
@@ -26,6 +27,8 @@ pub(crate) const WEB: u16 = 8080;
 /// A registry and a network for nodes.
 pub(crate) struct Rig {
     pub(crate) registry: Registry,
+    /// Further ports of the host's loopback interface that nodes reach.
+    pub(crate) also_reach: Vec<u16>,
     lan: Lan,
     // Last: machines and registry are gone before their folders.
     scratch: Scratch,
@@ -46,6 +49,7 @@ impl Rig {
         }
         Self {
             registry,
+            also_reach: Vec::new(),
             lan: Lan::new().unwrap(),
             scratch,
         }
@@ -83,9 +87,21 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "2s", retries = 2, s
         )
     }
 
+    /// The folder of a node, whether it is there yet or not.
+    pub(crate) fn dir(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// The file in which the registry keeps a blob.
+    pub(crate) fn registry_blob(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let blobs = self.dir("registry/storage/docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
+    }
+
     /// Boots a node of the OS image `tag` of the build with this TOML.
     pub(crate) fn node(&self, name: &str, tag: &str, config: &str) -> Node<'_> {
-        let dir = self.scratch.path().join(name);
+        let dir = self.dir(name);
         let disk = node_dir::from_layout(&os_layout(), Some(tag), config, &dir);
         let disk = disk.unwrap_or_else(|error| panic!("{}", error_text(&error)));
         let lan = self.lan.port().unwrap();
@@ -94,7 +110,7 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "2s", retries = 2, s
             root: RootSource::Node(disk),
             lan: Some(lan),
             publish: Vec::new(),
-            reach: vec![self.registry.address().port()],
+            reach: [&[self.registry.address().port()], &self.also_reach[..]].concat(),
         };
         let spec = MachineSpec {
             name: name.to_owned(),
@@ -173,21 +189,24 @@ impl Node<'_> {
 
     /// Starts a job and waits for its good end.
     pub(crate) fn job(&self, path: &str, request: &impl Serialize) -> Job {
-        let answer = self.api().post::<Answer>(path, request);
-        let Answer::Job(id) = answer.unwrap_or_else(|error| panic!("{}", error_text(&error)))
-        else {
-            panic!("{path} answered with a plan");
-        };
-        let job = self
-            .api()
-            .wait_job(id, JOB)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let job = self.end_of(path, request);
         assert!(
             matches!(job.state, JobState::Done { .. }),
             "{job:?}\n{}",
             self.journal()
         );
         job
+    }
+
+    /// Starts a job and waits for its end, good or bad.
+    pub(crate) fn end_of(&self, path: &str, request: &impl Serialize) -> Job {
+        let answer = self.api().post::<Answer>(path, request);
+        let Answer::Job(id) = answer.unwrap_or_else(|error| panic!("{}", error_text(&error)))
+        else {
+            panic!("{path} answered with a plan");
+        };
+        let job = self.api().wait_job(id, JOB);
+        job.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Stages an OS image, and switches to it.
