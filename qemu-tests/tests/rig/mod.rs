@@ -5,8 +5,11 @@
 )]
 
 pub(crate) mod built;
+pub(crate) mod esp;
 pub(crate) mod node;
 pub(crate) mod operator;
+pub(crate) mod qemu;
+pub(crate) mod raw_disk;
 pub(crate) mod small_disk;
 pub(crate) mod tap;
 pub(crate) mod tree;
