@@ -74,6 +74,16 @@ impl Accel {
             Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"],
         }
     }
+
+    /// How many processors a machine gets that is to have `wanted`. Under TCG it is one: a kernel
+    /// patches its own code while it boots, and with QEMU 7.2 another processor may still run into
+    /// the breakpoint that stood there meanwhile, now and then ("Oops: int3").
+    pub(super) fn processors(self, wanted: u32) -> u32 {
+        match self {
+            Self::Kvm => wanted,
+            Self::Tcg => 1,
+        }
+    }
 }
 
 fn kvm_works(base: &Path) -> io::Result<bool> {

@@ -27,7 +27,7 @@ pub struct QemuSpec {
     pub disk: PathBuf,
     /// Memory in MiB.
     pub memory_mib: u32,
-    /// Processors.
+    /// Processors; emulated ones (TCG) count as one.
     pub cpus: u32,
     /// Ports of the machine that the host's loopback interface forwards to. The host's loopback
     /// interface is 10.0.2.2 for the machine.
@@ -163,7 +163,7 @@ impl Qemu {
             "-m",
             &spec.memory_mib.to_string(),
             "-smp",
-            &spec.cpus.to_string(),
+            &self.accel.processors(spec.cpus).to_string(),
         ]);
         add(&self.accel.arguments());
         let disk = format!(
