@@ -61,7 +61,7 @@ fn make_dirs(dir: &Path) -> Result<(), EffectError> {
     }
 }
 
-fn write_temp(temp: &Path, content: &mut dyn Read) -> io::Result<()> {
+fn write_temp(temp: &Path, content: &mut dyn Read) -> io::Result<File> {
     let mut file = File::create(temp)?;
     let mut chunk = vec![0; COPY_CHUNK_BYTES];
     loop {
@@ -72,7 +72,24 @@ fn write_temp(temp: &Path, content: &mut dyn Read) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Gives a complete file its name, durably. Linux's FAT puts the new name on the disk without size and
+/// first cluster; these follow when the file itself is synced, and not with its directory. The
+/// directory comes first all the same: else a power cut between the two could leave both names with
+/// the same clusters, and removing the temporary one would free them.
+fn publish(file: &File, temp: &Path, path: &Path) -> Result<(), EffectError> {
+    fs::rename(temp, path).map_err(|source| EffectError::Publish {
+        path: path.to_owned(),
+        source,
+    })?;
+    sync_dir(parent(path))?;
+    file.sync_all().map_err(|source| EffectError::Sync {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl Effects for Real {
@@ -80,7 +97,7 @@ impl Effects for Real {
         let dir = parent(path);
         make_dirs(dir)?;
         let temp = temp_path(path);
-        if let Err(source) = write_temp(&temp, content) {
+        let written = write_temp(&temp, content).map_err(|source| {
             // A full disk must get its space back at once; the sweep at the next start is the
             // second chance, so a failure here is left to it.
             if let Err(error) = fs::remove_file(&temp) {
@@ -89,16 +106,12 @@ impl Effects for Real {
                     temp.display()
                 );
             }
-            return Err(EffectError::Write {
+            EffectError::Write {
                 path: path.to_owned(),
                 source,
-            });
-        }
-        fs::rename(&temp, path).map_err(|source| EffectError::Publish {
-            path: path.to_owned(),
-            source,
+            }
         })?;
-        sync_dir(dir)
+        publish(&written, &temp, path)
     }
 
     fn remove(&self, path: &Path) -> Result<(), EffectError> {
