@@ -7,7 +7,7 @@ mod rig;
 use orlop_api::{GenerationView, Phase, Trigger, Why};
 use orlop_core::Policy;
 use rig::esp::{Esp, next_boot};
-use rig::qemu::{BOOT, QemuRig, Random, SWITCH, expect_either, expect_good, payload};
+use rig::qemu::{QemuRig, Random, SWITCH, expect_either, expect_good, payload};
 use rig::raw_disk::{BLOCK, flip_a_bit_of};
 use std::collections::BTreeSet;
 use std::fs::File;
