@@ -35,7 +35,7 @@ async fn refresh_all(systemd: &Systemd, live: &Live) {
 /// Follows the units of all containers, for ever.
 pub(super) async fn watch(systemd: Systemd, live: Arc<Live>) {
     loop {
-        match systemd.changed_units().await {
+        match Systemd::changed_units().await {
             Ok(changed) => {
                 let mut changed = std::pin::pin!(changed);
                 refresh_all(&systemd, &live).await;

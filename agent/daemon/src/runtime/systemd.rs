@@ -124,6 +124,14 @@ async fn limited<T>(
     }
 }
 
+/// A new connection. Without a subscription systemd sends no JobRemoved and no PropertiesChanged.
+async fn subscribed() -> Result<Connection, StepError> {
+    let connection = limited("connection", CALL_LIMIT, Connection::system()).await?;
+    let manager = limited("Manager", CALL_LIMIT, ManagerProxy::new(&connection)).await?;
+    limited("Subscribe", CALL_LIMIT, manager.subscribe()).await?;
+    Ok(connection)
+}
+
 impl Systemd {
     /// A live connection.
     async fn connect(&self) -> Result<Connection, StepError> {
@@ -142,10 +150,7 @@ impl Systemd {
             }
             log::warn!("cannot reach the system bus any more; connecting again");
         }
-        let connection = limited("connection", CALL_LIMIT, Connection::system()).await?;
-        let manager = limited("Manager", CALL_LIMIT, ManagerProxy::new(&connection)).await?;
-        // Without a subscription systemd sends no JobRemoved and no PropertiesChanged.
-        limited("Subscribe", CALL_LIMIT, manager.subscribe()).await?;
+        let connection = subscribed().await?;
         *slot = Some(connection.clone());
         Ok(connection)
     }
@@ -249,10 +254,13 @@ impl Systemd {
 
     /// Names of the units that systemd says have changed, from now on, one item a signal; ends
     /// when the connection does.
-    pub(super) async fn changed_units(
-        &self,
-    ) -> Result<impl futures_util::Stream<Item = String> + Send + 'static, StepError> {
-        let connection = self.connect().await?;
+    ///
+    /// The connection is its own: a stream that is not read, because its reader waits for a call's
+    /// reply, fills up when systemd reloads and signals every unit, and then nothing is read from
+    /// its connection any more, that reply neither.
+    pub(super) async fn changed_units()
+    -> Result<impl futures_util::Stream<Item = String> + Send + 'static, StepError> {
+        let connection = subscribed().await?;
         let bus = |source| StepError::Bus {
             method: "PropertiesChanged",
             source: Box::new(source),
