@@ -57,10 +57,15 @@ fn a_kernel_that_panics_uses_up_its_tries_as_the_model_says_and_the_old_generati
     let mut console = node.0.machine().console().len();
     let machine = node.0.machine();
     node.orlop(&["update", "apply"]);
-    // The old system still shuts down: what the agent has called done is on the disk, not only in the
-    // machine's memory.
-    let mut before = esp.entries();
-    assert_eq!(next_boot(&before).0, "orlop-2+3.conf", "{before:?}");
+    // Read while the old system still shuts down; the firmware comes seconds later.
+    let armed = machine.wait("an armed boot entry on the ESP", SWITCH, || {
+        let entries = esp.entries();
+        match next_boot(&entries).0.as_str() {
+            "orlop-2+3.conf" => Ok(entries),
+            _ => Err(format!("{entries:?}")),
+        }
+    });
+    let mut before = armed.unwrap_or_else(|error| panic!("{error}"));
     for _ in 0..Policy::default().tries {
         // The kernel waits for some seconds before it restarts the machine.
         let text = machine.wait_for_console("Kernel panic", console, SWITCH);

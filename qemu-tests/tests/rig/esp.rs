@@ -34,13 +34,15 @@ impl Esp {
             .collect()
     }
 
-    /// The boot entries, sorted by name.
+    /// The boot entries, sorted by name; files of other names may come and go meanwhile.
     pub(crate) fn entries(&self) -> Vec<EntryFile> {
         let read = |name: &String| EntryFile {
             name: name.clone(),
             content: String::from_utf8(self.read(&format!("{ENTRIES}/{name}"))).unwrap(),
         };
-        self.names(ENTRIES).iter().map(read).collect()
+        let names = self.names(ENTRIES);
+        let entries = names.iter().filter(|name| name.ends_with(".conf"));
+        entries.map(read).collect()
     }
 
     /// Names of the boot entries.
