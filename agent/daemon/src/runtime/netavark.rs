@@ -27,6 +27,8 @@ pub(super) struct Request {
 struct Endpoint {
     interface_name: String,
     static_ips: Vec<IpAddr>,
+    /// None in a request that an agent before this one wrote.
+    static_mac: Option<String>,
     aliases: Vec<String>,
 }
 
@@ -67,6 +69,7 @@ impl Request {
             let endpoint = Endpoint {
                 interface_name: format!("eth{index}"),
                 static_ips: vec![*address],
+                static_mac: Some(hardware_address(*address)),
                 aliases: Vec::new(),
             };
             networks.insert(net.to_string(), endpoint);
@@ -82,6 +85,19 @@ impl Request {
             port_mappings: container.config.ports.iter().map(port_mapping).collect(),
         }
     }
+}
+
+/// The hardware address that goes with an IP address, always the same. With another one each time, a
+/// container that takes the place of an earlier one would not be reached for up to a minute: as long
+/// as its neighbours remember the other.
+fn hardware_address(address: IpAddr) -> String {
+    let digest = Digest::of(address.to_string().as_bytes());
+    // 02: locally administered, of one interface.
+    let pairs = (0..5).map(|pair| &digest.hex()[2 * pair..2 * pair + 2]);
+    std::iter::once("02")
+        .chain(pairs)
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 fn network(net: &Name, subnet: &IpNet) -> Network {
@@ -149,6 +165,34 @@ mod tests {
             ),
         ]);
         insta::assert_json_snapshot!(Request::new(&desired_web().containers[0], &addresses));
+    }
+
+    #[test]
+    fn an_address_has_one_hardware_address_and_another_address_another() {
+        let [first, again, other] = ["10.88.1.2", "10.88.1.2", "10.88.1.3"]
+            .map(|text| hardware_address(text.parse().unwrap()));
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        let bytes: Vec<u8> = first
+            .split(':')
+            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+            .collect();
+        assert_eq!((bytes.len(), bytes[0]), (6, 0x02), "{first}");
+    }
+
+    #[test]
+    fn a_request_of_an_earlier_agent_is_still_read() {
+        let addresses = Addresses(vec![(
+            name("front"),
+            "10.88.1.0/24".parse().unwrap(),
+            "10.88.1.2".parse().unwrap(),
+        )]);
+        let request = Request::new(&desired_web().containers[0], &addresses);
+        let mut old = serde_json::to_value(&request).unwrap();
+        let endpoint = old["networks"]["front"].as_object_mut().unwrap();
+        assert!(endpoint.remove("static_mac").is_some());
+        let read: Request = serde_json::from_value(old).unwrap();
+        assert_eq!(read.networks["front"].static_mac, None);
     }
 
     #[test]
