@@ -11,6 +11,7 @@ mod faults;
 pub mod front;
 pub mod gate;
 pub mod host;
+mod http_status;
 pub mod live;
 pub mod logging;
 pub mod ops;

@@ -1,10 +1,6 @@
 //! Asking one question of the network: does this URL or this port answer?
 
-use http_body_util::Empty;
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::header::{CONNECTION, HOST, USER_AGENT};
-use hyper_util::rt::TokioIo;
+use crate::http_status::{NoStatus, http_status};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -71,27 +67,17 @@ async fn get(url: &str) -> Result<u16, String> {
     let stream = TcpStream::connect((name, port))
         .await
         .map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| format!("cannot speak HTTP to {host}:{port}: {error}"))?;
-    let connection = tokio::spawn(connection);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let authority = uri
         .authority()
         .map_or(host.as_str(), |authority| authority.as_str());
-    let request = Request::get(path)
-        .header(HOST, authority)
-        .header(USER_AGENT, concat!("orlopd/", env!("CARGO_PKG_VERSION")))
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| format!("cannot ask for {url}: {error}"))?;
-    let answer = sender.send_request(request).await;
-    // The status is all that is asked for; a body without end must not be read.
-    connection.abort();
-    Ok(answer
-        .map_err(|error| format!("no answer: {error}"))?
-        .status()
-        .as_u16())
+    http_status(stream, authority, path)
+        .await
+        .map_err(|why| match why {
+            NoStatus::Handshake(error) => format!("cannot speak HTTP to {host}:{port}: {error}"),
+            NoStatus::Request(error) => format!("cannot ask for {url}: {error}"),
+            NoStatus::Answer(error) => format!("no answer: {error}"),
+        })
 }
 
 #[cfg(test)]

@@ -2,11 +2,7 @@
 
 use super::command;
 use super::places::Places;
-use http_body_util::Empty;
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::header::{CONNECTION, HOST, USER_AGENT};
-use hyper_util::rt::TokioIo;
+use crate::http_status::{NoStatus, http_status};
 use orlop_config::{Health, Name, Probe};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -63,26 +59,19 @@ async fn tcp(address: SocketAddr) -> Result<TcpStream, String> {
 }
 
 async fn http(address: SocketAddr, path: &str) -> Result<(), String> {
-    let stream = TokioIo::new(tcp(address).await?);
-    let no_answer = |error: hyper::Error| format!("no answer from {address}: {error}");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+    let stream = tcp(address).await?;
+    let status = http_status(stream, &address.to_string(), path)
         .await
-        .map_err(no_answer)?;
-    let connection = tokio::spawn(connection);
-    let request = Request::get(path)
-        .header(HOST, address.to_string())
-        .header(USER_AGENT, concat!("orlopd/", env!("CARGO_PKG_VERSION")))
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| format!("cannot ask for {path}: {error}"))?;
-    let answer = sender.send_request(request).await;
-    // The status is all that is asked for; a body without end must not be read.
-    connection.abort();
-    let status = answer.map_err(no_answer)?.status();
-    if status.is_success() || status.is_redirection() {
-        return Ok(());
+        .map_err(|why| match why {
+            NoStatus::Handshake(error) | NoStatus::Answer(error) => {
+                format!("no answer from {address}: {error}")
+            }
+            NoStatus::Request(error) => format!("cannot ask for {path}: {error}"),
+        })?;
+    match status {
+        200..=399 => Ok(()),
+        other => Err(format!("status {other}")),
     }
-    Err(format!("status {}", status.as_u16()))
 }
 
 #[cfg(test)]
