@@ -9,6 +9,10 @@ BUILD := build
 IMAGES := $(BUILD)/images
 TOOLS := target/debug
 INITRD_TARGET := target/static
+INITRD := $(INITRD_TARGET)/x86_64-unknown-linux-gnu/release
+# Of the programs in the image: release, or dev, which is built again much faster and is some 20 MB larger.
+PROFILE ?= release
+AGENT := $(if $(filter dev,$(PROFILE)),$(BUILD)/programs,target/release)
 MACHINE ?= qemu
 NAME ?= node
 # Machines, mounts and the packages' unpacking need root.
@@ -24,30 +28,37 @@ setup: ## install what building and testing needs (Debian 12 or 13; asks for roo
 	@$(SUDO) buildroot/install-build-deps.sh
 
 .PHONY: programs
-programs: setup ## build what goes into the image (release) and the tools (debug)
+programs: setup ## build what goes into the image (PROFILE=release or dev) and the tools (dev)
+ifeq ($(PROFILE),dev)
+	cargo build --locked -p orlopd -p orlop
+	mkdir -p $(AGENT)
+	for program in orlopd orlop; do \
+		[ $(AGENT)/$$program -nt target/debug/$$program ] || strip -o $(AGENT)/$$program target/debug/$$program; \
+	done
+else
 	cargo build --release --locked -p orlopd -p orlop
+endif
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked \
 		--target x86_64-unknown-linux-gnu --target-dir $(INITRD_TARGET) -p orlop-initrd
 	cargo build --locked -p orlop -p orlop-image-tool -p orlop-machines
 
 .PHONY: images
 images: programs ## build OS images 1 to 4 and the sample containers
-	@$(MAKE) --no-print-directory $(IMAGES)/built
+	@$(MAKE) --no-print-directory $(IMAGES)/built-$(PROFILE)
 
 # Version 3 differs from 2 by its name alone: in the demo it is its container that is sick. Version 4's
 # kernel is told to start a program that is not in its initrd, so it panics.
-IMAGE_INPUTS := target/release/orlopd target/release/orlop $(TOOLS)/orlop-image $(TOOLS)/orlop-test-app \
-	$(INITRD_TARGET)/x86_64-unknown-linux-gnu/release/orlop-initrd \
+IMAGE_INPUTS := $(AGENT)/orlopd $(AGENT)/orlop $(TOOLS)/orlop-image $(TOOLS)/orlop-test-app $(INITRD)/orlop-initrd \
 	$(shell find buildroot -type f -not -path 'buildroot/initrd/*')
-$(IMAGES)/built: $(IMAGE_INPUTS)
+$(IMAGES)/built-$(PROFILE): $(IMAGE_INPUTS)
 	@$(SUDO) rm -rf $(IMAGES).new && mkdir -p $(IMAGES).new
 	@for version in 1 2 3; do \
 		echo "building OS image $$version"; \
-		$(SUDO) $(TOOLS)/orlop-image build --version $$version --output $(IMAGES).new/os >/dev/null; \
+		$(SUDO) $(TOOLS)/orlop-image build --bin $(AGENT) --bin $(INITRD) --version $$version --output $(IMAGES).new/os >/dev/null; \
 	done
 	@echo "building OS image 4"
-	@$(SUDO) $(TOOLS)/orlop-image build --version 4 --kernel-arg rdinit=/missing \
-		--output $(IMAGES).new/os >/dev/null
+	@$(SUDO) $(TOOLS)/orlop-image build --bin $(AGENT) --bin $(INITRD) --version 4 \
+		--kernel-arg rdinit=/missing --output $(IMAGES).new/os >/dev/null
 	@$(SUDO) $(TOOLS)/orlop-machine samples $(IMAGES).new/app
 	@$(SUDO) rm -rf $(IMAGES) && mv $(IMAGES).new $(IMAGES) && touch $@
 
