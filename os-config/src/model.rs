@@ -1,12 +1,18 @@
 //! The validated node configuration. What is here has passed every check.
 
+mod container;
+
 use crate::image_ref::ImageRef;
 use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
+
+pub use container::{
+    ByteSize, Container, Cpus, Health, Port, Probe, Protocol, Restart, Volume, VolumeMount,
+};
 
 /// A whole node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -156,126 +162,3 @@ pub struct Net {
     /// Its addresses; the first one is the bridge's own. Between /8 and /29 for IPv4, /64 for IPv6.
     pub subnet: IpNet,
 }
-
-/// `[volume.NAME]`: a named directory that outlives its containers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Volume {}
-
-/// `[container.NAME]`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Container {
-    /// The image.
-    pub image: ImageRef,
-    /// Replaces the image's entrypoint (and drops its command).
-    pub command: Option<Vec<String>>,
-    /// Replaces the image's command: the arguments after the entrypoint.
-    pub args: Option<Vec<String>>,
-    /// Added to, and winning over, the image's environment.
-    pub env: BTreeMap<String, String>,
-    /// Published ports.
-    pub ports: Vec<Port>,
-    /// Networks to join; none at all is the built-in network `default` (10.89.0.0/24).
-    pub networks: Vec<Name>,
-    /// Mounted volumes.
-    pub volumes: Vec<VolumeMount>,
-    /// How to tell that it is healthy.
-    pub health: Option<Health>,
-    /// When to start it again. Default `always`.
-    pub restart: Restart,
-    /// Memory limit.
-    pub memory: Option<ByteSize>,
-    /// Processor limit.
-    pub cpus: Option<Cpus>,
-    /// Limit of the number of processes and threads.
-    pub pids: Option<u32>,
-    /// Whether the container's root is read-only. Default false: a writable layer that is thrown
-    /// away when the container is replaced.
-    pub read_only: bool,
-}
-
-/// A published port, `[host_ip:]host:container[/tcp|udp]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Port {
-    /// The address it is published on; none is every address.
-    pub host_ip: Option<IpAddr>,
-    /// Port on the host.
-    pub host: u16,
-    /// Port in the container.
-    pub container: u16,
-    /// Default TCP.
-    pub protocol: Protocol,
-}
-
-/// The protocol of a published port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
-/// A mounted volume, `name:/path[:ro]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VolumeMount {
-    /// The volume, declared as `[volume.NAME]`.
-    pub volume: Name,
-    /// Absolute path in the container.
-    pub path: String,
-    /// Whether it is mounted read-only.
-    pub read_only: bool,
-}
-
-/// `health = { … }` of a container.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Health {
-    /// What is asked.
-    pub probe: Probe,
-    /// Time between two probes. Default 10 s.
-    pub every: Duration,
-    /// A probe that takes longer has failed. Default 5 s.
-    pub timeout: Duration,
-    /// So many failures in a row make the container unhealthy. Default 3.
-    pub retries: u32,
-    /// Failures within this time after the start do not count. Default 0 s.
-    pub start: Duration,
-}
-
-/// What a health probe asks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Probe {
-    /// A command in the container exits with 0.
-    Exec(Vec<String>),
-    /// A GET of `:port/path` on the container's own address answers with a 2xx or 3xx status.
-    Http {
-        /// Port in the container.
-        port: u16,
-        /// Path with its leading `/`.
-        path: String,
-    },
-    /// A connection to this port on the container's own address opens.
-    Tcp(u16),
-}
-
-/// When a container is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Restart {
-    /// Whenever it ends.
-    #[default]
-    Always,
-    /// When it ends with anything but status 0.
-    OnFailure,
-    /// Never.
-    Never,
-}
-
-/// A size in bytes, written `"256 MiB"` (B, KiB, MiB, GiB, TiB; KB, MB, GB, TB are powers of 1000).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ByteSize(pub u64);
-
-/// A share of processors in thousandths: `cpus = 1.5` is 1500.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Cpus(pub u32);

@@ -1,12 +1,14 @@
 //! The keys of the node's TOML, in one table.
 
+mod container;
 mod forms;
 
-use crate::limits::{MAX_CHECKS, MAX_CONTAINERS, MAX_CPUS, MAX_PIDS, MIN_CPUS};
+use crate::limits::{MAX_CHECKS, MAX_CONTAINERS};
 use crate::spec::{Form, Key, Kind, Presence, Table};
+use container::{CONTAINER, VOLUME_TABLE};
 use forms::{
-    DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, OWN_PORT, PEM, PORT, REGISTRY,
-    SIZE, SUBNET, TEXT, TIMEZONE, URL, VOLUME,
+    DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, SUBNET, TEXT,
+    TIMEZONE, URL,
 };
 
 /// The most networks, volumes or registries: what the text limit allows is far more than a node needs.
@@ -218,193 +220,6 @@ const NET: Table = Table {
               networks overlap.",
     }],
     one_of: &[],
-    later: &[],
-};
-
-const VOLUME_TABLE: Table = Table {
-    doc: "A named directory that outlives its containers. It has no keys yet.",
-    keys: &[],
-    one_of: &[],
-    later: &["size"],
-};
-
-const CONTAINER: Table = Table {
-    doc: "A container.",
-    keys: &[
-        Key {
-            name: "image",
-            kind: Kind::Text(&IMAGE),
-            presence: Presence::Required,
-            doc: "The image, written as in `os.image`.",
-        },
-        Key {
-            name: "command",
-            kind: Kind::TextList {
-                form: &TEXT,
-                min: 1,
-            },
-            presence: Presence::Optional("the image's entrypoint"),
-            doc: "Replaces the image's entrypoint, and drops its command.",
-        },
-        Key {
-            name: "args",
-            kind: Kind::TextList {
-                form: &TEXT,
-                min: 0,
-            },
-            presence: Presence::Optional("the image's command"),
-            doc: "Replaces the image's command: the arguments after the entrypoint.",
-        },
-        Key {
-            name: "env",
-            kind: Kind::TextMap {
-                name: &TEXT,
-                value: &TEXT,
-            },
-            presence: Presence::Optional("none"),
-            doc: "Added to the image's environment, and winning over it.",
-        },
-        Key {
-            name: "ports",
-            kind: Kind::TextList {
-                form: &PORT,
-                min: 0,
-            },
-            presence: Presence::Default("[]"),
-            doc: "Published ports, `[address:]host:container[/tcp|udp]`. No two containers publish the \
-                  same one.",
-        },
-        Key {
-            name: "networks",
-            kind: Kind::TextList {
-                form: &NAME,
-                min: 0,
-            },
-            presence: Presence::Default("[]"),
-            doc: "The networks to join, each a `[net.NAME]` or `default`. None at all is `default`.",
-        },
-        Key {
-            name: "volumes",
-            kind: Kind::TextList {
-                form: &VOLUME,
-                min: 0,
-            },
-            presence: Presence::Default("[]"),
-            doc: "Mounted volumes, `volume:/path[:ro]`, each declared as `[volume.NAME]`.",
-        },
-        Key {
-            name: "health",
-            kind: Kind::Table(&HEALTH),
-            presence: Presence::Optional("a container that runs is taken for healthy"),
-            doc: "How to tell that it is healthy.",
-        },
-        Key {
-            name: "restart",
-            kind: Kind::Word(&[
-                ("always", "whenever it ends"),
-                ("on-failure", "when it ends with anything but status 0"),
-                ("never", "not at all"),
-            ]),
-            presence: Presence::Default("\"always\""),
-            doc: "When to start it again.",
-        },
-        Key {
-            name: "memory",
-            kind: Kind::Text(&SIZE),
-            presence: Presence::Optional("no limit"),
-            doc: "The memory limit, at least 6 MiB.",
-        },
-        Key {
-            name: "cpus",
-            kind: Kind::Number {
-                min: MIN_CPUS,
-                max: MAX_CPUS,
-            },
-            presence: Presence::Optional("no limit"),
-            doc: "The limit of processor time: `1.5` is one and a half processors. Rounded to thousandths.",
-        },
-        Key {
-            name: "pids",
-            kind: Kind::Integer {
-                min: 1,
-                max: MAX_PIDS,
-            },
-            presence: Presence::Optional("no limit"),
-            doc: "The limit of the number of processes and threads.",
-        },
-        Key {
-            name: "read_only",
-            kind: Kind::Bool,
-            presence: Presence::Default("false"),
-            doc: "Whether its root is read-only. If not, what it writes there is thrown away when it is \
-                  replaced.",
-        },
-    ],
-    one_of: &[],
-    later: &[
-        "secrets",
-        "after",
-        "capabilities",
-        "files",
-        "kind",
-        "schedule",
-        "host",
-    ],
-};
-
-const HEALTH: Table = Table {
-    doc: "A health probe: exactly one of `exec`, `http` and `tcp`.",
-    keys: &[
-        Key {
-            name: "exec",
-            kind: Kind::TextList {
-                form: &TEXT,
-                min: 1,
-            },
-            presence: Presence::Optional(""),
-            doc: "This command, run in the container, ends with status 0.",
-        },
-        Key {
-            name: "http",
-            kind: Kind::Text(&OWN_PORT),
-            presence: Presence::Optional(""),
-            doc: "A GET of this `:port/path` on the container's own address answers with a 2xx or 3xx status.",
-        },
-        Key {
-            name: "tcp",
-            kind: Kind::Integer {
-                min: 1,
-                max: 65_535,
-            },
-            presence: Presence::Optional(""),
-            doc: "A connection to this port on the container's own address opens.",
-        },
-        Key {
-            name: "every",
-            kind: Kind::Text(&DURATION),
-            presence: Presence::Default("\"10s\""),
-            doc: "The time between two probes, from 100 ms to 1 h.",
-        },
-        Key {
-            name: "timeout",
-            kind: Kind::Text(&DURATION),
-            presence: Presence::Default("\"5s\""),
-            doc: "A probe that takes longer has failed. From 100 ms to 1 h.",
-        },
-        Key {
-            name: "retries",
-            kind: Kind::Integer { min: 1, max: 1_000 },
-            presence: Presence::Default("3"),
-            doc: "So many failures in a row make the container unhealthy.",
-        },
-        Key {
-            name: "start",
-            kind: Kind::Text(&DURATION),
-            presence: Presence::Default("\"0s\""),
-            doc: "Failures within this time after the start do not count. At most 1 h.",
-        },
-    ],
-    one_of: &["exec", "http", "tcp"],
     later: &[],
 };
 
