@@ -23,6 +23,7 @@ mod forms;
 mod image_ref;
 mod keys;
 pub mod limits;
+mod machine;
 mod model;
 mod parse;
 mod reference;
@@ -35,12 +36,16 @@ pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use digest::{Digest, DigestError, RootDigest};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use image_ref::{ImageRef, ImageRefError};
+pub use machine::{Interface, Kernel, Network, Time, sysctl_path};
 pub use model::{
     Api, ByteSize, Check, Container, Cpus, Gate, Health, Host, Name, Net, NodeConfig, Os, Port,
     Probe, Protocol, Registry, Restart, Update, UpdatePolicy, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;
-pub use render::{Body, NodeFacts, RenderedFile, host_name, render};
+pub use render::{
+    Body, NodeFacts, OWN_FILES, Refresh, RenderedFile, Telling, host_name, refresh, refreshes,
+    render, stays_until_reboot,
+};
 pub use schema::json_schema;
 pub use size::SizeError;

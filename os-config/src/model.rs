@@ -3,6 +3,7 @@
 mod container;
 
 use crate::image_ref::ImageRef;
+use crate::machine::{Kernel, Network, Time};
 use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,6 +28,12 @@ pub struct NodeConfig {
     pub update: Update,
     /// What makes a new generation good.
     pub gate: Gate,
+    /// The kernel's settings.
+    pub kernel: Kernel,
+    /// The machine's own network.
+    pub network: Network,
+    /// The clock.
+    pub time: Time,
     /// The HTTPS API.
     pub api: Api,
     /// Registries by host, `registry.example.com:5000`.

@@ -1,7 +1,12 @@
 //! The files under `/etc` that the TOML decides.
 //!
-//! Every file is there whatever the TOML says, so that rendering a second TOML over the first leaves
-//! nothing of it behind.
+//! Every file is there whatever the TOML says, but for those of [`OWN_FILES`], so that rendering a second
+//! TOML over the first leaves nothing of it behind.
+
+mod network;
+mod refresh;
+
+pub use refresh::{Refresh, Telling, refresh, refreshes, stays_until_reboot};
 
 use crate::model::NodeConfig;
 
@@ -38,28 +43,22 @@ pub enum Body {
     },
 }
 
+const HOSTNAME: &str = "/etc/hostname";
+const HOSTS: &str = "/etc/hosts";
+const LOCALTIME: &str = "/etc/localtime";
+/// Not by the name of the image's own file, which it would hide.
+const SYSCTL: &str = "/etc/sysctl.d/90-orlop-node.conf";
+const MODULES: &str = "/etc/modules-load.d/90-orlop-node.conf";
+const RESOLVED: &str = "/etc/systemd/resolved.conf.d/90-orlop-node.conf";
+const TIMESYNCD: &str = "/etc/systemd/timesyncd.conf.d/90-orlop-node.conf";
+
+/// Files below `/etc` that are ours by directory and beginning of their name, and that not every
+/// TOML has: one that is not rendered is to be removed.
+pub const OWN_FILES: [(&str, &str); 1] = [(network::DIR, network::INTERFACE_PREFIX)];
+
 const WORLD_READABLE: u32 = 0o644;
 const DEFAULT_TIMEZONE: &str = "UTC";
 const ID_DIGITS: usize = 8;
-
-/// DHCP on every ethernet interface, by the names that udev and the kernel give them. Containers'
-/// interfaces have other names, so networkd leaves those alone. `KeepConfiguration=` keeps addresses
-/// and routes while networkd is stopped, which a live swap does (systemd.network(5)); the host name
-/// is the TOML's alone.
-const ETHERNET: &str = "\
-[Match]
-Name=en* eth*
-
-[Network]
-DHCP=yes
-KeepConfiguration=dynamic-on-stop
-
-[DHCPv4]
-UseHostname=no
-
-[DHCPv6]
-UseHostname=no
-";
 
 /// The host name that a node goes by: of its TOML, else made from its machine id.
 pub fn host_name(config: &NodeConfig, facts: &NodeFacts) -> String {
@@ -77,19 +76,21 @@ pub fn render(config: &NodeConfig, facts: &NodeFacts) -> Vec<RenderedFile> {
     let name = host_name(config, facts);
     let timezone = config.host.timezone.as_deref().unwrap_or(DEFAULT_TIMEZONE);
     let mut files = vec![
-        file("/etc/hostname", format!("{name}\n")),
-        file("/etc/hosts", hosts(&name)),
+        file(HOSTNAME, format!("{name}\n")),
+        file(HOSTS, hosts(&name)),
         RenderedFile {
-            path: "/etc/localtime".to_owned(),
+            path: LOCALTIME.to_owned(),
             body: Body::Symlink {
                 target: format!("../usr/share/zoneinfo/{timezone}"),
             },
         },
-        file(
-            "/etc/systemd/network/50-orlop-ethernet.network",
-            ETHERNET.to_owned(),
-        ),
+        file(MODULES, lines(&config.kernel.modules)),
+        file(SYSCTL, sysctls(config)),
+        file(RESOLVED, network::resolved(&config.network)),
+        file(TIMESYNCD, timesyncd(&config.time.servers)),
     ];
+    let networks = network::networks(&config.network).into_iter();
+    files.extend(networks.map(|(name, content)| file(&format!("{}{name}", network::DIR), content)));
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }
@@ -101,6 +102,26 @@ fn file(path: &str, content: String) -> RenderedFile {
             mode: WORLD_READABLE,
             content,
         },
+    }
+}
+
+fn lines(words: &[String]) -> String {
+    words.iter().map(|word| format!("{word}\n")).collect()
+}
+
+/// sysctl.d(5).
+fn sysctls(config: &NodeConfig) -> String {
+    let settings = config.kernel.sysctl.iter();
+    settings
+        .map(|(name, value)| format!("{name} = {value}\n"))
+        .collect()
+}
+
+/// timesyncd.conf(5).
+fn timesyncd(servers: &[String]) -> String {
+    match servers {
+        [] => "[Time]\n".to_owned(),
+        some => format!("[Time]\nNTP={}\n", some.join(" ")),
     }
 }
 
@@ -146,6 +167,29 @@ mod tests {
     fn host_decides_name_hosts_and_time_zone() {
         insta::assert_snapshot!(rendered(
             "schema = 1\nhost = { name = \"edge-17.example.com\", timezone = \"Europe/Berlin\" }"
+        ));
+    }
+
+    #[test]
+    fn kernel_network_and_time_have_a_file_each_and_every_interface_its_own() {
+        insta::assert_snapshot!(rendered(
+            r#"
+schema = 1
+[kernel]
+modules = ["br_netfilter", "wireguard"]
+sysctl = { "net.ipv4.ip_forward" = "1", "vm.max_map_count" = "262144" }
+[network]
+dns = ["10.0.0.2", "fd00::2"]
+[network.interface.eth0]
+dhcp = true
+[network.interface.uplink]
+match = { mac = "52-54-00-AB-CD-EF" }
+addresses = ["10.0.0.17/24", "fd00::17/64"]
+gateway = "10.0.0.1"
+[network.interface.spare]
+[time]
+servers = ["ntp.example.com", "10.0.0.3"]
+"#
         ));
     }
 }

@@ -86,7 +86,7 @@ fn an_unknown_key_is_said_with_the_nearest_known_one() {
 #[test]
 fn what_this_version_does_not_support_is_said_and_not_passed_over() {
     let said = said_about(&[
-        "schema = 1\n[firewall]\ninbound = \"deny\"\n[network]\ndns = []\n[secret.hub]\nfrom = \"credential\"",
+        "schema = 1\n[firewall]\ninbound = \"deny\"\n[kernel]\nargs = [\"quiet\"]\n[secret.hub]\nfrom = \"credential\"",
         "schema = 1\n[os]\nimage = \"os:1\"\nverify = [\"k\"]",
         "schema = 1\n[container.web]\nimage = \"web\"\nkind = \"task\"",
         "schema = 1\n[update]\nwindow = []",
@@ -359,4 +359,17 @@ fn colour_is_there_only_when_asked_for() {
             .render_with(orlop_config::Colour::Always)
             .contains('\u{1b}')
     );
+}
+
+#[test]
+fn a_bad_kernel_setting_interface_or_server_is_said_with_a_good_one() {
+    let said = said_about(&[
+        "schema = 1\n[kernel]\nmodules = [\"../x\", \"ok\"]\n[kernel.sysctl]\n\"net.ipv4.ip_forward\" = 1\n\"ipv4.ip_forward\" = \"1\"\n\"net..x\" = \"1\"\n\"kernel.panic\" = \"0\"\n\"vm.swappiness\" = \" 10\"",
+        "schema = 1\n[kernel.sysctl]\n\"net.ipv4.ip_forward\" = \"1\"\n\"net/ipv4/ip_forward\" = \"0\"",
+        "schema = 1\n[network]\ndns = [\"ns.lab\", \"0.0.0.0\"]\n[network.interface.lo]\n[network.interface.a-very-long-name-of-one]",
+        "schema = 1\n[network.interface.eth0]\naddresses = [\"10.0.0.17\", \"10.0.0.0/24\", \"127.0.0.1/8\"]\n[network.interface.eth1]\naddresses = [\"10.0.1.7/24\"]\ngateway = \"10.0.0.1\"",
+        "schema = 1\n[network.interface.a]\nmatch = { mac = \"52:54\" }\n[network.interface.b]\nmatch = {}\n[network.interface.c]\nmatch = { mac = \"52:54:00:00:00:01\" }\n[network.interface.d]\nmatch = { mac = \"52-54-00-00-00-01\" }",
+        "schema = 1\n[time]\nservers = [\"ntp.lab:123\", \"a b\"]",
+    ]);
+    insta::assert_snapshot!(said);
 }

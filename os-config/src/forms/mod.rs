@@ -1,12 +1,16 @@
 //! The text forms of values: each read from a string into its type, or refused with a reason.
 
 mod host;
+mod machine;
 mod network;
 mod pem;
 mod published;
 mod quantity;
 
 pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone};
+pub(crate) use machine::{
+    address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,
+};
 pub(crate) use network::{host_port, http_url, listen, own_port_path, registry_host, subnet};
 pub(crate) use pem::certificates;
 pub(crate) use published::{port, volume_mount};

@@ -22,7 +22,7 @@ pub(crate) fn port_number(text: &str) -> Result<u16, Problem> {
     }
 }
 
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     if let Some(v6) = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))

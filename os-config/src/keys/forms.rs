@@ -87,3 +87,43 @@ pub(super) const VOLUME: Form = Form {
     pattern: Some("^[a-z0-9-]+:/.+$"),
     example: "data:/var/lib/data",
 };
+pub(super) const SYSCTL: Form = Form {
+    name: "sysctl",
+    pattern: Some("^(abi|debug|dev|fs|kernel|net|vm)[./][A-Za-z0-9_.:@/-]+$"),
+    example: "net.ipv4.ip_forward",
+};
+pub(super) const SYSCTL_VALUE: Form = Form {
+    name: "text",
+    pattern: Some("^\\S(.*\\S)?$"),
+    example: "1",
+};
+pub(super) const MODULE: Form = Form {
+    name: "kernel module",
+    pattern: Some("^[A-Za-z0-9_-]{1,55}$"),
+    example: "br_netfilter",
+};
+pub(super) const INTERFACE: Form = Form {
+    name: "interface",
+    pattern: Some("^[A-Za-z0-9_.-]{1,15}$"),
+    example: "eth0",
+};
+pub(super) const MAC: Form = Form {
+    name: "hardware address",
+    pattern: Some("^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$"),
+    example: "52:54:00:12:34:56",
+};
+pub(super) const INTERFACE_ADDRESS: Form = Form {
+    name: "address with prefix",
+    pattern: Some("^[0-9a-fA-F.:]+/[0-9]+$"),
+    example: "10.0.0.17/24",
+};
+pub(super) const ADDRESS: Form = Form {
+    name: "address",
+    pattern: Some("^[0-9a-fA-F.:]+$"),
+    example: "10.0.0.1",
+};
+pub(super) const TIME_SERVER: Form = Form {
+    name: "host",
+    pattern: Some("^[A-Za-z0-9.:-]+$"),
+    example: "ntp.example.com",
+};

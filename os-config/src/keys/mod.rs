@@ -2,6 +2,7 @@
 
 mod container;
 mod forms;
+mod machine;
 
 use crate::limits::{MAX_CHECKS, MAX_CONTAINERS};
 use crate::spec::{Form, Key, Kind, Presence, Table};
@@ -10,6 +11,7 @@ use forms::{
     DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, SUBNET, TEXT,
     TIMEZONE, URL,
 };
+use machine::{KERNEL, NETWORK, TIME};
 
 /// The most networks, volumes or registries: what the text limit allows is far more than a node needs.
 const MAX_NAMED: usize = 256;
@@ -28,6 +30,9 @@ pub(crate) const ROOT: Table = Table {
         section("os", &OS),
         section("update", &UPDATE),
         section("gate", &GATE),
+        section("kernel", &KERNEL),
+        section("network", &NETWORK),
+        section("time", &TIME),
         section("api", &API),
         named("registry", &REGISTRY, &REGISTRY_TABLE, MAX_NAMED),
         named("net", &NAME, &NET, MAX_NAMED),
@@ -35,9 +40,7 @@ pub(crate) const ROOT: Table = Table {
         named("container", &NAME, &CONTAINER, MAX_CONTAINERS),
     ],
     one_of: &[],
-    later: &[
-        "key", "kernel", "network", "time", "proxy", "firewall", "log", "secret",
-    ],
+    later: &["key", "proxy", "firewall", "log", "secret"],
 };
 
 const HOST: Table = Table {

@@ -3,12 +3,14 @@
 mod container;
 mod context;
 mod gate;
+mod machine;
 mod node;
 mod section;
 mod value;
 
 use crate::diagnostic::{Diagnostics, Finding};
 use crate::limits::MAX_TEXT_BYTES;
+use crate::machine::{Kernel, Network, Time};
 use crate::model::{Api, Gate, Host, NodeConfig, Update};
 use context::Context;
 use ipnet::{IpNet, Ipv4Net};
@@ -37,6 +39,9 @@ impl Default for NodeConfig {
             os: None,
             update: Update::default(),
             gate: Gate::default(),
+            kernel: Kernel::default(),
+            network: Network::default(),
+            time: Time::default(),
             api: Api::default(),
             registry: Default::default(),
             net: Default::default(),
@@ -86,6 +91,9 @@ fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
         os: node::os(cx, &root),
         update: node::update(cx, &root),
         gate: gate::gate(cx, &root),
+        kernel: machine::kernel(cx, &root),
+        network: machine::network(cx, &root),
+        time: machine::time(cx, &root),
         api: node::api(cx, &root),
         registry: node::registries(cx, &root),
         net: node::nets(cx, &root),
