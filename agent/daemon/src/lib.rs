@@ -22,4 +22,5 @@ pub mod render;
 pub mod runtime;
 pub mod stage;
 pub mod switch;
+pub mod sysctl;
 pub mod systemd;

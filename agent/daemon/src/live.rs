@@ -8,19 +8,16 @@ use crate::runtime::{
 };
 use crate::switch::Running;
 use crate::systemd::Systemd;
-use crate::{config, faults, records, render};
+use crate::{config, faults, records, render, sysctl};
 use orlop_api::{Fault, FaultKind};
-use orlop_config::{Api, Digest, NodeConfig, RootDigest};
+use orlop_config::{Api, Digest, NodeConfig, Refresh, RootDigest};
 use orlop_core::{ContainerImage, Generation, GenerationId};
 use orlop_image::Store;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// What networkd reads is below this.
-const NETWORK_DIR: &str = "/etc/systemd/network/";
-const NETWORKD: &str = "systemd-networkd.service";
 
 /// Label of an image's version (OCI image specification 1.1, annotations.md).
 const VERSION_LABEL: &str = "org.opencontainers.image.version";
@@ -83,15 +80,39 @@ impl Live {
     /// # Errors
     /// `Internal` where `/etc` cannot be written.
     pub async fn enforce(&self, config: &NodeConfig) -> Result<(), Fault> {
+        self.enforce_and_tell(config, BTreeSet::new()).await
+    }
+
+    /// The same, where it is known that `refresh` has to be told: an agent that was killed between
+    /// writing and telling finds no file that differs any more.
+    async fn enforce_and_tell(
+        &self,
+        config: &NodeConfig,
+        mut refresh: BTreeSet<Refresh>,
+    ) -> Result<(), Fault> {
+        let ours = self.paths.are_the_machines();
+        let mut problems = match ours {
+            true => sysctl::keep_and_give_back(&self.paths, config),
+            false => Vec::new(),
+        };
         let changed = render::into_etc(&self.paths, config)
             .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?;
+        refresh.extend(
+            changed
+                .iter()
+                .filter_map(|path| orlop_config::refresh(path)),
+        );
+        // Also without a change: PID 1 reads the file before it is rendered.
         render::take_host_name(&self.paths, config);
-        if self.paths.are_the_machines()
-            && changed.iter().any(|path| path.starts_with(NETWORK_DIR))
-            && let Err(error) = Systemd.reload(NETWORKD).await
-        {
-            log::warn!("ignoring until the next boot: {}", chain(&error));
+        if ours {
+            for (unit, telling) in refresh.into_iter().filter_map(Refresh::unit) {
+                if let Err(error) = Systemd.tell(unit, telling).await {
+                    problems.push(chain(&error));
+                }
+            }
+            problems.extend(sysctl::differences(&self.paths, config));
         }
+        self.problems.set(Topic::Machine, problems);
         self.api.send_if_modified(|api| {
             let differs = *api != config.api;
             api.clone_from(&config.api);
@@ -185,8 +206,9 @@ impl Live {
 }
 
 impl Running for Live {
-    async fn render_etc(&self, digest: &Digest) -> Result<(), Fault> {
-        self.enforce(&config::on_record(&self.paths, digest)?).await
+    async fn render_etc(&self, digest: &Digest, refresh: &BTreeSet<Refresh>) -> Result<(), Fault> {
+        let config = config::on_record(&self.paths, digest)?;
+        self.enforce_and_tell(&config, refresh.clone()).await
     }
 
     async fn replace_containers(

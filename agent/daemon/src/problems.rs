@@ -10,6 +10,8 @@ pub enum Topic {
     Records,
     /// The node's TOML.
     Config,
+    /// What of the TOML the kernel or a host service did not take.
+    Machine,
     /// What was booted.
     Boot,
     /// What the first boot waits for.

@@ -6,7 +6,7 @@ pub use early::{early, operator_toml};
 
 use crate::chain::chain;
 use crate::paths::Paths;
-use orlop_config::{Body, NodeConfig, NodeFacts, RenderedFile};
+use orlop_config::{Body, NodeConfig, NodeFacts, OWN_FILES, RenderedFile};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
@@ -51,15 +51,17 @@ pub fn facts(paths: &Paths) -> Result<NodeFacts, RenderError> {
     })
 }
 
-/// Writes every file that `config` decides, and tells which of them are other than before. `/etc`
-/// is a tmpfs that each boot fills anew, so nothing is synced; each file appears whole.
+/// Writes every file that `config` decides, removes those of another config, and tells which are other
+/// than before. `/etc` is a tmpfs that each boot fills anew, so nothing is synced; each file appears
+/// whole.
 ///
 /// # Errors
-/// [`RenderError`], with the first file that could not be written.
+/// [`RenderError`], with the first file that could not be written or removed.
 pub fn into_etc(paths: &Paths, config: &NodeConfig) -> Result<Vec<String>, RenderError> {
     let facts = facts(paths)?;
-    let mut changed = Vec::new();
-    for file in orlop_config::render(config, &facts) {
+    let files = orlop_config::render(config, &facts);
+    let mut changed = remove_others(paths, &files)?;
+    for file in files {
         let path = paths.place(&file.path);
         let wrote = put(&path, &file).map_err(|source| RenderError::Write { path, source })?;
         if wrote {
@@ -86,6 +88,34 @@ pub fn take_host_name(paths: &Paths, config: &NodeConfig) {
     if let Err(error) = nix::unistd::sethostname(&name) {
         log::warn!("ignoring until the next boot that the host name cannot be set: {error}");
     }
+}
+
+/// Removes our files that are not among `files`, and names them.
+fn remove_others(paths: &Paths, files: &[RenderedFile]) -> Result<Vec<String>, RenderError> {
+    let mut removed = Vec::new();
+    for (dir, prefix) in OWN_FILES {
+        let place = paths.place(dir);
+        let fail = |path: &Path, source| RenderError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(fail(&place, source)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|source| fail(&place, source))?;
+            let name = entry.file_name();
+            let path = format!("{dir}{}", name.to_string_lossy());
+            let ours = name.to_string_lossy().starts_with(prefix);
+            if ours && files.iter().all(|file| file.path != path) {
+                fs::remove_file(entry.path()).map_err(|source| fail(&entry.path(), source))?;
+                removed.push(path);
+            }
+        }
+    }
+    Ok(removed)
 }
 
 /// Puts one file or link in place; false where it was there already.
@@ -158,6 +188,17 @@ mod tests {
             fs::read_to_string(paths.etc().join("hostname")).unwrap(),
             "b\n"
         );
+    }
+
+    #[test]
+    fn an_interface_that_is_taken_out_leaves_no_file() {
+        let (_dir, paths) = node();
+        let parse = |toml: &str| crate::config::parse(&format!("schema = 1\n{toml}")).unwrap();
+        into_etc(&paths, &parse("network.interface.eth1.dhcp = true")).unwrap();
+        let file = "/etc/systemd/network/40-orlop-eth1.network";
+        assert!(paths.place(file).exists());
+        assert_eq!(into_etc(&paths, &parse("")).unwrap(), [file]);
+        assert!(!paths.place(file).exists());
     }
 
     #[test]

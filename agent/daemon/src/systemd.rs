@@ -1,9 +1,11 @@
 //! What the agent asks of systemd for the machine as a whole, over the system bus.
 
+use futures_util::StreamExt as _;
+use orlop_config::Telling;
+use std::time::Duration;
 use zbus::Connection;
 
-/// `Reboot` and `ReloadOrRestartUnit` of `org.freedesktop.systemd1`
-/// (org.freedesktop.systemd1(5)), and the manager's state.
+/// What the agent uses of the manager (org.freedesktop.systemd1(5)).
 #[zbus::proxy(
     interface = "org.freedesktop.systemd1.Manager",
     default_service = "org.freedesktop.systemd1",
@@ -13,9 +15,31 @@ trait Manager {
     /// Starts `reboot.target`, as `systemctl reboot` does.
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
-    /// Makes a unit take its new configuration.
-    fn reload_or_restart_unit(&self, name: &str, mode: &str)
-    -> zbus::Result<zbus::OwnedObjectPath>;
+    /// Reloads a unit that runs, or restarts it where it cannot reload.
+    fn reload_or_try_restart_unit(
+        &self,
+        name: &str,
+        mode: &str,
+    ) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// Restarts a unit that runs.
+    fn try_restart_unit(&self, name: &str, mode: &str) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// Starts a unit, after stopping it where it runs.
+    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// Asks for the signals.
+    fn subscribe(&self) -> zbus::Result<()>;
+
+    /// A job is over: `done`, `failed`, ….
+    #[zbus(signal)]
+    fn job_removed(
+        &self,
+        id: u32,
+        job: zbus::OwnedObjectPath,
+        unit: String,
+        result: String,
+    ) -> zbus::Result<()>;
 
     /// `running`, `stopping`, … as `systemctl is-system-running` says.
     #[zbus(property(emits_changed_signal = "false"))]
@@ -37,7 +61,18 @@ pub enum SystemdError {
         #[source]
         source: zbus::Error,
     },
+    /// A unit did not take its configuration.
+    #[error("cannot put the config of {unit} in force: its job is {result}")]
+    Job {
+        /// Which.
+        unit: String,
+        /// `failed`, `timeout`, ….
+        result: String,
+    },
 }
+
+/// A job that takes longer will not come to an end: what is told of a change ends within a second.
+const JOB_LIMIT: Duration = Duration::from_secs(60);
 
 /// The manager on the system bus. Cheap to make; each call connects anew where the bus was
 /// restarted.
@@ -65,17 +100,46 @@ impl Systemd {
         })
     }
 
-    /// Makes a running service take its new configuration.
+    /// Tells a unit that its configuration has changed, and waits until it has taken it.
     ///
     /// # Errors
-    /// [`SystemdError`] where the bus or systemd does not answer, or there is no such unit.
-    pub async fn reload(self, unit: &str) -> Result<(), SystemdError> {
+    /// [`SystemdError`] where the bus or systemd does not answer, there is no such unit, or it could
+    /// not take its configuration.
+    pub async fn tell(self, unit: &str, telling: Telling) -> Result<(), SystemdError> {
         let manager = self.manager().await?;
-        let answer = manager.reload_or_restart_unit(unit, "replace").await;
-        answer.map(drop).map_err(|source| SystemdError::Call {
-            what: format!("reload {unit}"),
+        let call = |source| SystemdError::Call {
+            what: format!("tell {unit} of its new configuration"),
             source,
-        })
+        };
+        manager.subscribe().await.map_err(call)?;
+        let mut removed = manager.receive_job_removed().await.map_err(call)?;
+        let job = match telling {
+            Telling::Reload => manager.reload_or_try_restart_unit(unit, "replace").await,
+            Telling::Restart => manager.try_restart_unit(unit, "replace").await,
+            Telling::RunAgain => manager.restart_unit(unit, "replace").await,
+        };
+        let job = job.map_err(call)?;
+        let ended = async {
+            while let Some(signal) = removed.next().await {
+                if let Ok(args) = signal.args()
+                    && args.job == job
+                {
+                    return args.result;
+                }
+            }
+            "lost".to_owned()
+        };
+        match tokio::time::timeout(JOB_LIMIT, ended).await {
+            Ok(result) if matches!(result.as_str(), "done" | "skipped") => Ok(()),
+            Ok(result) => Err(SystemdError::Job {
+                unit: unit.to_owned(),
+                result,
+            }),
+            Err(_) => Err(SystemdError::Job {
+                unit: unit.to_owned(),
+                result: format!("not over after {} s", JOB_LIMIT.as_secs()),
+            }),
+        }
     }
 
     /// Whether the whole system is on its way down, and not just the agent.

@@ -30,10 +30,12 @@ pub enum Refresh {
 /// How a unit is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telling {
-    /// By its own reload: its process goes on.
+    /// By its own reload: its process goes on. One that does not run is left alone.
     Reload,
-    /// By a restart.
+    /// By a restart. One that does not run is left alone.
     Restart,
+    /// A unit that does its work and ends: it does it again, also where it failed.
+    RunAgain,
 }
 
 impl Refresh {
@@ -41,8 +43,8 @@ impl Refresh {
     pub fn unit(self) -> Option<(&'static str, Telling)> {
         match self {
             Self::HostName => None,
-            Self::Modules => Some(("systemd-modules-load.service", Telling::Restart)),
-            Self::Sysctl => Some(("systemd-sysctl.service", Telling::Restart)),
+            Self::Modules => Some(("systemd-modules-load.service", Telling::RunAgain)),
+            Self::Sysctl => Some(("systemd-sysctl.service", Telling::RunAgain)),
             Self::Network => Some(("systemd-networkd.service", Telling::Reload)),
             Self::Resolver => Some(("systemd-resolved.service", Telling::Reload)),
             Self::TimeSync => Some(("systemd-timesyncd.service", Telling::Restart)),
@@ -55,7 +57,9 @@ impl fmt::Display for Refresh {
         match self.unit() {
             None => f.write_str("sets the host name"),
             Some((unit, Telling::Reload)) => write!(f, "reloads {}", bare(unit)),
-            Some((unit, Telling::Restart)) => write!(f, "restarts {}", bare(unit)),
+            Some((unit, Telling::Restart | Telling::RunAgain)) => {
+                write!(f, "restarts {}", bare(unit))
+            }
         }
     }
 }

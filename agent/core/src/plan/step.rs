@@ -1,7 +1,8 @@
 //! The steps that plans are made of.
 
 use crate::{Generation, GenerationId, NodeState, Verdict};
-use orlop_config::{Digest, RootDigest};
+use orlop_config::{Digest, Refresh, RootDigest};
+use std::collections::BTreeSet;
 
 /// One thing that the executor does. Every step may be done again after it was done or half done,
 /// and then leaves the same behind. A step that writes a file returns only when the file and its
@@ -85,6 +86,9 @@ pub enum Step {
         path: String,
         /// Its digest.
         config: Digest,
+        /// What has to be told of it; none where the TOMLs could not be compared, and the files that
+        /// turn out to differ decide.
+        refresh: Option<BTreeSet<Refresh>>,
     },
     /// Makes the containers those of a generation. The ones that are not named go on running.
     ReplaceContainers {

@@ -6,8 +6,8 @@ use crate::boot::{Counter, Entry};
 use crate::{
     Generation, GenerationId, GenerationStatus, Timestamp, Trial, TrialKind, TrialStage, paths,
 };
-use orlop_config::{Container, NodeConfig};
-use std::collections::BTreeMap;
+use orlop_config::{Container, NodeConfig, Refresh};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Switches to the staged generation.
 pub(super) fn apply(observed: &Observed, policy: &Policy, now: Timestamp) -> Result<Plan, Blocked> {
@@ -216,6 +216,7 @@ impl Draft<'_> {
             self.push(Step::RenderEtc {
                 path: paths::config(&to.config),
                 config: to.config.clone(),
+                refresh: self.refreshes(from, to),
             });
         }
         let (stop, start) = self.containers_to_replace(from, to);
@@ -226,6 +227,12 @@ impl Draft<'_> {
                 start,
             });
         }
+    }
+
+    /// What has to be told of the change of config; none where one cannot be read.
+    fn refreshes(&self, from: Option<&Generation>, to: &Generation) -> Option<BTreeSet<Refresh>> {
+        let config = |generation: &Generation| self.observed.configs.get(&generation.config);
+        Some(orlop_config::refreshes(config(from?)?, config(to)?))
     }
 
     /// Names of the containers to stop and to start.

@@ -101,6 +101,27 @@ fn another_config_renders_etc_and_replaces_what_may_depend_on_it() {
 }
 
 #[test]
+fn a_config_that_can_be_read_says_what_is_told_of_it_and_leaves_other_containers_alone() {
+    let (mut first, mut second) = (generation(1, "1"), generation(2, "1"));
+    second.config = Digest::of(b"other");
+    let db = first.containers["web"].clone();
+    for generation in [&mut first, &mut second] {
+        generation.containers.insert("db".to_owned(), db.clone());
+    }
+    let base = "schema = 1\ncontainer.db.image = \"db:1\"\ncontainer.web.image = \"web:1\"\n";
+    let changed = format!(
+        "{base}container.web.env = {{ A = \"1\" }}\n\
+         kernel.sysctl = {{ \"net.ipv4.ip_forward\" = \"1\" }}"
+    );
+    let read = |text: &str| orlop_config::parse("node.toml", text).unwrap();
+    let mut observed = node(&[second.clone()]);
+    observed.configs.insert(first.config.clone(), read(base));
+    observed.configs.insert(second.config, read(&changed));
+    observed.generations.insert(first.id, first);
+    insta::assert_snapshot!("config_known", text(&observed, &Goal::Apply));
+}
+
+#[test]
 fn another_container_image_replaces_that_container_only() {
     let mut first = generation(1, "1");
     let web = first.containers["web"].clone();

@@ -2,6 +2,8 @@
 
 use super::{Means, Plan, Step};
 use crate::{GenerationId, NodeState, TrialStage, paths};
+use orlop_config::Refresh;
+use std::collections::BTreeSet;
 use std::fmt;
 
 impl fmt::Display for Plan {
@@ -58,7 +60,10 @@ impl fmt::Display for Step {
             Self::RenameEntry { from, to } => write!(f, "rename boot entry {from} to {to}"),
             Self::RemoveEntry { path } => write!(f, "remove boot entry {path}"),
             Self::RemoveUki { path, .. } => write!(f, "remove UKI {path}"),
-            Self::RenderEtc { path, .. } => write!(f, "render /etc from {path}"),
+            Self::RenderEtc { path, refresh, .. } => {
+                write!(f, "render /etc from {path}: ")?;
+                refresh_words(refresh.as_ref(), f)
+            }
             Self::ReplaceContainers {
                 generation,
                 stop,
@@ -76,6 +81,17 @@ impl fmt::Display for Step {
             }
             Self::Reboot => f.write_str("restart the machine"),
         }
+    }
+}
+
+fn refresh_words(refresh: Option<&BTreeSet<Refresh>>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(refresh) = refresh else {
+        return f.write_str("restarts what the files that differ are for");
+    };
+    let words: Vec<_> = refresh.iter().map(ToString::to_string).collect();
+    match words[..] {
+        [] => f.write_str("restarts nothing"),
+        _ => f.write_str(&words.join(", ")),
     }
 }
 

@@ -7,7 +7,7 @@
 use super::into_etc;
 use crate::chain::chain;
 use crate::paths::Paths;
-use crate::{booted, config, esp, records};
+use crate::{booted, config, esp, records, sysctl};
 use orlop_api::Fault;
 use orlop_config::NodeConfig;
 use orlop_core::boot::{BootDecision, resolve_boot};
@@ -29,6 +29,9 @@ pub fn early(paths: &Paths) -> Result<(), super::RenderError> {
             NodeConfig::default()
         }
     };
+    for problem in sysctl::keep_and_give_back(paths, &config) {
+        log::warn!("{problem}");
+    }
     let changed = into_etc(paths, &config)?;
     super::take_host_name(paths, &config);
     log::info!(files = changed.len(); "rendered /etc");

@@ -4,9 +4,10 @@ use super::Switch;
 use crate::effects::{EffectError, Effects};
 use crate::paths::Paths;
 use orlop_api::Fault;
-use orlop_config::Digest;
+use orlop_config::{Digest, Refresh};
 use orlop_core::{GenerationId, Step};
 use orlop_image::Store;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::future::Future;
 use std::io;
@@ -15,8 +16,13 @@ use std::sync::Arc;
 
 /// What plans do to the running machine, besides files.
 pub trait Running: Send + Sync {
-    /// Renders `/etc` from the TOML with this digest, and restarts what depends on what changed.
-    fn render_etc(&self, config: &Digest) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// Renders `/etc` from the TOML with this digest, and tells what depends on what changed: the
+    /// members of `refresh`, and whatever else turns out to.
+    fn render_etc(
+        &self,
+        config: &Digest,
+        refresh: &BTreeSet<Refresh>,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Makes the containers those of a generation.
     fn replace_containers(
@@ -72,8 +78,12 @@ pub(super) async fn carry_out<R: Running>(
     log::debug!("step {step:?}");
     let running = &switch.running;
     match step {
-        Step::RenderEtc { config, .. } => {
-            running.render_etc(config).await.map_err(StepError::Running)
+        Step::RenderEtc {
+            config, refresh, ..
+        } => {
+            let refresh = refresh.clone().unwrap_or_default();
+            let rendered = running.render_etc(config, &refresh).await;
+            rendered.map_err(StepError::Running)
         }
         Step::ReplaceContainers {
             generation,

@@ -4,7 +4,7 @@
 
 use crate::faulty::{Cut, Fate, Faulty};
 use orlop_api::{Fault, FaultKind};
-use orlop_config::{Digest, RootDigest};
+use orlop_config::{Digest, Refresh, RootDigest};
 use orlop_core::boot::{Booted, loader};
 use orlop_core::{BootId, ContainerImage, Generation, GenerationId, Origin, OsImage, Timestamp};
 use orlop_image::{Store, Verity};
@@ -12,7 +12,7 @@ use orlopd::booted::Boot;
 use orlopd::paths::Paths;
 use orlopd::switch::Running;
 use orlopd::{config, esp, records, render};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -251,7 +251,7 @@ impl PlayedMachine {
 }
 
 impl Running for PlayedMachine {
-    async fn render_etc(&self, digest: &Digest) -> Result<(), Fault> {
+    async fn render_etc(&self, digest: &Digest, _: &BTreeSet<Refresh>) -> Result<(), Fault> {
         let config = config::on_record(&self.paths, digest)?;
         self.at_point("render /etc", |torn| {
             if !torn {
