@@ -1,9 +1,11 @@
 //! A person with the `orlop` command on the node, and a look at what the node has on disk.
 
 use super::node::Node;
-use std::fs;
+use nix::sched::{CloneFlags, setns};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::thread;
 use std::time::SystemTime;
 
 /// What a command said, and how it ended.
@@ -57,6 +59,25 @@ impl Node<'_> {
     /// What is in a file of the node.
     pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.outside(path)).unwrap()
+    }
+
+    /// Whether the node has a file.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.outside(path).exists()
+    }
+
+    /// A setting of the node's network namespace, `/proc/sys/net/…`: the kernel shows each reader
+    /// those of the reader's own.
+    pub(crate) fn setting(&self, path: &str) -> String {
+        let init = self.machine.status().unwrap().init.unwrap();
+        let netns = File::open(format!("/proc/{init}/ns/net")).unwrap();
+        let read = || {
+            setns(&netns, CloneFlags::CLONE_NEWNET).unwrap();
+            fs::read_to_string(path).unwrap()
+        };
+        // The namespace is the thread's alone, and goes with it.
+        let text = thread::scope(|scope| scope.spawn(read).join().unwrap());
+        text.trim().to_owned()
     }
 
     /// Where the host has a file of the node.
