@@ -38,8 +38,8 @@ pub use duration::{DurationError, format_duration, parse_duration};
 pub use image_ref::{ImageRef, ImageRefError};
 pub use machine::{Interface, Kernel, Network, Time, sysctl_path};
 pub use model::{
-    Api, ByteSize, Check, Container, Cpus, Gate, Health, Host, Name, Net, NodeConfig, Os, Port,
-    Probe, Protocol, Registry, Restart, Update, UpdatePolicy, Volume, VolumeMount,
+    Api, ByteSize, Check, Container, Cpus, Disruption, Gate, Health, Host, Name, Net, NodeConfig,
+    Os, Port, Probe, Protocol, Registry, Restart, Update, UpdatePolicy, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;

@@ -101,6 +101,19 @@ pub struct Os {
 pub struct Update {
     /// What the agent does by itself.
     pub policy: UpdatePolicy,
+    /// How another OS image is entered.
+    pub disruption: Disruption,
+}
+
+/// How another OS image is entered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Disruption {
+    /// Live, where kernel, initrd and kernel arguments stay; else by a restart of the machine.
+    #[default]
+    Least,
+    /// Always by a restart of the machine.
+    Reboot,
 }
 
 /// What the agent does by itself about new images.

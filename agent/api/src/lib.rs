@@ -14,7 +14,9 @@ pub use answer::{Answer, StreamEnd};
 pub use event::{Event, EventKind};
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};
-pub use request::{ApplyConfigRequest, ApplyRequest, LogQuery, RollBackRequest, StageRequest};
+pub use request::{
+    ApplyConfigRequest, ApplyRequest, LogQuery, Mode, RollBackRequest, StageRequest,
+};
 pub use view::{
     CheckView, ConfigReport, ConfigView, ContainerState, ContainerView, DiagnosticView, GateView,
     GenerationStatus, GenerationView, HealthState, ImageView, LogLine, Phase, Status, TrialView,

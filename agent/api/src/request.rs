@@ -12,10 +12,22 @@ pub struct StageRequest {
     pub config: Option<String>,
 }
 
+/// How a switch to another OS image is carried out, where the operator decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Without a restart of the machine; refused where kernel, initrd or kernel arguments differ.
+    Live,
+    /// By a restart of the machine.
+    Reboot,
+}
+
 /// Switch to the staged generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApplyRequest {
+    /// How; none leaves it to `[update] disruption` of the new generation's config.
+    pub mode: Option<Mode>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -26,6 +38,8 @@ pub struct ApplyRequest {
 pub struct ApplyConfigRequest {
     /// The node's TOML.
     pub config: String,
+    /// How, where the TOML brings another OS image; none leaves it to its `[update] disruption`.
+    pub mode: Option<Mode>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -36,6 +50,9 @@ pub struct ApplyConfigRequest {
 pub struct RollBackRequest {
     /// Which; none takes the newest good one before the current.
     pub to: Option<u64>,
+    /// How, where another OS image comes back; none leaves it to `[update] disruption` of the
+    /// earlier generation's config.
+    pub mode: Option<Mode>,
     /// Only say what would be done.
     pub dry_run: bool,
 }

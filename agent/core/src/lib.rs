@@ -30,7 +30,9 @@ pub use generation::{
     ContainerImage, Generation, GenerationError, GenerationId, Origin, OsImage, Timestamp, Uptime,
 };
 pub use machine::{Action, Event, IllegalEvent, Machine, Then};
-pub use plan::{Asker, Blocked, Ends, Esp, Goal, Means, Observed, Plan, Policy, Step, plan};
+pub use plan::{
+    Asker, Blocked, Ends, Esp, Goal, Means, Observed, Otherwise, Plan, Policy, Step, plan,
+};
 pub use state::{
     BootId, GenerationStatus, Held, NodeState, STATE_FORMAT, StateError, Trial, TrialKind,
     TrialStage,

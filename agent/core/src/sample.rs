@@ -2,8 +2,8 @@
 
 use crate::boot::{BootSequence, Booted, Entry};
 use crate::{
-    BootId, ContainerImage, Esp, Generation, GenerationId, GenerationStatus, NodeState, Observed,
-    Origin, OsImage, Timestamp, Trial, TrialKind, TrialStage, Uptime,
+    BootId, ContainerImage, Esp, Generation, GenerationId, GenerationStatus, Means, NodeState,
+    Observed, Origin, OsImage, Timestamp, Trial, TrialKind, TrialStage, Uptime,
 };
 use orlop_config::{Digest, RootDigest};
 use std::collections::BTreeMap;
@@ -82,6 +82,7 @@ pub(crate) fn trial(entry: Option<u64>, stage: TrialStage) -> Trial {
         kind: TrialKind::Update,
         fallback: Some(GenerationId(1)),
         stage,
+        means: Means::Reboot,
         entry: entry.map(BootSequence),
         tries: 3,
         boots: 0,

@@ -1,7 +1,7 @@
 //! What a node remembers: the agent's one state file.
 
 use crate::boot::BootSequence;
-use crate::{Generation, GenerationId, Timestamp, Trigger, Uptime, Verdict};
+use crate::{Generation, GenerationId, Means, Timestamp, Trigger, Uptime, Verdict};
 use orlop_config::{Digest, RootDigest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,6 +75,9 @@ pub struct Trial {
     /// How far it is.
     #[serde(flatten)]
     pub stage: TrialStage,
+    /// What is used to get there, and back. A file of before there were live swaps has none.
+    #[serde(default)]
+    pub means: Means,
     /// Its boot entry; none where the switch needs no other OS image.
     pub entry: Option<BootSequence>,
     /// How often it may boot without a verdict.
@@ -311,9 +314,12 @@ mod tests {
 
     #[test]
     fn a_file_of_format_1_is_still_read() {
-        let text = include_bytes!("../fixtures/state-1.json");
+        let text = include_bytes!("../fixtures/state-1-means.json");
         assert_eq!(NodeState::decode(text).unwrap(), full());
         assert_eq!(full().encode(), text);
+        // Of before there were live swaps.
+        let text = include_bytes!("../fixtures/state-1.json");
+        assert_eq!(NodeState::decode(text).unwrap(), full());
     }
 
     fn refused(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! What was booted: the root that the initrd mounted, and the kernel's id of this run.
+//! What was booted: the root that is mounted, as who mounted it left word in its `/etc`, and the kernel's id of this run.
 
 use crate::paths::Paths;
 use crate::records::{RecordError, read_limited};
@@ -101,7 +101,7 @@ mod tests {
     fn read_text(text: Option<&str>) -> Result<Boot, String> {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
-        std::fs::create_dir_all(paths.run()).unwrap();
+        std::fs::create_dir_all(paths.boot_json().parent().unwrap()).unwrap();
         if let Some(text) = text {
             std::fs::write(paths.boot_json(), text).unwrap();
         }
@@ -131,12 +131,12 @@ mod tests {
         let missing = read_text(None).unwrap_err();
         assert_eq!(
             missing,
-            "cannot tell which OS image runs: there is no /run/orlop/boot.json"
+            "cannot tell which OS image runs: there is no /etc/orlop/boot.json"
         );
         let damaged = read_text(Some(r#"{"root": "12"}"#)).unwrap_err();
         assert_eq!(
             damaged,
-            "cannot tell which OS image runs: /run/orlop/boot.json is damaged"
+            "cannot tell which OS image runs: /etc/orlop/boot.json is damaged"
         );
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn of_blocked(blocked: &Blocked) -> Fault {
         | Blocked::TrialUnderWay { .. }
         | Blocked::NoTrial
         | Blocked::NoUki { .. }
+        | Blocked::NotLive { .. }
         | Blocked::OtherImageRuns { .. }
         | Blocked::NothingRuns => FaultKind::Refused,
     };

@@ -62,7 +62,13 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
     };
     let store = Store::open_or_init(&paths.store(), verity)?;
     let runtime = Runtime::new(Places::under(&paths.place("/")), live::mounter(&store));
-    let live = Live::new(paths.clone(), store.clone(), runtime, Arc::clone(&problems));
+    let live = Live::new(
+        paths.clone(),
+        store.clone(),
+        runtime,
+        Arc::clone(&problems),
+        boot.clone(),
+    );
     let policy = Policy::default();
     let switch = Switch::new(
         paths.clone(),

@@ -14,6 +14,7 @@ pub mod host;
 mod http_status;
 pub mod live;
 pub mod logging;
+pub mod next_root;
 pub mod ops;
 pub mod paths;
 pub mod problems;

@@ -1,5 +1,6 @@
 //! The running machine: what plans do to it besides files.
 
+use crate::booted::Boot;
 use crate::chain::chain;
 use crate::paths::Paths;
 use crate::problems::{Problems, Topic};
@@ -8,7 +9,7 @@ use crate::runtime::{
 };
 use crate::switch::Running;
 use crate::systemd::Systemd;
-use crate::{config, faults, records, render, sysctl};
+use crate::{config, faults, next_root, records, render, sysctl};
 use orlop_api::{Fault, FaultKind};
 use orlop_config::{Api, Digest, NodeConfig, Refresh, RootDigest};
 use orlop_core::{ContainerImage, Generation, GenerationId};
@@ -18,6 +19,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 /// Label of an image's version (OCI image specification 1.1, annotations.md).
 const VERSION_LABEL: &str = "org.opencontainers.image.version";
@@ -29,6 +31,7 @@ pub struct Live {
     store: Store,
     runtime: Runtime,
     problems: Arc<Problems>,
+    boot: Boot,
     api: watch::Sender<Api>,
 }
 
@@ -54,13 +57,20 @@ pub fn mounter(store: &Store) -> Arc<dyn RootMounter> {
 
 impl Live {
     /// The machine at `paths`.
-    pub fn new(paths: Paths, store: Store, runtime: Runtime, problems: Arc<Problems>) -> Self {
+    pub fn new(
+        paths: Paths,
+        store: Store,
+        runtime: Runtime,
+        problems: Arc<Problems>,
+        boot: Boot,
+    ) -> Self {
         let (api, _) = watch::channel(Api::default());
         Self {
             paths,
             store,
             runtime,
             problems,
+            boot,
             api,
         }
     }
@@ -119,6 +129,14 @@ impl Live {
             differs
         });
         Ok(())
+    }
+
+    fn refuse_in_a_directory(&self) -> Result<(), Fault> {
+        if self.paths.are_the_machines() {
+            return Ok(());
+        }
+        let message = "cannot restart the machine: this node is a directory of it";
+        Err(Fault::new(FaultKind::Refused, message))
     }
 
     /// Brings the containers to those of `generation`. A container that cannot be had is told as a
@@ -229,11 +247,25 @@ impl Running for Live {
         self.reconcile(generation).await.map(drop)
     }
 
-    async fn reboot(&self) -> Result<(), Fault> {
-        if !self.paths.are_the_machines() {
-            let message = "cannot restart the machine: this node is a directory of it";
-            return Err(Fault::new(FaultKind::Refused, message));
+    async fn swap_root(&self, root: &RootDigest) -> Result<(), Fault> {
+        self.refuse_in_a_directory()?;
+        let internal = |message| Fault::new(FaultKind::Internal, message);
+        let (paths, boot, root) = (self.paths.clone(), self.boot.clone(), root.clone());
+        spawn_blocking(move || next_root::make_ready(&paths, &boot, &root))
+            .await
+            .map_err(|error| internal(format!("cannot make the next root: {error}")))?
+            .map_err(|error| internal(chain(&error)))?;
+        if let Err(error) = Systemd.soft_reboot().await {
+            if let Err(left) = next_root::discard(&self.paths) {
+                log::warn!("ignoring: {}", chain(&left));
+            }
+            return Err(internal(chain(&error)));
         }
+        Ok(())
+    }
+
+    async fn reboot(&self) -> Result<(), Fault> {
+        self.refuse_in_a_directory()?;
         Systemd
             .reboot()
             .await

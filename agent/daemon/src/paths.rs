@@ -63,14 +63,19 @@ impl Paths {
         self.place("/run/orlop")
     }
 
+    /// Where a soft reboot takes the next root from.
+    pub fn next_root(&self) -> PathBuf {
+        self.place("/run/nextroot")
+    }
+
     /// The ESP.
     pub fn esp(&self) -> PathBuf {
         self.place("/efi")
     }
 
-    /// What the initrd mounted as `/`.
+    /// What is mounted as `/`.
     pub fn boot_json(&self) -> PathBuf {
-        self.place("/run/orlop/boot.json")
+        self.place("/etc/orlop/boot.json")
     }
 
     /// The local API's socket.

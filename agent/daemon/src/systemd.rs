@@ -12,7 +12,7 @@ use zbus::Connection;
     default_path = "/org/freedesktop/systemd1"
 )]
 trait Manager {
-    /// Starts `reboot.target`, as `systemctl reboot` does.
+    /// Starts `reboot.target` or `soft-reboot.target`, as `systemctl reboot` does.
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// Reloads a unit that runs, or restarts it where it cannot reload.
@@ -90,12 +90,23 @@ impl Systemd {
     /// # Errors
     /// [`SystemdError`] where the bus or systemd does not answer.
     pub async fn reboot(self) -> Result<(), SystemdError> {
+        self.leave_by("reboot.target").await
+    }
+
+    /// Begins an orderly restart of userspace, on the root at `/run/nextroot` where there is one.
+    /// Units that are made for it go on. Returns when systemd has taken the request.
+    ///
+    /// # Errors
+    /// [`SystemdError`] where the bus or systemd does not answer.
+    pub async fn soft_reboot(self) -> Result<(), SystemdError> {
+        self.leave_by("soft-reboot.target").await
+    }
+
+    async fn leave_by(self, target: &str) -> Result<(), SystemdError> {
         let manager = self.manager().await?;
-        let answer = manager
-            .start_unit("reboot.target", "replace-irreversibly")
-            .await;
+        let answer = manager.start_unit(target, "replace-irreversibly").await;
         answer.map(drop).map_err(|source| SystemdError::Call {
-            what: "reboot".into(),
+            what: format!("start {target}"),
             source,
         })
     }

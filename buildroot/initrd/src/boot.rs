@@ -105,7 +105,6 @@ pub(crate) fn boot() -> Result<Infallible, BootError> {
         root: options.root.clone(),
         verity: Verity::Required,
         target: ROOT.into(),
-        run: Some("/run".into()),
     })?;
     say(
         Level::Info,

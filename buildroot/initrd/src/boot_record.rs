@@ -1,4 +1,5 @@
-//! `/run/orlop/boot.json`: what was mounted as `/`, for the agent.
+//! `/etc/orlop/boot.json`: what is mounted as `/`, for the agent. Each root has its own `/etc`, so the
+//! word changes in the same moment as the root.
 
 use crate::root::Verity;
 use orlop_config::RootDigest;
@@ -24,23 +25,23 @@ impl BootRecord {
         }
     }
 
-    /// Writes it to `orlop/boot.json` under `run`, atomically.
+    /// Writes it to `orlop/boot.json` under `etc`, atomically.
     ///
     /// # Errors
     /// If the directory or the file cannot be written.
-    pub fn write(&self, run: &Path) -> io::Result<()> {
-        let dir = run.join("orlop");
+    pub fn write(&self, etc: &Path) -> io::Result<()> {
+        let dir = etc.join("orlop");
         std::fs::create_dir_all(&dir)?;
         let text = serde_json::to_string(self).map_err(io::Error::other)?;
         crate::atomic_write::atomic_write(&dir.join("boot.json"), text.as_bytes(), 0o644)
     }
 
-    /// Reads it back from `orlop/boot.json` under `run`.
+    /// Reads it back from `orlop/boot.json` under `etc`.
     ///
     /// # Errors
     /// If there is none, or it is not one.
-    pub fn read(run: &Path) -> io::Result<Self> {
-        let text = std::fs::read(run.join("orlop/boot.json"))?;
+    pub fn read(etc: &Path) -> io::Result<Self> {
+        let text = std::fs::read(etc.join("orlop/boot.json"))?;
         serde_json::from_slice(&text)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
@@ -52,12 +53,12 @@ mod tests {
 
     #[test]
     fn a_boot_record_has_the_agreed_form_and_is_read_back() {
-        let run = tempfile::tempdir().unwrap();
+        let etc = tempfile::tempdir().unwrap();
         let root: RootDigest = "ab".repeat(32).parse().unwrap();
         let record = BootRecord::new(&root, Verity::Required);
-        record.write(run.path()).unwrap();
-        let text = std::fs::read_to_string(run.path().join("orlop/boot.json")).unwrap();
+        record.write(etc.path()).unwrap();
+        let text = std::fs::read_to_string(etc.path().join("orlop/boot.json")).unwrap();
         assert_eq!(text, format!("{{\"root\":\"{root}\",\"verity\":true}}"));
-        assert_eq!(BootRecord::read(run.path()).unwrap(), record);
+        assert_eq!(BootRecord::read(etc.path()).unwrap(), record);
     }
 }

@@ -41,9 +41,6 @@ pub struct RootSpec {
     pub verity: Verity,
     /// An existing directory: the new root is mounted on it.
     pub target: PathBuf,
-    /// The `/run` to leave `orlop/boot.json` in; `None` leaves none, for a root that is prepared
-    /// but not yet entered.
-    pub run: Option<PathBuf>,
 }
 
 /// A root that could not be made.
@@ -121,10 +118,10 @@ pub enum RootError {
         source: io::Error,
     },
     /// The boot record could not be written.
-    #[error("cannot write the boot record under {run}")]
+    #[error("cannot write the boot record under {etc}")]
     BootRecord {
-        /// The given `/run`.
-        run: PathBuf,
+        /// The new `/etc`.
+        etc: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -132,7 +129,7 @@ pub enum RootError {
 
 /// Makes `spec.target` a complete root: the image, read-only; `/state`, a recursive bind of the
 /// state partition; `/var` from it; a fresh `/etc` out of the image's factory settings with the
-/// node's machine id. `/run`, `/dev`, `/proc`, `/sys` and `/tmp` stay empty, for the caller.
+/// node's machine id and the [`BootRecord`]. `/run`, `/dev`, `/proc`, `/sys` and `/tmp` stay empty, for the caller.
 ///
 /// Not idempotent: each call mounts a new root over what is there. A failed call leaves nothing
 /// mounted. A new machine id is durable on return.
@@ -162,15 +159,10 @@ fn furnish(spec: &RootSpec) -> Result<(), RootError> {
     bind(&var, "/var", &spec.target.join("var"))?;
     mount_etc(&spec.target)?;
     write_machine_id(spec)?;
-    match &spec.run {
-        Some(run) => BootRecord::new(&spec.root, spec.verity)
-            .write(run)
-            .map_err(|source| RootError::BootRecord {
-                run: run.clone(),
-                source,
-            }),
-        None => Ok(()),
-    }
+    let etc = spec.target.join("etc");
+    BootRecord::new(&spec.root, spec.verity)
+        .write(&etc)
+        .map_err(|source| RootError::BootRecord { etc, source })
 }
 
 /// The overlay checks each object against the image; this checks the image itself.

@@ -38,7 +38,6 @@ fn state_with_image(dir: &Path, tree: &[&str]) -> RootSpec {
         root: NAME.parse().unwrap(),
         verity: Verity::Off,
         target: dir.join("target"),
-        run: Some(dir.join("run")),
     };
     let image = state::image(&spec.state, &spec.root);
     fs::create_dir_all(image.parent().unwrap()).unwrap();
@@ -77,7 +76,7 @@ fn a_prepared_root_is_read_only_with_state_var_and_a_fresh_etc() {
         fs::read(root.join("etc/machine-id")).unwrap(),
         fs::read(root.join("state/orlop/machine-id")).unwrap()
     );
-    let record = BootRecord::read(&dir.path().join("run")).unwrap();
+    let record = BootRecord::read(&root.join("etc")).unwrap();
     assert_eq!((record.root, record.verity), (spec.root, false));
 }
 

@@ -87,25 +87,33 @@ const OS: Table = Table {
 
 const UPDATE: Table = Table {
     doc: "How updates come.",
-    keys: &[Key {
-        name: "policy",
-        kind: Kind::Word(&[
-            ("auto", "fetch, and switch"),
-            ("download", "fetch, and wait for the operator to switch"),
-            ("manual", "do nothing without being asked"),
-        ]),
-        presence: Presence::Default("\"manual\""),
-        doc: "What the agent does by itself about new images.",
-    }],
-    one_of: &[],
-    later: &[
-        "every",
-        "window",
-        "rate_limit",
-        "disruption",
-        "lock",
-        "group",
+    keys: &[
+        Key {
+            name: "policy",
+            kind: Kind::Word(&[
+                ("auto", "fetch, and switch"),
+                ("download", "fetch, and wait for the operator to switch"),
+                ("manual", "do nothing without being asked"),
+            ]),
+            presence: Presence::Default("\"manual\""),
+            doc: "What the agent does by itself about new images.",
+        },
+        Key {
+            name: "disruption",
+            kind: Kind::Word(&[
+                (
+                    "least",
+                    "swap the OS under the running containers where the kernel stays",
+                ),
+                ("reboot", "restart the machine for every other OS image"),
+            ]),
+            presence: Presence::Default("\"least\""),
+            doc: "How another OS image is entered. With another kernel, initrd or kernel arguments the machine \
+              is restarted in any case.",
+        },
     ],
+    one_of: &[],
+    later: &["every", "window", "rate_limit", "lock", "group"],
 };
 
 const GATE: Table = Table {

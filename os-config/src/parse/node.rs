@@ -5,7 +5,7 @@ use super::section::Section;
 use crate::forms::{self, Problem};
 use crate::image_ref::ImageRef;
 use crate::model::{
-    Api, Host, Name, Net, Os, Port, Protocol, Registry, Update, UpdatePolicy, Volume,
+    Api, Disruption, Host, Name, Net, Os, Port, Protocol, Registry, Update, UpdatePolicy, Volume,
 };
 use std::collections::BTreeMap;
 
@@ -43,7 +43,11 @@ pub(super) fn update(cx: &mut Context, root: &Section<'_>) -> Update {
         Some("download") => UpdatePolicy::Download,
         _ => UpdatePolicy::Manual,
     };
-    Update { policy }
+    let disruption = match update.word("disruption") {
+        Some("reboot") => Disruption::Reboot,
+        _ => Disruption::Least,
+    };
+    Update { policy, disruption }
 }
 
 pub(super) fn api(cx: &mut Context, root: &Section<'_>) -> Api {

@@ -6,7 +6,6 @@ use crate::namespace::{BootPlan, BootRoot};
 use crate::spec::NodeDisk;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
-use orlop_initrd::boot_record::BootRecord;
 use orlop_initrd::{RootError, RootSpec, Verity};
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -83,20 +82,14 @@ fn mount_tree(dir: &Path, tree: &Path, target: &Path) -> Result<(), MountError> 
 /// What the initrd does, without fs-verity: the host's kernel may not have it, and its file
 /// systems seldom do.
 fn mount_image(disk: &NodeDisk, choice: &BootChoice, target: &Path) -> Result<(), MountError> {
-    let verity = Verity::Off;
     let spec = RootSpec {
         state: disk.state.clone(),
         root: choice.root.clone(),
-        verity,
+        verity: Verity::Off,
         target: target.to_owned(),
-        run: None,
     };
     orlop_initrd::prepare(&spec)?;
-    let run = target.join("run");
-    mount_new("tmpfs", &run, "mode=0755")?;
-    BootRecord::new(&choice.root, verity)
-        .write(&run)
-        .map_err(|source| MountError::Write { path: run, source })?;
+    mount_new("tmpfs", &target.join("run"), "mode=0755")?;
     bind(&disk.efi, &target.join("efi"))
 }
 

@@ -4,7 +4,7 @@ use super::{Ending, Outcome, why};
 use crate::client::Client;
 use crate::screen::Screen;
 use crate::wait::{Settled, SwitchWatch};
-use orlop_api::{Answer, Phase, VerdictView};
+use orlop_api::{Answer, Mode, Phase, VerdictView};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -14,12 +14,34 @@ pub(crate) struct Switch {
     /// Print the plan and change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// How another OS image is entered: under the running containers, or by a restart of the
+    /// machine; without it, as `[update] disruption` says.
+    #[arg(long, value_enum, value_name = "MODE")]
+    mode: Option<ModeName>,
     /// Wait until the switch is decided, also over a reboot.
     #[arg(long, conflicts_with = "dry_run")]
     wait: bool,
     /// With --wait: give up waiting after so many seconds.
     #[arg(long, value_name = "SECS", default_value_t = 1800)]
     timeout: u64,
+}
+
+/// The values of `--mode`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ModeName {
+    // Comments, not docs: with docs each option of the help takes several lines.
+    Live,
+    Reboot,
+}
+
+impl Switch {
+    /// How another OS image is to be entered, where the operator says so.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        self.mode.map(|mode| match mode {
+            ModeName::Live => Mode::Live,
+            ModeName::Reboot => Mode::Reboot,
+        })
+    }
 }
 
 /// How a switch came out, as JSON.

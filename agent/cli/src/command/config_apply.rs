@@ -31,6 +31,7 @@ pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> 
     }
     let request = ApplyConfigRequest {
         config,
+        mode: options.change.mode(),
         dry_run: options.change.dry_run,
     };
     change::carry_out(

@@ -18,6 +18,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
     let request = RollBackRequest {
         to: options.to,
+        mode: options.change.mode(),
         dry_run: options.change.dry_run,
     };
     change::carry_out(client, screen, "/v1/rollback", &request, &options.change).await

@@ -14,6 +14,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
     let request = ApplyRequest {
+        mode: options.change.mode(),
         dry_run: options.change.dry_run,
     };
     change::carry_out(

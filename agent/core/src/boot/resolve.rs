@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// What was booted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Booted {
-    /// The root that the initrd mounted (`/run/orlop/boot.json`).
+    /// The root that the initrd mounted (`/etc/orlop/boot.json`).
     pub root: RootDigest,
     /// The kernel's id of this run of the machine.
     pub boot: BootId,

@@ -3,7 +3,7 @@
 use crate::boot::BootDecision;
 use crate::plan::{Asker, Ends, Goal};
 use crate::{Generation, GenerationId};
-use orlop_api::Phase;
+use orlop_api::{Mode, Phase};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +38,16 @@ pub enum Event {
         config: String,
     },
     /// Someone asks to switch to the staged generation.
-    ApplyRequested,
+    ApplyRequested {
+        /// How.
+        mode: Option<Mode>,
+    },
     /// Someone asks to go back.
     RollBackRequested {
         /// Which; none picks.
         to: Option<GenerationId>,
+        /// How.
+        mode: Option<Mode>,
         /// Who.
         caller: String,
     },
@@ -74,7 +79,10 @@ pub enum Then {
     /// Wait for `apply`.
     Wait,
     /// Switch to it.
-    Apply,
+    Apply {
+        /// How.
+        mode: Option<Mode>,
+    },
 }
 
 /// What the executor does next.
@@ -130,7 +138,7 @@ impl Event {
             Self::StageDone { .. } => "a staged generation",
             Self::StageFailed => "a failed stage",
             Self::FirstReady { .. } => "the first generation",
-            Self::ApplyRequested => "a request to apply",
+            Self::ApplyRequested { .. } => "a request to apply",
             Self::RollBackRequested { .. } => "a request to roll back",
             Self::StepsDone(_) => "the end of a plan",
             Self::StepsFailed { .. } => "the failure of a plan",

@@ -34,7 +34,7 @@ fn states() -> Vec<State> {
                 rest,
             },
             State::Recording {
-                then: Then::Apply,
+                then: Then::Apply { mode: None },
                 rest,
             },
             State::Switching { rest },
@@ -79,7 +79,9 @@ fn events() -> Vec<Event> {
         Event::Unusable,
         Event::StateUnusable,
         Event::StageRequested { then: Then::Wait },
-        Event::StageRequested { then: Then::Apply },
+        Event::StageRequested {
+            then: Then::Apply { mode: None },
+        },
         Event::StageDone {
             generation: generation(),
             config: String::new(),
@@ -90,8 +92,9 @@ fn events() -> Vec<Event> {
             generation: generation(),
             config: String::new(),
         },
-        Event::ApplyRequested,
+        Event::ApplyRequested { mode: None },
         Event::RollBackRequested {
+            mode: None,
             to: None,
             caller: "uid 0".to_owned(),
         },

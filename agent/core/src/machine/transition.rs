@@ -175,41 +175,81 @@ impl Machine {
             ) => Ok(rest.back()),
             (
                 S::Recording {
-                    then: Then::Apply,
+                    then: Then::Apply { mode },
                     rest,
                 },
                 E::StepsDone(Ends::Here),
             ) => to(
                 S::Switching { rest: *rest },
-                vec![A::StopGate, A::Run(Goal::Apply)],
+                vec![A::StopGate, A::Run(Goal::Apply { mode: *mode })],
             ),
             (S::Recording { rest, .. }, E::StepsFailed { .. }) => Ok(rest.back()),
 
-            (S::Idle, E::ApplyRequested) => {
-                to(S::Switching { rest: Rest::Idle }, vec![A::Run(Goal::Apply)])
-            }
-            (S::Degraded, E::ApplyRequested) => to(
-                S::Switching {
-                    rest: Rest::Degraded,
-                },
-                vec![A::StopGate, A::Run(Goal::Apply)],
-            ),
-            (S::Idle, E::RollBackRequested { to: id, caller }) => to(
+            (S::Idle, E::ApplyRequested { mode }) => to(
                 S::Switching { rest: Rest::Idle },
-                vec![A::Run(Goal::RollBack { to: id, caller })],
+                vec![A::Run(Goal::Apply { mode })],
             ),
-            (S::Degraded, E::RollBackRequested { to: id, caller }) => to(
+            (S::Degraded, E::ApplyRequested { mode }) => to(
                 S::Switching {
                     rest: Rest::Degraded,
                 },
-                vec![A::StopGate, A::Run(Goal::RollBack { to: id, caller })],
+                vec![A::StopGate, A::Run(Goal::Apply { mode })],
             ),
-            (S::Trial, E::RollBackRequested { to: id, caller }) => to(
+            (
+                S::Idle,
+                E::RollBackRequested {
+                    to: id,
+                    mode,
+                    caller,
+                },
+            ) => to(
+                S::Switching { rest: Rest::Idle },
+                vec![A::Run(Goal::RollBack {
+                    to: id,
+                    mode,
+                    caller,
+                })],
+            ),
+            (
+                S::Degraded,
+                E::RollBackRequested {
+                    to: id,
+                    mode,
+                    caller,
+                },
+            ) => to(
+                S::Switching {
+                    rest: Rest::Degraded,
+                },
+                vec![
+                    A::StopGate,
+                    A::Run(Goal::RollBack {
+                        to: id,
+                        mode,
+                        caller,
+                    }),
+                ],
+            ),
+            (
+                S::Trial,
+                E::RollBackRequested {
+                    to: id,
+                    mode,
+                    caller,
+                },
+            ) => to(
                 S::Ending {
                     unless: Rest::Trial,
                     phase: Phase::RollingBack,
                 },
-                vec![A::StopGate, A::Run(Goal::RollBack { to: id, caller })],
+                vec![
+                    A::StopGate,
+                    A::Run(Goal::RollBack {
+                        to: id,
+                        mode,
+                        caller,
+                    }),
+                ],
             ),
 
             (S::Switching { .. }, E::StepsDone(Ends::Here)) => {
@@ -392,7 +432,7 @@ impl Machine {
                 | S::Trial
                 | S::Ending { .. }
                 | S::Leaving,
-                event @ E::ApplyRequested,
+                event @ E::ApplyRequested { .. },
             )
             | (
                 S::Starting

@@ -80,6 +80,15 @@ pub enum Blocked {
         /// The generation.
         generation: GenerationId,
     },
+    /// A live swap was asked for, and the kernel would have to be another.
+    #[error(
+        "cannot switch to generation {generation} live: it has another kernel, initrd or kernel \
+         arguments than what runs; `--mode reboot` restarts the machine"
+    )]
+    NotLive {
+        /// The generation.
+        generation: GenerationId,
+    },
     /// The first generation's OS image is not the one that runs.
     #[error(
         "cannot begin with generation {generation}: another OS image runs than the one it names"

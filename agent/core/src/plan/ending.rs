@@ -1,7 +1,8 @@
 //! From the moment at which a trial begins to run until its verdict has been carried out.
 
 use super::draft::Draft;
-use super::{Blocked, Means, Observed, Plan, Policy, Step};
+use super::switch::leave_for;
+use super::{Blocked, Means, Observed, Otherwise, Plan, Policy, Step};
 use crate::boot::{Counter, Entry, EntryName, generation_of_root};
 use crate::{
     Generation, GenerationId, GenerationStatus, Held, Timestamp, Trial, TrialKind, TrialStage,
@@ -154,14 +155,21 @@ fn carry_out(mut draft: Draft<'_>, trial: &Trial, verdict: &Verdict) -> Result<P
     let other_runs = other_image && draft.observed.booted.root != running.os.root;
     let limit = draft.policy.switch_attempts.saturating_mul(2);
     let must_restart = other_runs && trial.attempts < limit;
+    let mut by = Means::between(tried, running).min(Means::Config);
     if must_restart {
         let attempts = trial.attempts.saturating_add(1);
-        draft.state.trial = Some(Trial {
+        let next = Trial {
             attempts,
             ..trial.clone()
-        });
+        };
+        let leave = leave_for(draft.observed, trial, running, Otherwise::Reboot);
+        by = match &leave {
+            Step::SwapRoot { .. } => Means::Live,
+            _ => Means::Reboot,
+        };
+        draft.state.trial = Some(next);
         draft.record_state();
-        draft.push(Step::Reboot);
+        draft.push(leave);
     } else {
         let runs = if other_runs {
             what_runs(&draft).unwrap_or(running.id)
@@ -177,11 +185,7 @@ fn carry_out(mut draft: Draft<'_>, trial: &Trial, verdict: &Verdict) -> Result<P
     plan.to = Some(running.id);
     if !stays {
         plan.derived = Means::between(tried, running);
-        plan.used = if must_restart {
-            Means::Reboot
-        } else {
-            plan.derived.min(Means::Config)
-        };
+        plan.used = by;
     }
     Ok(plan)
 }

@@ -1,7 +1,9 @@
 //! What is asked of the planner.
 
+use super::switch::Order;
 use super::{Blocked, Ends, Means, Observed, Policy, Step, ending, settle, stage, switch};
 use crate::{Generation, GenerationId, Timestamp, TrialStage, Trigger};
+use orlop_api::Mode;
 
 /// On whose behalf an image is staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +34,17 @@ pub enum Goal {
         config: String,
     },
     /// Switch to the staged generation, on trial.
-    Apply,
+    Apply {
+        /// How another OS image is entered; none leaves it to the generation's config.
+        mode: Option<Mode>,
+    },
     /// Switch to an earlier good generation by the operator's order: out of a trial, back to the
     /// fallback; else to `to`, or to the newest good one before the current.
     RollBack {
         /// Which; none picks.
         to: Option<GenerationId>,
+        /// As for `Apply`; out of a trial it goes back the way that it came.
+        mode: Option<Mode>,
         /// Who ordered it.
         caller: String,
     },
@@ -85,7 +92,7 @@ impl Plan {
     /// What state the machine is in after the last step.
     pub fn ends(&self) -> Ends {
         match self.steps.last() {
-            Some(Step::Reboot) => Ends::Rebooting,
+            Some(Step::Reboot | Step::SwapRoot { .. }) => Ends::Rebooting,
             _ => Ends::Here,
         }
     }
@@ -110,8 +117,14 @@ pub fn plan(
         Goal::Begin { generation, config } => {
             stage::begin(observed, policy, generation, config, now)
         }
-        Goal::Apply => switch::apply(observed, policy, now),
-        Goal::RollBack { to, caller } => roll_back(observed, policy, *to, caller, now),
+        Goal::Apply { mode } => switch::apply(observed, policy, *mode, now),
+        Goal::RollBack { to, mode, caller } => {
+            let order = Order {
+                to: *to,
+                mode: *mode,
+            };
+            roll_back(observed, policy, order, caller, now)
+        }
         Goal::GoOn => go_on(observed, policy),
         Goal::Enter => ending::enter(observed, policy),
         Goal::End { trigger, log } => ending::end(observed, policy, trigger, log, now),
@@ -123,15 +136,15 @@ pub fn plan(
 fn roll_back(
     observed: &Observed,
     policy: &Policy,
-    to: Option<GenerationId>,
+    order: Order,
     caller: &str,
     now: Timestamp,
 ) -> Result<Plan, Blocked> {
     let Some(trial) = &observed.state.trial else {
-        return switch::back(observed, policy, to, now);
+        return switch::back(observed, policy, order, now);
     };
     let fallback = trial.fallback.ok_or(Blocked::NothingEarlier)?;
-    if to.is_some_and(|to| to != fallback) {
+    if order.to.is_some_and(|to| to != fallback) {
         return Err(Blocked::TrialUnderWay {
             generation: trial.generation,
         });

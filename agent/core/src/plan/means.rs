@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What it takes to get from one generation to another, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Means {
     /// They run the same.
@@ -14,9 +14,11 @@ pub enum Means {
     Containers,
     /// The config differs, and maybe containers.
     Config,
-    /// The OS differs, but neither kernel nor initrd nor kernel arguments.
+    /// The OS differs, but neither kernel nor initrd nor kernel arguments: userspace is started anew
+    /// on the other root, and the containers go on.
     Live,
     /// Kernel, initrd or kernel arguments differ.
+    #[default]
     Reboot,
 }
 
@@ -33,15 +35,6 @@ impl Means {
             Self::Containers
         } else {
             Self::Nothing
-        }
-    }
-
-    /// What is used where this is what it takes: a live swap is carried out as a reboot.
-    #[must_use]
-    pub fn used(self) -> Self {
-        match self {
-            Self::Live => Self::Reboot,
-            same @ (Self::Nothing | Self::Containers | Self::Config | Self::Reboot) => same,
         }
     }
 }

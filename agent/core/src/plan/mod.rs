@@ -18,4 +18,4 @@ pub use blocked::Blocked;
 pub use goal::{Asker, Goal, Plan, plan};
 pub use means::Means;
 pub use observed::{Esp, Observed, Policy};
-pub use step::{Ends, Step};
+pub use step::{Ends, Otherwise, Step};

@@ -99,6 +99,7 @@ pub(super) fn begin(
         kind: TrialKind::First,
         fallback: None,
         stage: TrialStage::Armed,
+        means: Means::Config,
         entry: None,
         tries: policy.tries,
         boots: 0,

@@ -99,7 +99,24 @@ pub enum Step {
         /// Names of those to start, if they do not run as they should.
         start: Vec<String>,
     },
+    /// Starts userspace anew on another OS image, under the kernel that runs; the containers go on.
+    /// The last step of a plan.
+    SwapRoot {
+        /// The image's root file system.
+        root: RootDigest,
+        /// What to do where its root cannot be made or systemd refuses.
+        otherwise: Otherwise,
+    },
     /// Restarts the machine. The last step of a plan.
+    Reboot,
+}
+
+/// What follows from a live swap that cannot be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The step fails: the new image is to blame, and the machine goes on as it was.
+    Fail,
+    /// The machine restarts instead: there must be a way back.
     Reboot,
 }
 
@@ -108,6 +125,6 @@ pub enum Step {
 pub enum Ends {
     /// It runs on.
     Here,
-    /// It is going down for a restart.
+    /// It is going down, for a restart of the machine or of its userspace.
     Rebooting,
 }

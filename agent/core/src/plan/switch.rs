@@ -1,33 +1,62 @@
 //! Switching from one generation to another, up to the moment at which the trial begins.
 
 use super::draft::Draft;
-use super::{Blocked, Means, Observed, Plan, Policy, Step};
-use crate::boot::{Counter, Entry};
+use super::{Blocked, Means, Observed, Otherwise, Plan, Policy, Step};
+use crate::boot::{Counter, Entry, generation_of_root};
 use crate::{
     Generation, GenerationId, GenerationStatus, Timestamp, Trial, TrialKind, TrialStage, paths,
 };
-use orlop_config::{Container, NodeConfig, Refresh};
+use orlop_api::Mode;
+use orlop_config::{Container, Disruption, NodeConfig, Refresh};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How often a live swap that does not arrive is begun again before the machine is restarted.
+const LIVE_ATTEMPTS: u32 = 3;
+
+/// What an operator says of a way back.
+#[derive(Clone, Copy)]
+pub(super) struct Order {
+    pub(super) to: Option<GenerationId>,
+    pub(super) mode: Option<Mode>,
+}
+
+/// What a switch is for.
+#[derive(Clone, Copy)]
+struct Target {
+    generation: GenerationId,
+    kind: TrialKind,
+    mode: Option<Mode>,
+}
+
 /// Switches to the staged generation.
-pub(super) fn apply(observed: &Observed, policy: &Policy, now: Timestamp) -> Result<Plan, Blocked> {
+pub(super) fn apply(
+    observed: &Observed,
+    policy: &Policy,
+    mode: Option<Mode>,
+    now: Timestamp,
+) -> Result<Plan, Blocked> {
     refuse_during_trial(observed)?;
-    let target = observed.state.staged.ok_or(Blocked::NothingStaged)?;
-    switch(observed, policy, target, TrialKind::Update, now)
+    let generation = observed.state.staged.ok_or(Blocked::NothingStaged)?;
+    let target = Target {
+        generation,
+        kind: TrialKind::Update,
+        mode,
+    };
+    switch(observed, policy, target, now)
 }
 
 /// Switches to an earlier good generation.
 pub(super) fn back(
     observed: &Observed,
     policy: &Policy,
-    to: Option<GenerationId>,
+    order: Order,
     now: Timestamp,
 ) -> Result<Plan, Blocked> {
     refuse_during_trial(observed)?;
     let state = &observed.state;
     let good = |id: &GenerationId| state.status(*id) == Some(GenerationStatus::Good);
     let before = |id: &GenerationId| state.current.is_some_and(|current| *id < current);
-    let target = match to {
+    let target = match order.to {
         Some(id) => id,
         None => {
             let earlier = state
@@ -48,7 +77,12 @@ pub(super) fn back(
     if !good(&target) {
         return Err(Blocked::NotGood { generation: target });
     }
-    switch(observed, policy, target, TrialKind::RollBack, now)
+    let target = Target {
+        generation: target,
+        kind: TrialKind::RollBack,
+        mode: order.mode,
+    };
+    switch(observed, policy, target, now)
 }
 
 fn refuse_during_trial(observed: &Observed) -> Result<(), Blocked> {
@@ -63,25 +97,26 @@ fn refuse_during_trial(observed: &Observed) -> Result<(), Blocked> {
 fn switch(
     observed: &Observed,
     policy: &Policy,
-    target: GenerationId,
-    kind: TrialKind,
+    target: Target,
     now: Timestamp,
 ) -> Result<Plan, Blocked> {
     let mut draft = Draft::new(observed, policy);
-    let to = draft.generation(target)?;
+    let to = draft.generation(target.generation)?;
     let current = draft.state.current.ok_or(Blocked::NothingRuns)?;
     let from = draft.generation(current)?;
-    let (derived, used) = means(observed, from, to);
-    draft.state.staged = draft.state.staged.filter(|staged| *staged != target);
+    let derived = Means::between(from, to);
+    let used = means(observed, to, derived, target.mode)?;
+    draft.state.staged = draft.state.staged.filter(|staged| *staged != to.id);
     draft
         .state
         .generations
-        .insert(target, GenerationStatus::Trial);
+        .insert(to.id, GenerationStatus::Trial);
     draft.state.trial = Some(Trial {
-        generation: target,
-        kind,
+        generation: to.id,
+        kind: target.kind,
         fallback: Some(current),
         stage: TrialStage::Armed,
+        means: used,
         entry: None,
         tries: policy.tries,
         boots: 0,
@@ -90,7 +125,7 @@ fn switch(
         armed: now,
         gate_started: None,
     });
-    if used == Means::Reboot {
+    if used >= Means::Live {
         arm(&mut draft, observed, from, to)?;
     } else {
         draft.record_state();
@@ -99,17 +134,64 @@ fn switch(
     Ok(titled(draft, from, to, (derived, used)))
 }
 
-/// What the switch takes by the generations, and what is used: where another image runs than the
-/// records say, that decides.
-fn means(observed: &Observed, from: &Generation, to: &Generation) -> (Means, Means) {
-    let derived = Means::between(from, to);
-    let same_image = observed.booted.root == to.os.root;
-    let used = match derived.used() {
-        Means::Reboot if same_image => Means::Config,
-        Means::Nothing | Means::Containers | Means::Config if !same_image => Means::Reboot,
-        used => used,
+/// What is used for a switch that takes `derived` by the generations: where another image runs than
+/// the records say, that decides. What the operator says goes before what the config says.
+fn means(
+    observed: &Observed,
+    to: &Generation,
+    derived: Means,
+    mode: Option<Mode>,
+) -> Result<Means, Blocked> {
+    if observed.booted.root == to.os.root {
+        return Ok(derived.min(Means::Config));
+    }
+    let live = runs_kernel_of(observed, to);
+    let by_config = || {
+        observed
+            .configs
+            .get(&to.config)
+            .map(|c| c.update.disruption)
     };
-    (derived, used)
+    match mode {
+        Some(Mode::Live) if !live => Err(Blocked::NotLive { generation: to.id }),
+        Some(Mode::Live) => Ok(Means::Live),
+        Some(Mode::Reboot) => Ok(Means::Reboot),
+        None if live && by_config() != Some(Disruption::Reboot) => Ok(Means::Live),
+        None => Ok(Means::Reboot),
+    }
+}
+
+/// Whether what was booted has the kernel, initrd and kernel arguments of `to`.
+fn runs_kernel_of(observed: &Observed, to: &Generation) -> bool {
+    let Observed {
+        state,
+        generations,
+        booted,
+        ..
+    } = observed;
+    generation_of_root(state, generations, &booted.root)
+        .and_then(|(id, _)| generations.get(&id))
+        .is_some_and(|runs| runs.os.boot == to.os.boot)
+}
+
+/// The last step of a way to another OS image, for `trial`, which came or comes by its means.
+pub(super) fn leave_for(
+    observed: &Observed,
+    trial: &Trial,
+    to: &Generation,
+    otherwise: Otherwise,
+) -> Step {
+    let live = trial.means == Means::Live
+        && trial.attempts <= LIVE_ATTEMPTS
+        && runs_kernel_of(observed, to);
+    if live {
+        Step::SwapRoot {
+            root: to.os.root.clone(),
+            otherwise,
+        }
+    } else {
+        Step::Reboot
+    }
 }
 
 /// The steps of a switch to another OS image, for a trial that the draft's state already has.
@@ -139,7 +221,9 @@ fn arm(
     draft.record_state();
     let entry = Entry::new(&to.os.version, sequence, to.os.root.clone());
     draft.write_entry(&entry, Some(Counter::full(tries)));
-    draft.push(Step::Reboot);
+    if let Some(trial) = &draft.state.trial {
+        draft.push(leave_for(observed, trial, to, Otherwise::Fail));
+    }
     Ok(())
 }
 
@@ -154,11 +238,9 @@ pub(super) fn go_on(observed: &Observed, policy: &Policy, trial: &Trial) -> Resu
         next.boots = next.boots.saturating_add(1);
         next.boot = observed.booted.boot.clone();
     }
-    draft.state.trial = Some(next);
-    let (derived, used) = match from {
-        Some(from) => means(observed, from, to),
-        None => (Means::Config, Means::Config),
-    };
+    draft.state.trial = Some(next.clone());
+    let derived = from.map_or(Means::Config, |from| Means::between(from, to));
+    let mut used = derived.min(Means::Config);
     match trial.entry {
         Some(sequence) => {
             let keep = draft.roots_to_keep();
@@ -171,7 +253,12 @@ pub(super) fn go_on(observed: &Observed, policy: &Policy, trial: &Trial) -> Resu
                 Some((name, _)) => draft.write_entry(&entry, name.counter),
                 None => draft.write_entry(&entry, Some(Counter::full(trial.tries))),
             }
-            draft.push(Step::Reboot);
+            let leave = leave_for(observed, &next, to, Otherwise::Fail);
+            used = match &leave {
+                Step::SwapRoot { .. } => Means::Live,
+                _ => Means::Reboot,
+            };
+            draft.push(leave);
         }
         None => {
             draft.record_state();

@@ -1,14 +1,16 @@
 //! Golden plans: what `--dry-run` prints, and why something is refused.
 
-use super::{Asker, Blocked, Ends, Goal, Means, Observed, Plan, Policy, Step, plan};
+use super::{Asker, Blocked, Ends, Goal, Means, Observed, Otherwise, Plan, Policy, Step, plan};
 use crate::boot::{BootSequence, Counter, Entry};
 use crate::sample::{UKI_SIZE, booted, generation, node, root, trial};
 use crate::{
     BootId, Generation, GenerationId, GenerationStatus, Held, NodeState, Timestamp, TrialKind,
     TrialStage, Trigger, Uptime,
 };
+use orlop_api::Mode;
 use orlop_config::Digest;
 
+const APPLY: Goal = Goal::Apply { mode: None };
 const NOW: Timestamp = Timestamp(1_700_000_200);
 
 fn planned(observed: &Observed, goal: &Goal) -> Result<Plan, Blocked> {
@@ -76,19 +78,84 @@ fn staging_the_same_twice_does_nothing() {
 
 #[test]
 fn another_kernel_takes_a_reboot() {
-    insta::assert_snapshot!("reboot", text(&node(&[generation(2, "2")]), &Goal::Apply));
+    insta::assert_snapshot!("reboot", text(&node(&[generation(2, "2")]), &APPLY));
+}
+
+/// Generation 2 with another OS under the same kernel.
+fn same_kernel() -> Generation {
+    let mut second = generation(2, "2");
+    second.os.boot = generation(1, "1").os.boot;
+    second
 }
 
 #[test]
-fn another_userspace_is_a_live_swap_carried_out_as_a_reboot() {
-    let mut second = generation(2, "2");
-    second.os.boot = generation(1, "1").os.boot;
-    let plan = planned(&node(&[second]), &Goal::Apply).unwrap();
+fn another_userspace_is_swapped_live_and_its_boot_entry_armed_all_the_same() {
+    let plan = planned(&node(&[same_kernel()]), &APPLY).unwrap();
     assert_eq!(
         (plan.derived, plan.used, plan.ends()),
-        (Means::Live, Means::Reboot, Ends::Rebooting)
+        (Means::Live, Means::Live, Ends::Rebooting)
     );
     insta::assert_snapshot!("live", plan.to_string());
+}
+
+#[test]
+fn the_operator_and_then_the_config_may_ask_for_a_restart_instead() {
+    let mut observed = node(&[same_kernel()]);
+    let text = "schema = 1\nupdate = { disruption = \"reboot\" }\n";
+    let config = orlop_config::parse("node.toml", text).unwrap();
+    let digest = observed.generations[&GenerationId(2)].config.clone();
+    let used = |observed: &Observed, mode| {
+        let plan = planned(observed, &Goal::Apply { mode }).unwrap();
+        (plan.used, plan.steps.last().cloned())
+    };
+    let swap = Step::SwapRoot {
+        root: root("2"),
+        otherwise: Otherwise::Fail,
+    };
+    assert_eq!(
+        used(&observed, Some(Mode::Reboot)),
+        (Means::Reboot, Some(Step::Reboot))
+    );
+    observed.configs.insert(digest, config);
+    assert_eq!(used(&observed, None), (Means::Reboot, Some(Step::Reboot)));
+    assert_eq!(used(&observed, Some(Mode::Live)), (Means::Live, Some(swap)));
+}
+
+#[test]
+fn a_live_swap_to_another_kernel_is_refused() {
+    let goal = Goal::Apply {
+        mode: Some(Mode::Live),
+    };
+    let generation = GenerationId(2);
+    assert_eq!(
+        planned(&node(&[crate::sample::generation(2, "2")]), &goal),
+        Err(Blocked::NotLive { generation })
+    );
+}
+
+/// [`same_kernel`] on trial after a live swap.
+fn on_live_trial(stage: TrialStage, attempts: u32) -> Observed {
+    let mut observed = on_trial(Counter::full(3));
+    observed.generations.insert(GenerationId(2), same_kernel());
+    observed.booted = booted("2", "b1");
+    let trial = observed.state.trial.as_mut().unwrap();
+    (trial.means, trial.stage, trial.attempts) = (Means::Live, stage, attempts);
+    observed
+}
+
+#[test]
+fn a_failed_gate_after_a_live_swap_swaps_back_or_else_restarts() {
+    let observed = on_live_trial(TrialStage::Running, 1);
+    insta::assert_snapshot!("live_back", text(&observed, &failed_check()));
+}
+
+#[test]
+fn a_live_swap_that_does_not_arrive_is_begun_again_and_then_becomes_a_restart() {
+    for (attempts, means) in [(1, Means::Live), (2, Means::Live), (3, Means::Reboot)] {
+        let mut observed = on_live_trial(TrialStage::Armed, attempts);
+        observed.booted = booted("1", "b1");
+        assert_eq!(planned(&observed, &Goal::GoOn).unwrap().used, means);
+    }
 }
 
 #[test]
@@ -97,7 +164,7 @@ fn another_config_renders_etc_and_replaces_what_may_depend_on_it() {
         config: Digest::of(b"other"),
         ..generation(2, "1")
     };
-    insta::assert_snapshot!("config", text(&node(&[second]), &Goal::Apply));
+    insta::assert_snapshot!("config", text(&node(&[second]), &APPLY));
 }
 
 #[test]
@@ -137,7 +204,7 @@ fn another_container_image_replaces_that_container_only() {
     second.containers.insert("web".to_owned(), newer);
     let mut observed = node(&[second]);
     observed.generations.insert(first.id, first);
-    insta::assert_snapshot!("containers", text(&observed, &Goal::Apply));
+    insta::assert_snapshot!("containers", text(&observed, &APPLY));
 }
 
 #[test]
@@ -195,6 +262,7 @@ fn an_operator_goes_back_by_a_counted_entry_too() {
     observed.esp.ukis.insert(root("2"), UKI_SIZE);
     observed.state.next_boot = BootSequence(3);
     let goal = Goal::RollBack {
+        mode: None,
         to: None,
         caller: "uid 0".to_owned(),
     };
@@ -280,9 +348,9 @@ fn the_image_to_go_back_to_makes_room_when_there_is_none_and_the_running_one_nev
         need: UKI_SIZE + (1 << 20),
         have: UKI_SIZE + 100,
     };
-    assert_eq!(planned(&observed, &Goal::Apply), Err(refused));
+    assert_eq!(planned(&observed, &APPLY), Err(refused));
     observed.esp.free = 1 << 20;
-    insta::assert_snapshot!("make_room", text(&observed, &Goal::Apply));
+    insta::assert_snapshot!("make_room", text(&observed, &APPLY));
 }
 
 #[test]
@@ -328,21 +396,22 @@ fn what_cannot_be_done_says_why() {
     let idle = node(&[]);
     let busy = on_trial(Counter::full(3));
     let back = |to: Option<u64>| Goal::RollBack {
+        mode: None,
         to: to.map(GenerationId),
         caller: String::new(),
     };
     let mut staged = node(&[generation(2, "2")]);
     staged.uki_sizes.clear();
     let cases = [
-        (&idle, Goal::Apply),
+        (&idle, APPLY),
         (&idle, back(None)),
         (&idle, back(Some(9))),
         (&idle, back(Some(1))),
         (&staged, back(Some(2))),
-        (&staged, Goal::Apply),
+        (&staged, APPLY),
         (&idle, stage(generation(0, "1"), Asker::Operator)),
         (&idle, Goal::GoOn),
-        (&busy, Goal::Apply),
+        (&busy, APPLY),
         (&busy, back(Some(9))),
         (
             &busy,
@@ -376,17 +445,16 @@ fn what_a_switch_takes_is_derived_from_the_difference() {
         second.os.boot = kernel.clone();
         second
     };
-    for (to, derived, used) in [
-        (newer("1"), Means::Nothing, Means::Nothing),
-        (bare(newer("1")), Means::Containers, Means::Containers),
-        (config(newer("1")), Means::Config, Means::Config),
-        (bare(config(newer("1"))), Means::Config, Means::Config),
-        (same_kernel(), Means::Live, Means::Reboot),
-        (config(same_kernel()), Means::Live, Means::Reboot),
-        (newer("2"), Means::Reboot, Means::Reboot),
+    for (to, derived) in [
+        (newer("1"), Means::Nothing),
+        (bare(newer("1")), Means::Containers),
+        (config(newer("1")), Means::Config),
+        (bare(config(newer("1"))), Means::Config),
+        (same_kernel(), Means::Live),
+        (config(same_kernel()), Means::Live),
+        (newer("2"), Means::Reboot),
     ] {
-        let means = Means::between(&one, &to);
-        assert_eq!((means, means.used()), (derived, used));
+        assert_eq!(Means::between(&one, &to), derived);
     }
 }
 
@@ -421,7 +489,7 @@ fn replaced(text: &str) -> Vec<String> {
         .insert(first.config.clone(), parse(TWO_CONTAINERS));
     observed.configs.insert(config, parse(text));
     observed.generations.insert(first.id, first);
-    let plan = planned(&observed, &Goal::Apply).unwrap();
+    let plan = planned(&observed, &APPLY).unwrap();
     let names = plan.steps.into_iter().find_map(|step| match step {
         Step::ReplaceContainers { start, .. } => Some(start),
         _ => None,

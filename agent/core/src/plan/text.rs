@@ -1,6 +1,6 @@
 //! Plans as text: what `--dry-run` prints.
 
-use super::{Means, Plan, Step};
+use super::{Means, Otherwise, Plan, Step};
 use crate::{GenerationId, NodeState, TrialStage, paths};
 use orlop_config::Refresh;
 use std::collections::BTreeSet;
@@ -78,6 +78,13 @@ impl fmt::Display for Step {
                 };
                 write!(f, "{comma}")?;
                 units(f, " start", start)
+            }
+            Self::SwapRoot { root, otherwise } => {
+                write!(f, "start userspace anew on image {}", root.short())?;
+                match otherwise {
+                    Otherwise::Fail => Ok(()),
+                    Otherwise::Reboot => f.write_str(", or restart the machine"),
+                }
             }
             Self::Reboot => f.write_str("restart the machine"),
         }

@@ -37,6 +37,11 @@ fn switches() -> Vec<(&'static str, Generation, bool)> {
             false,
         ),
         (
+            "dead live",
+            generation(os("2 dead", "kernel a"), "a config", "1"),
+            false,
+        ),
+        (
             "reboot",
             generation(os("2", "kernel b"), "b config", "2"),
             true,

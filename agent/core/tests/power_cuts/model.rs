@@ -100,6 +100,8 @@ enum Stop {
     Power,
     AgentKilled,
     Rebooting,
+    /// Userspace is started anew on this image, by the same kernel.
+    Swapping(RootDigest),
 }
 
 /// The node. What a power cut leaves is everything down to `esp`.
@@ -172,9 +174,12 @@ impl Node {
                 self.images
                     .insert(generation.os.root.clone(), generation.os.clone());
                 self.order = Some((**generation).clone());
-                Event::StageRequested { then: Then::Apply }
+                Event::StageRequested {
+                    then: Then::Apply { mode: None },
+                }
             }
             Order::RollBack => Event::RollBackRequested {
+                mode: None,
                 to: None,
                 caller: "uid 0".to_owned(),
             },
@@ -202,6 +207,7 @@ impl Node {
                 Stop::Quiet => return,
                 Stop::AgentKilled => {}
                 Stop::Power | Stop::Rebooting => self.boot(),
+                Stop::Swapping(root) => self.swap(root),
             }
             events = VecDeque::from([self.agent_starts()]);
         }
@@ -231,6 +237,15 @@ impl Node {
                 self.booted = Some(root);
                 return;
             }
+        }
+    }
+
+    /// A userspace that does not come up is ended by the watchdog.
+    fn swap(&mut self, root: RootDigest) {
+        if is_dead(&self.images[&root].version) {
+            self.boot();
+        } else {
+            self.booted = Some(root);
         }
     }
 
@@ -360,7 +375,10 @@ impl Node {
         }
         match plan.ends() {
             Ends::Here => Ok(Event::StepsDone(Ends::Here)),
-            Ends::Rebooting => Err(Stop::Rebooting),
+            Ends::Rebooting => Err(match plan.steps.last() {
+                Some(Step::SwapRoot { root, .. }) => Stop::Swapping(root.clone()),
+                _ => Stop::Rebooting,
+            }),
         }
     }
 
@@ -419,7 +437,7 @@ impl Node {
             Step::ReplaceContainers { generation, .. } => {
                 assert!(self.generations.contains_key(generation));
             }
-            Step::Reboot => {}
+            Step::SwapRoot { .. } | Step::Reboot => {}
         }
     }
 

@@ -166,7 +166,13 @@ impl<O: Operations> Host1<O> {
         let caller = self.operator(Endpoint::Apply, connection, &header).await?;
         let result = self
             .ops
-            .apply(ApplyRequest { dry_run }, caller.clone())
+            .apply(
+                ApplyRequest {
+                    mode: None,
+                    dry_run,
+                },
+                caller.clone(),
+            )
             .await;
         audit::record(&caller, Endpoint::Apply.as_str(), &result);
         Ok(job_or_plan(result?))
@@ -187,6 +193,7 @@ impl<O: Operations> Host1<O> {
             .await?;
         let request = RollBackRequest {
             to: (to != 0).then_some(to),
+            mode: None,
             dry_run,
         };
         let result = self.ops.roll_back(request, caller.clone()).await;
@@ -207,7 +214,11 @@ impl<O: Operations> Host1<O> {
         let caller = self
             .operator(Endpoint::ApplyConfig, connection, &header)
             .await?;
-        let request = ApplyConfigRequest { config, dry_run };
+        let request = ApplyConfigRequest {
+            config,
+            mode: None,
+            dry_run,
+        };
         let result = self.ops.apply_config(request, caller.clone()).await;
         audit::record(&caller, Endpoint::ApplyConfig.as_str(), &result);
         Ok(job_or_plan(result?))

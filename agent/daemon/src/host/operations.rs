@@ -10,8 +10,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, ConfigReport, ConfigView, ContainerView, Event, Fault,
-    FaultKind, GenerationView, Job, JobId, LogLine, LogQuery, Operation, Phase, RollBackRequest,
-    StageRequest, Status, Why,
+    FaultKind, GenerationView, Job, JobId, LogLine, LogQuery, Mode, Operation, Phase,
+    RollBackRequest, StageRequest, Status, Why,
 };
 use orlop_config::{Api, Digest};
 use orlop_core::{GenerationId, GenerationStatus, Goal, Origin, Policy, Then};
@@ -95,7 +95,7 @@ impl Host {
     }
 
     /// The plan that applying `text` would be, without fetching or recording anything.
-    async fn rehearse_config(&self, text: &str) -> Result<String, Fault> {
+    async fn rehearse_config(&self, text: &str, mode: Option<Mode>) -> Result<String, Fault> {
         let shared = &self.shared;
         let request = StageRequest {
             os: None,
@@ -120,7 +120,12 @@ impl Host {
             .insert(id, GenerationStatus::Staged);
         observed.state.staged = Some(id);
         observed.generations.insert(id, generation);
-        let plan = orlop_core::plan(&observed, &Goal::Apply, &Policy::default(), clock::now());
+        let plan = orlop_core::plan(
+            &observed,
+            &Goal::Apply { mode },
+            &Policy::default(),
+            clock::now(),
+        );
         plan.map(|plan| plan.to_string())
             .map_err(|blocked| faults::of_blocked(&blocked))
     }
@@ -153,8 +158,9 @@ impl Operations for Host {
     }
 
     async fn apply(&self, request: ApplyRequest, caller: Caller) -> Result<Started, Fault> {
-        let dry_run = request.dry_run;
+        let ApplyRequest { mode, dry_run } = request;
         self.ask(|reply| Ask::Apply {
+            mode,
             dry_run,
             caller,
             reply,
@@ -171,23 +177,26 @@ impl Operations for Host {
         config::parse(&request.config)?;
         if request.dry_run {
             return self
-                .rehearse_config(&request.config)
+                .rehearse_config(&request.config, request.mode)
                 .await
                 .map(Started::Plan);
         }
+        let then = Then::Apply { mode: request.mode };
         let request = StageRequest {
             os: None,
             config: Some(request.config),
         };
-        self.ask_stage(request, Then::Apply, Operation::ApplyConfig, caller)
+        self.ask_stage(request, then, Operation::ApplyConfig, caller)
             .await
             .map(Started::Job)
     }
 
     async fn roll_back(&self, request: RollBackRequest, caller: Caller) -> Result<Started, Fault> {
-        let (to, dry_run) = (request.to.map(GenerationId), request.dry_run);
+        let RollBackRequest { to, mode, dry_run } = request;
+        let to = to.map(GenerationId);
         self.ask(|reply| Ask::RollBack {
             to,
+            mode,
             dry_run,
             caller,
             reply,

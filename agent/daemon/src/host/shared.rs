@@ -11,7 +11,9 @@ use crate::paths::Paths;
 use crate::problems::Problems;
 use crate::records::Records;
 use crate::{config, esp};
-use orlop_api::{EventKind, Fault, FaultKind, GateView, JobId, Operation, Phase, StageRequest};
+use orlop_api::{
+    EventKind, Fault, FaultKind, GateView, JobId, Mode, Operation, Phase, StageRequest,
+};
 use orlop_config::NodeConfig;
 use orlop_core::boot::BootSequence;
 use orlop_core::{Generation, GenerationId, Then};
@@ -34,6 +36,7 @@ pub(super) enum Ask {
     },
     /// Switch to the staged generation.
     Apply {
+        mode: Option<Mode>,
         dry_run: bool,
         caller: Caller,
         reply: oneshot::Sender<Result<Started, Fault>>,
@@ -41,6 +44,7 @@ pub(super) enum Ask {
     /// Go back.
     RollBack {
         to: Option<GenerationId>,
+        mode: Option<Mode>,
         dry_run: bool,
         caller: Caller,
         reply: oneshot::Sender<Result<Started, Fault>>,

@@ -54,7 +54,7 @@ async fn look(shared: &Shared) -> Result<(), Fault> {
     let then = match wanted.config.update.policy {
         UpdatePolicy::Manual => return Ok(()),
         UpdatePolicy::Download => Then::Wait,
-        UpdatePolicy::Auto => Then::Apply,
+        UpdatePolicy::Auto => Then::Apply { mode: None },
     };
     if !has_news(shared, &generation, &wanted).await? {
         return Ok(());

@@ -4,8 +4,8 @@ use super::Switch;
 use crate::effects::{EffectError, Effects};
 use crate::paths::Paths;
 use orlop_api::Fault;
-use orlop_config::{Digest, Refresh};
-use orlop_core::{GenerationId, Step};
+use orlop_config::{Digest, Refresh, RootDigest};
+use orlop_core::{GenerationId, Otherwise, Step};
 use orlop_image::Store;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -31,6 +31,10 @@ pub trait Running: Send + Sync {
         stop: &[String],
         start: &[String],
     ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Starts userspace anew on another OS image, in good order; the containers go on. Returns when
+    /// that has begun.
+    fn swap_root(&self, root: &RootDigest) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Restarts the machine, in good order. Returns when that has begun.
     fn reboot(&self) -> impl Future<Output = Result<(), Fault>> + Send;
@@ -93,6 +97,13 @@ pub(super) async fn carry_out<R: Running>(
             .replace_containers(*generation, stop, start)
             .await
             .map_err(StepError::Running),
+        Step::SwapRoot { root, otherwise } => match (running.swap_root(root).await, otherwise) {
+            (Err(fault), Otherwise::Reboot) => {
+                log::warn!("restarting the machine instead: {fault}");
+                running.reboot().await.map_err(StepError::Running)
+            }
+            (outcome, _) => outcome.map_err(StepError::Running),
+        },
         Step::Reboot => running.reboot().await.map_err(StepError::Running),
         Step::WriteConfig { .. }
         | Step::WriteGeneration { .. }
@@ -139,7 +150,10 @@ fn change_files(
         | Step::RemoveUki { path, .. }
         | Step::RemoveGeneration { path, .. } => Ok(effects.remove(&paths.place(path))?),
         // Not files: carried out by `carry_out`.
-        Step::RenderEtc { .. } | Step::ReplaceContainers { .. } | Step::Reboot => Ok(()),
+        Step::RenderEtc { .. }
+        | Step::ReplaceContainers { .. }
+        | Step::SwapRoot { .. }
+        | Step::Reboot => Ok(()),
     }
 }
 

@@ -104,10 +104,11 @@ fn asks(order: &Order) -> Vec<Event> {
     };
     match order {
         Order::Stage(generation) => stage(generation, Then::Wait),
-        Order::Switch(generation) => stage(generation, Then::Apply),
+        Order::Switch(generation) => stage(generation, Then::Apply { mode: None }),
         Order::RollBack => {
             vec![Event::RollBackRequested {
                 to: None,
+                mode: None,
                 caller: "uid 0".to_owned(),
             }]
         }
@@ -242,7 +243,7 @@ async fn settle(
     for _ in 0..20 {
         match life(node, &faulty, &mut order, &mut stops).await {
             End::Rest => return,
-            End::Rebooting => node.start(),
+            End::Rebooting => node.leave(),
             End::Dead => {
                 check_cut(node);
                 faulty = next();
@@ -450,6 +451,41 @@ fn a_bad_os_update_cut_anywhere_ends_on_the_old_generation_and_blames_the_check(
         "bad os update",
         &Scenario {
             ends,
+            blames,
+            ..scenario
+        },
+    );
+}
+
+#[test]
+fn a_live_swap_cut_anywhere_ends_on_the_old_or_the_new_generation() {
+    matrix("live swap", &one_switch(generation(2, 'd', "two", "web 2")));
+}
+
+#[test]
+fn a_bad_live_swap_cut_anywhere_ends_on_the_old_generation_and_blames_the_check() {
+    let scenario = one_switch(generation(2, 'd', "two", SICK));
+    let (ends, blames) = (vec![1], Some(gate_trigger()));
+    matrix(
+        "bad live swap",
+        &Scenario {
+            ends,
+            blames,
+            ..scenario
+        },
+    );
+}
+
+#[test]
+fn a_live_swap_to_an_os_that_hangs_ends_on_the_old_generation_and_blames_the_boot_counter() {
+    let scenario = one_switch(generation(2, 'd', "two", "web"));
+    let (ends, panics) = (vec![1], vec!['d']);
+    let blames = Some(Trigger::BootCounter { tries: 3 });
+    matrix(
+        "hung live swap",
+        &Scenario {
+            ends,
+            panics,
             blames,
             ..scenario
         },

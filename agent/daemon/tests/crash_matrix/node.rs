@@ -30,6 +30,11 @@ fn uki(os: char) -> Vec<u8> {
     os.to_string().repeat(4096).into_bytes()
 }
 
+/// The kernel of an OS image: `d` has that of `a`.
+fn kernel(os: char) -> char {
+    if os == 'd' { 'a' } else { os }
+}
+
 /// A TOML by which one can be told from another in `/etc`.
 pub(crate) fn toml(host: &str) -> String {
     format!(
@@ -52,7 +57,7 @@ pub(crate) fn generation(id: u64, os: char, host: &str, web: &str) -> Generation
             manifest: Digest::of(&uki(os)),
             root: root(os),
             version: os.to_string(),
-            boot: Digest::of(format!("boot {os}").as_bytes()),
+            boot: Digest::of(format!("boot {}", kernel(os)).as_bytes()),
         },
         config: Digest::of(toml(host).as_bytes()),
         containers: [
@@ -79,6 +84,8 @@ pub(crate) struct Node {
     /// OS images whose kernel panics.
     pub(crate) panics: Vec<char>,
     pub(crate) booted: Option<Boot>,
+    /// The OS image that userspace is about to be started anew on.
+    swap: Arc<Mutex<Option<RootDigest>>>,
     boots: u64,
 }
 
@@ -90,7 +97,7 @@ impl Node {
         fs::create_dir_all(paths.state()).unwrap();
         fs::write(paths.machine_id(), "0123456789abcdef0123456789abcdef\n").unwrap();
         let store = Store::open_or_init(&paths.store(), Verity::Off).unwrap();
-        for os in ['a', 'b', 'c'] {
+        for os in ['a', 'b', 'c', 'd'] {
             let path = store.uki_path(&root(os));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, uki(os)).unwrap();
@@ -109,6 +116,7 @@ impl Node {
             containers: Arc::default(),
             panics: Vec::new(),
             booted: None,
+            swap: Arc::default(),
             boots: 0,
         }
     }
@@ -137,6 +145,7 @@ impl Node {
 
     /// One start of the machine, from the firmware to systemd, however many tries it takes.
     pub(crate) fn start(&mut self) {
+        self.swap.lock().unwrap().take();
         loop {
             self.containers.lock().unwrap().clear();
             let etc = self.paths.etc();
@@ -167,12 +176,31 @@ impl Node {
         }
     }
 
+    /// The way down that the agent has begun: into another root, or over the boot loader.
+    pub(crate) fn leave(&mut self) {
+        let swap = self.swap.lock().unwrap().take();
+        let os = swap
+            .as_ref()
+            .and_then(|root| root.as_str().chars().next())
+            .filter(|os| !self.panics.contains(os));
+        match (os, &mut self.booted) {
+            (Some(os), Some(booted)) => {
+                booted.booted.root = root(os);
+                fs::remove_dir_all(self.paths.etc()).unwrap();
+                self.render();
+            }
+            // A userspace that does not come up is ended by the watchdog.
+            _ => self.start(),
+        }
+    }
+
     /// What `orlopd render` does early in the boot.
     fn render(&self) {
         let boot = self.booted.as_ref().unwrap();
         let word = format!("{{\"root\": \"{}\", \"verity\": false}}", boot.booted.root);
-        fs::create_dir_all(self.paths.run()).unwrap();
-        fs::write(self.paths.boot_json(), word).unwrap();
+        let record = self.paths.boot_json();
+        fs::create_dir_all(record.parent().unwrap()).unwrap();
+        fs::write(record, word).unwrap();
         render::early(&self.paths).unwrap();
     }
 
@@ -205,6 +233,7 @@ impl Node {
         PlayedMachine {
             paths: self.paths.clone(),
             containers: Arc::clone(&self.containers),
+            swap: Arc::clone(&self.swap),
             faulty: Arc::clone(faulty),
         }
     }
@@ -215,6 +244,7 @@ impl Node {
 pub(crate) struct PlayedMachine {
     paths: Paths,
     pub(crate) containers: Arc<Mutex<BTreeMap<String, Digest>>>,
+    swap: Arc<Mutex<Option<RootDigest>>>,
     faulty: Arc<Faulty>,
 }
 
@@ -279,6 +309,14 @@ impl Running for PlayedMachine {
             for name in start.iter().take(if torn { 1 } else { start.len() }) {
                 let manifest = generation.containers[name].manifest.clone();
                 containers.insert(name.clone(), manifest);
+            }
+        })
+    }
+
+    async fn swap_root(&self, root: &RootDigest) -> Result<(), Fault> {
+        self.at_point("swap root", |torn| {
+            if !torn {
+                *self.swap.lock().unwrap() = Some(root.clone());
             }
         })
     }

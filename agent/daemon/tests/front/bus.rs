@@ -192,9 +192,9 @@ async fn root_reads_and_changes() {
         *node.asked.lock().unwrap(),
         [
             "uid 0: stage StageRequest { os: Some(\"os:2\"), config: None }",
-            "uid 0: apply ApplyRequest { dry_run: false }",
-            "uid 0: roll back RollBackRequest { to: None, dry_run: false }",
-            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", dry_run: true }",
+            "uid 0: apply ApplyRequest { mode: None, dry_run: false }",
+            "uid 0: roll back RollBackRequest { to: None, mode: None, dry_run: false }",
+            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: None, dry_run: true }",
         ]
     );
 }

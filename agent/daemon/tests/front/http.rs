@@ -132,9 +132,9 @@ async fn a_change_is_handed_on_with_its_caller_and_answers_202() {
         local.asked(),
         [
             "uid 0: stage StageRequest { os: Some(\"registry.example.com/os:2\"), config: None }",
-            "uid 0: apply ApplyRequest { dry_run: false }",
-            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", dry_run: false }",
-            "uid 0: roll back RollBackRequest { to: Some(1), dry_run: false }",
+            "uid 0: apply ApplyRequest { mode: None, dry_run: false }",
+            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: None, dry_run: false }",
+            "uid 0: roll back RollBackRequest { to: Some(1), mode: None, dry_run: false }",
             "uid 0: cancel 6",
         ]
     );

@@ -56,6 +56,7 @@ async fn applied(host: &Host, config: String) -> VerdictView {
     let mut events = host.events();
     let request = ApplyConfigRequest {
         config,
+        mode: None,
         dry_run: false,
     };
     match host.apply_config(request, ROOT).await.unwrap() {
@@ -174,7 +175,13 @@ async fn an_os_image_is_staged_whole_and_a_switch_that_cannot_restart_leaves_the
     let staged = host.status().await.staged.unwrap();
     assert_eq!(staged.os.root, os.root.to_string());
     match host
-        .apply(ApplyRequest { dry_run: true }, ROOT)
+        .apply(
+            ApplyRequest {
+                mode: None,
+                dry_run: true,
+            },
+            ROOT,
+        )
         .await
         .unwrap()
     {
@@ -183,7 +190,13 @@ async fn an_os_image_is_staged_whole_and_a_switch_that_cannot_restart_leaves_the
     }
     // A node in a directory cannot restart its machine.
     let id = match host
-        .apply(ApplyRequest { dry_run: false }, ROOT)
+        .apply(
+            ApplyRequest {
+                mode: None,
+                dry_run: false,
+            },
+            ROOT,
+        )
         .await
         .unwrap()
     {

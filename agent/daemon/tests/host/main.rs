@@ -60,7 +60,7 @@ fn bare_with_root(root: &str) -> (tempfile::TempDir, Paths) {
         b"0123456789abcdef0123456789abcdef\n",
     );
     let word = format!("{{\"root\": \"{root}\", \"verity\": false}}");
-    put(&paths, "/run/orlop/boot.json", word.as_bytes());
+    put(&paths, "/etc/orlop/boot.json", word.as_bytes());
     (dir, paths)
 }
 
@@ -219,6 +219,7 @@ async fn a_settled_node_shows_its_generation_and_refuses_what_makes_no_sense() {
     );
     let bad = ApplyConfigRequest {
         config: "schema = 2\n".into(),
+        mode: None,
         dry_run: false,
     };
     assert_eq!(
@@ -266,6 +267,7 @@ async fn a_rehearsed_config_gives_the_plan_and_records_nothing() {
     let config = TOML.replace("one", "two");
     let request = ApplyConfigRequest {
         config,
+        mode: None,
         dry_run: true,
     };
     match host.apply_config(request, ROOT).await.unwrap() {

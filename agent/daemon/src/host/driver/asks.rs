@@ -44,15 +44,18 @@ impl Driver {
                 Err(fault) => answer(reply, Err(fault)),
             },
             Ask::Apply {
+                mode,
                 dry_run,
                 caller,
                 reply,
             } => {
-                let asked = (Operation::Apply, Event::ApplyRequested, Goal::Apply);
+                let (event, goal) = (Event::ApplyRequested { mode }, Goal::Apply { mode });
+                let asked = (Operation::Apply, event, goal);
                 self.switch_to(asked, dry_run, &caller, reply).await;
             }
             Ask::RollBack {
                 to,
+                mode,
                 dry_run,
                 caller,
                 reply,
@@ -60,9 +63,14 @@ impl Driver {
                 let name = caller.to_string();
                 let goal = Goal::RollBack {
                     to,
+                    mode,
                     caller: name.clone(),
                 };
-                let event = Event::RollBackRequested { to, caller: name };
+                let event = Event::RollBackRequested {
+                    to,
+                    mode,
+                    caller: name,
+                };
                 let asked = (Operation::RollBack, event, goal);
                 self.switch_to(asked, dry_run, &caller, reply).await;
             }

@@ -1,0 +1,113 @@
+//! The root of a live swap: made complete at `/run/nextroot`, where a soft reboot looks for it
+//! (systemd-soft-reboot.service(8)).
+
+use crate::booted::Boot;
+use crate::paths::Paths;
+use orlop_config::RootDigest;
+use orlop_initrd::{RootError, RootSpec, Verity, prepare};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The most mounts that earlier, interrupted swaps may have left on top of each other.
+const MAX_LEFT_OVER: usize = 64;
+
+/// A root that could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum NextRootError {
+    /// What an earlier, interrupted swap left there cannot be taken away.
+    #[error("cannot clear {}", .path.display())]
+    Clear {
+        /// The mount point.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The mount point.
+    #[error("cannot make {}", .path.display())]
+    Make {
+        /// The mount point.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The image.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The ESP, which the new root needs too.
+    #[error("cannot bring {} along", .path.display())]
+    Esp {
+        /// Its mount point.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Makes the image `root` ready to be entered, with the verity of the root that runs. Nothing stays
+/// mounted where it fails. Blocks for some milliseconds.
+///
+/// # Errors
+/// [`NextRootError`]: a step failed.
+pub fn make_ready(paths: &Paths, boot: &Boot, root: &RootDigest) -> Result<(), NextRootError> {
+    discard(paths)?;
+    let target = paths.next_root();
+    fs::create_dir_all(&target).map_err(|source| NextRootError::Make {
+        path: target.clone(),
+        source,
+    })?;
+    prepare(&RootSpec {
+        state: paths.place("/state"),
+        root: root.clone(),
+        verity: if boot.verity {
+            Verity::Required
+        } else {
+            Verity::Off
+        },
+        target: target.clone(),
+    })?;
+    let brought = bring_esp(paths, &target);
+    if brought.is_err() {
+        // The first error is the one to tell.
+        if let Err(error) = discard(paths) {
+            log::warn!("ignoring: {error}");
+        }
+    }
+    brought
+}
+
+/// Takes away what was made ready, whatever there is of it.
+///
+/// # Errors
+/// [`NextRootError::Clear`].
+pub fn discard(paths: &Paths) -> Result<(), NextRootError> {
+    let target = paths.next_root();
+    for _ in 0..MAX_LEFT_OVER {
+        match unmount(&target, UnmountFlags::DETACH) {
+            Ok(()) => {}
+            // Not a mount point, or not there.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            Err(errno) => {
+                return Err(NextRootError::Clear {
+                    path: target,
+                    source: errno.into(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ESP stays mounted all the time: nothing has to be read to find it again.
+fn bring_esp(paths: &Paths, target: &Path) -> Result<(), NextRootError> {
+    let (esp, place) = (paths.esp(), target.join("efi"));
+    mount_bind(&esp, &place).map_err(|errno| NextRootError::Esp {
+        path: esp,
+        source: errno.into(),
+    })
+}
