@@ -1,6 +1,7 @@
 //! The state machine that the executor is driven by.
 
 mod event;
+mod state;
 #[cfg(test)]
 mod tests;
 mod transition;

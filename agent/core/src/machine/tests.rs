@@ -1,6 +1,6 @@
 //! Tests of the state machine: every pair of state and event, and the paths that matter.
 
-use super::transition::{Rest, State};
+use super::state::{Rest, State};
 use super::{Action, Event, Machine, Then};
 use crate::boot::BootDecision;
 use crate::plan::{Asker, Ends, Goal};

@@ -4,6 +4,8 @@ mod blocked;
 mod draft;
 mod ending;
 mod goal;
+#[cfg(test)]
+mod live_tests;
 mod means;
 mod observed;
 mod settle;

@@ -1,23 +1,22 @@
 //! Golden plans: what `--dry-run` prints, and why something is refused.
 
-use super::{Asker, Blocked, Ends, Goal, Means, Observed, Otherwise, Plan, Policy, Step, plan};
+use super::{Asker, Blocked, Ends, Goal, Means, Observed, Plan, Policy, Step, plan};
 use crate::boot::{BootSequence, Counter, Entry};
 use crate::sample::{UKI_SIZE, booted, generation, node, root, trial};
 use crate::{
     BootId, Generation, GenerationId, GenerationStatus, Held, NodeState, Timestamp, TrialKind,
     TrialStage, Trigger, Uptime,
 };
-use orlop_api::Mode;
 use orlop_config::Digest;
 
-const APPLY: Goal = Goal::Apply { mode: None };
+pub(super) const APPLY: Goal = Goal::Apply { mode: None };
 const NOW: Timestamp = Timestamp(1_700_000_200);
 
-fn planned(observed: &Observed, goal: &Goal) -> Result<Plan, Blocked> {
+pub(super) fn planned(observed: &Observed, goal: &Goal) -> Result<Plan, Blocked> {
     plan(observed, goal, &Policy::default(), NOW)
 }
 
-fn text(observed: &Observed, goal: &Goal) -> String {
+pub(super) fn text(observed: &Observed, goal: &Goal) -> String {
     planned(observed, goal).unwrap().to_string()
 }
 
@@ -30,7 +29,7 @@ fn stage(generation: Generation, asker: Asker) -> Goal {
 }
 
 /// Generation 2 with another OS on trial, in boot `b2`, with this counter.
-fn on_trial(counter: Counter) -> Observed {
+pub(super) fn on_trial(counter: Counter) -> Observed {
     let mut observed = node(&[generation(2, "2")]);
     let entry = Entry::new("2", BootSequence(2), root("2"));
     observed.esp.entries.push(entry.file(Some(counter)));
@@ -46,7 +45,7 @@ fn on_trial(counter: Counter) -> Observed {
     observed
 }
 
-fn failed_check() -> Goal {
+pub(super) fn failed_check() -> Goal {
     let trigger = Trigger::Check {
         check: "container web".to_owned(),
         detail: "unhealthy".to_owned(),
@@ -81,83 +80,6 @@ fn another_kernel_takes_a_reboot() {
     insta::assert_snapshot!("reboot", text(&node(&[generation(2, "2")]), &APPLY));
 }
 
-/// Generation 2 with another OS under the same kernel.
-fn same_kernel() -> Generation {
-    let mut second = generation(2, "2");
-    second.os.boot = generation(1, "1").os.boot;
-    second
-}
-
-#[test]
-fn another_userspace_is_swapped_live_and_its_boot_entry_armed_all_the_same() {
-    let plan = planned(&node(&[same_kernel()]), &APPLY).unwrap();
-    assert_eq!(
-        (plan.derived, plan.used, plan.ends()),
-        (Means::Live, Means::Live, Ends::Rebooting)
-    );
-    insta::assert_snapshot!("live", plan.to_string());
-}
-
-#[test]
-fn the_operator_and_then_the_config_may_ask_for_a_restart_instead() {
-    let mut observed = node(&[same_kernel()]);
-    let text = "schema = 1\nupdate = { disruption = \"reboot\" }\n";
-    let config = orlop_config::parse("node.toml", text).unwrap();
-    let digest = observed.generations[&GenerationId(2)].config.clone();
-    let used = |observed: &Observed, mode| {
-        let plan = planned(observed, &Goal::Apply { mode }).unwrap();
-        (plan.used, plan.steps.last().cloned())
-    };
-    let swap = Step::SwapRoot {
-        root: root("2"),
-        otherwise: Otherwise::Fail,
-    };
-    assert_eq!(
-        used(&observed, Some(Mode::Reboot)),
-        (Means::Reboot, Some(Step::Reboot))
-    );
-    observed.configs.insert(digest, config);
-    assert_eq!(used(&observed, None), (Means::Reboot, Some(Step::Reboot)));
-    assert_eq!(used(&observed, Some(Mode::Live)), (Means::Live, Some(swap)));
-}
-
-#[test]
-fn a_live_swap_to_another_kernel_is_refused() {
-    let goal = Goal::Apply {
-        mode: Some(Mode::Live),
-    };
-    let generation = GenerationId(2);
-    assert_eq!(
-        planned(&node(&[crate::sample::generation(2, "2")]), &goal),
-        Err(Blocked::NotLive { generation })
-    );
-}
-
-/// [`same_kernel`] on trial after a live swap.
-fn on_live_trial(stage: TrialStage, attempts: u32) -> Observed {
-    let mut observed = on_trial(Counter::full(3));
-    observed.generations.insert(GenerationId(2), same_kernel());
-    observed.booted = booted("2", "b1");
-    let trial = observed.state.trial.as_mut().unwrap();
-    (trial.means, trial.stage, trial.attempts) = (Means::Live, stage, attempts);
-    observed
-}
-
-#[test]
-fn a_failed_gate_after_a_live_swap_swaps_back_or_else_restarts() {
-    let observed = on_live_trial(TrialStage::Running, 1);
-    insta::assert_snapshot!("live_back", text(&observed, &failed_check()));
-}
-
-#[test]
-fn a_live_swap_that_does_not_arrive_is_begun_again_and_then_becomes_a_restart() {
-    for (attempts, means) in [(1, Means::Live), (2, Means::Live), (3, Means::Reboot)] {
-        let mut observed = on_live_trial(TrialStage::Armed, attempts);
-        observed.booted = booted("1", "b1");
-        assert_eq!(planned(&observed, &Goal::GoOn).unwrap().used, means);
-    }
-}
-
 #[test]
 fn another_config_renders_etc_and_replaces_what_may_depend_on_it() {
     let second = Generation {
@@ -185,7 +107,7 @@ fn a_config_that_can_be_read_says_what_is_told_of_it_and_leaves_other_containers
     observed.configs.insert(first.config.clone(), read(base));
     observed.configs.insert(second.config, read(&changed));
     observed.generations.insert(first.id, first);
-    insta::assert_snapshot!("config_known", text(&observed, &Goal::Apply));
+    insta::assert_snapshot!("config_known", text(&observed, &APPLY));
 }
 
 #[test]
