@@ -8,6 +8,7 @@ mod api_client;
 mod boot_loader;
 mod cgroup;
 mod control;
+pub mod disk_log;
 mod error_text;
 mod free_port;
 mod home;

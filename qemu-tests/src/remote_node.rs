@@ -99,6 +99,8 @@ pub struct RemoteNodeSpec<'a> {
     pub access: ApiAccess,
     /// The port of the node that the host shall reach besides its API.
     pub app_port: u16,
+    /// Whether every write to its disk is recorded ([`crate::qemu::WRITES_FILE`]).
+    pub record_writes: bool,
 }
 
 /// What came of an `orlop` command.
@@ -143,6 +145,7 @@ impl RemoteNode {
                 cpus: CPUS,
                 publish: publish.to_vec(),
                 credentials: BTreeMap::new(),
+                record_writes: spec.record_writes,
                 arguments: Vec::new(),
             }),
         };

@@ -36,6 +36,7 @@ fn a_qemu_machine_runs_its_firmware_loses_its_power_and_dies_with_its_owner() {
             cpus: 1,
             publish: vec![publish],
             credentials: BTreeMap::new(),
+            record_writes: false,
             arguments: Vec::new(),
         }),
     };

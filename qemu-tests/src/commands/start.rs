@@ -132,6 +132,7 @@ fn qemu(
         cpus: options.cpus,
         publish,
         credentials: BTreeMap::from([("orlop.node".to_owned(), node_toml)]),
+        record_writes: false,
         arguments: Vec::new(),
     }))
 }

@@ -2,6 +2,7 @@
 
 use super::accel::Accel;
 use super::firmware::{Firmware, FirmwareError};
+use crate::disk_log::{Recorder, RecorderError};
 use crate::spec::{CONSOLE_FILE, Publish};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,10 +14,14 @@ use std::process::{Child, Command, Output, Stdio};
 /// File in the machine's directory: its own disk, a sparse copy of the image that it was given. Raw,
 /// so that a test can look into it and damage it while the machine is off.
 pub const DISK_FILE: &str = "disk.img";
+/// File in the machine's directory: the log of what was written to its disk, where that is recorded.
+pub const WRITES_FILE: &str = "writes.log";
 /// The firmware's variables.
 const VARS_FILE: &str = "vars.fd";
 /// QEMU's control socket (QMP).
 const QMP_SOCKET: &str = "qmp.sock";
+/// Where a recorded disk is served.
+const DISK_SOCKET: &str = "disk.sock";
 /// Where systemd looks for credentials in QEMU's firmware configuration (systemd.system-credentials(7)).
 const CREDENTIAL_PREFIX: &str = "opt/io.systemd.credentials/";
 
@@ -34,6 +39,9 @@ pub struct QemuSpec {
     pub publish: Vec<Publish>,
     /// systemd credentials by name, such as `orlop.node`: files whose content is passed on.
     pub credentials: BTreeMap<String, PathBuf>,
+    /// Whether every write to the disk is recorded, in [`WRITES_FILE`].
+    #[serde(default)]
+    pub record_writes: bool,
     /// Further arguments for QEMU, as they are.
     pub arguments: Vec<String>,
 }
@@ -63,6 +71,9 @@ pub enum QemuError {
         /// What cp said.
         said: String,
     },
+    /// The disk's writes cannot be recorded.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
     /// A log file cannot be opened.
     #[error("cannot open {path}")]
     Log {
@@ -86,13 +97,17 @@ impl Qemu {
     /// Prepares the machine's directory; a disk that is there already is kept.
     ///
     /// # Errors
-    /// No firmware, no image, or no room.
+    /// No firmware, no image, no room, or no recorder.
     pub fn prepare(spec: &QemuSpec, dir: &Path) -> Result<Self, QemuError> {
         let firmware = Firmware::with_vars(&dir.join(VARS_FILE))?;
         let accel = Accel::best().map_err(QemuError::Probe)?;
         let disk = dir.join(DISK_FILE);
         if !disk.exists() {
             copy_disk(&spec.disk, &disk)?;
+        }
+        if spec.record_writes {
+            // Lives as long as this process, the machine's supervisor.
+            Recorder::start(&disk, &dir.join(WRITES_FILE), &dir.join(DISK_SOCKET))?;
         }
         Ok(Self {
             spec: spec.clone(),
@@ -166,10 +181,11 @@ impl Qemu {
             &self.accel.processors(spec.cpus).to_string(),
         ]);
         add(&self.accel.arguments());
-        let disk = format!(
-            "if=none,id=disk,format=raw,cache=writeback,discard=unmap,file={}",
-            self.disk().display()
-        );
+        let disk = match spec.record_writes {
+            true => format!("nbd:unix:{}", self.dir.join(DISK_SOCKET).display()),
+            false => self.disk().display().to_string(),
+        };
+        let disk = format!("if=none,id=disk,format=raw,cache=writeback,discard=unmap,file={disk}");
         add(&[
             "-drive",
             &disk,

@@ -5,5 +5,5 @@ mod command;
 mod firmware;
 
 pub use accel::Accel;
-pub use command::{DISK_FILE, Qemu, QemuError, QemuSpec};
+pub use command::{DISK_FILE, Qemu, QemuError, QemuSpec, WRITES_FILE};
 pub use firmware::{Firmware, FirmwareError};

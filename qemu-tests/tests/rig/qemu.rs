@@ -111,6 +111,7 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "5s", retries = 3, s
             disk,
             access: self.access.clone(),
             app_port: WEB,
+            record_writes: false,
         };
         let began = Instant::now();
         let node = RemoteNode::start(tools(), spec);

@@ -87,6 +87,7 @@ fn start(disk: &Path, dir: &Path, api: SocketAddr) -> Outcome<(Machine, Instant)
             cpus: 2,
             publish,
             credentials: BTreeMap::new(),
+            record_writes: false,
             arguments: Vec::new(),
         }),
     };

@@ -54,6 +54,7 @@ impl Node {
             disk: &disk.canonicalize()?,
             access,
             app_port: APP_PORT,
+            record_writes: false,
         };
         Ok(Self(RemoteNode::start(&tools, spec)?))
     }
