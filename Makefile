@@ -96,6 +96,10 @@ deny: ## licences, advisories and duplicates of the dependencies (installs cargo
 bench: images ## measure the image and the agent, and write the tables of docs/benchmarks.md
 	@$(SUDO) $(TOOLS)/orlop-bench --write docs/benchmarks.md
 
+.PHONY: power-cuts
+power-cuts: images ## record an update in QEMU, and check the disk after thousands of power cuts
+	@$(SUDO) $(TOOLS)/orlop-power-cuts --boot 21 --write docs/reliability.md
+
 .PHONY: clean
 clean: ## remove what was built; downloads are kept in build/cache
 	cargo clean

@@ -121,8 +121,12 @@ fn leaf_content(content: &Content) -> tree::LeafContent<Sha256HashValue> {
     }
 }
 
-/// The files of a metadata image that are objects: absolute path and object.
-pub(crate) fn objects_in(image: &[u8]) -> Result<Vec<(PathBuf, ObjectDigest)>, String> {
+/// The files of a metadata image that are objects: absolute path and object. For whoever has an image's
+/// bytes and no store, such as a check of a disk from outside.
+///
+/// # Errors
+/// What is wrong with the bytes, in words.
+pub fn objects_in(image: &[u8]) -> Result<Vec<(PathBuf, ObjectDigest)>, String> {
     let fs = erofs_to_filesystem::<Sha256HashValue>(image).map_err(|e| format!("{e:#}"))?;
     let mut found = Vec::new();
     walk(&fs, &fs.root, Path::new("/"), &mut found);

@@ -44,6 +44,7 @@ mod tree;
 pub mod uki;
 
 pub use content_store::{ContentStore, ObjectDigest};
+pub use erofs::objects_in;
 pub use gc::GcReport;
 pub use kind::ErrorKind;
 pub use layer_error::LayerError;
