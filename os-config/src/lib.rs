@@ -31,6 +31,7 @@ mod render;
 mod schema;
 mod size;
 mod spec;
+mod window;
 
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use digest::{Digest, DigestError, RootDigest};
@@ -49,3 +50,4 @@ pub use render::{
 };
 pub use schema::json_schema;
 pub use size::SizeError;
+pub use window::{TimeOfDay, Weekday, Window};

@@ -36,3 +36,12 @@ pub const MIN_CPUS: f64 = 0.01;
 
 /// The largest limit of processes (Linux, `PID_MAX_LIMIT` on 64 bits).
 pub const MAX_PIDS: u64 = 4_194_304;
+
+/// The shortest and the longest `update.every`: a node is not to flood a registry, and one that is
+/// to look less often than this is one to be told (`policy = "manual"`).
+pub const MIN_POLL: Duration = Duration::from_secs(1);
+/// See [`MIN_POLL`].
+pub const MAX_POLL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The most maintenance windows: four a day of the week.
+pub const MAX_WINDOWS: usize = 28;

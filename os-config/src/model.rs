@@ -4,6 +4,7 @@ mod container;
 
 use crate::image_ref::ImageRef;
 use crate::machine::{Kernel, Network, Time};
+use crate::window::Window;
 use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,12 +98,16 @@ pub struct Os {
 }
 
 /// `[update]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Update {
     /// What the agent does by itself.
     pub policy: UpdatePolicy,
     /// How another OS image is entered.
     pub disruption: Disruption,
+    /// Time between two looks at the registries, without jitter. Default 6 h.
+    pub every: Duration,
+    /// When the agent may switch by itself; none at all is any time.
+    pub window: Vec<Window>,
 }
 
 /// How another OS image is entered.
@@ -156,6 +161,17 @@ pub enum Check {
     },
     /// A TCP connection to this `host:port` opens.
     Tcp(String),
+    /// A command, run in a container, ends with status 0.
+    Exec {
+        /// The container.
+        container: Name,
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+    /// Somebody has reached the HTTPS API since the switch.
+    Api,
+    /// This unit of systemd is active.
+    Unit(String),
 }
 
 /// `[api]`.

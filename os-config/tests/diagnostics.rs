@@ -89,8 +89,7 @@ fn what_this_version_does_not_support_is_said_and_not_passed_over() {
         "schema = 1\n[firewall]\ninbound = \"deny\"\n[kernel]\nargs = [\"quiet\"]\n[secret.hub]\nfrom = \"credential\"",
         "schema = 1\n[os]\nimage = \"os:1\"\nverify = [\"k\"]",
         "schema = 1\n[container.web]\nimage = \"web\"\nkind = \"task\"",
-        "schema = 1\n[update]\nwindow = []",
-        "schema = 1\n[[gate.check]]\napi = \"reached\"",
+        "schema = 1\n[update]\nlock = \"https://lock.lab\"",
     ]);
     insta::assert_snapshot!(said);
 }
@@ -116,6 +115,7 @@ fn a_bad_name_is_said_where_it_stands() {
         "schema = 1\n[host]\nname = \"edge_17\"\ntimezone = \"../../etc/passwd\"\nlabels = { \"a b\" = \"x\", c = \"\\n\" }",
         "schema = 1\n[container.Web]\nimage = \"web\"",
         "schema = 1\n[container.\"-x\"]\nimage = \"web\"",
+        "schema = 1\n[[gate.check]]\nunit = \"sshd\"\n[[gate.check]]\nunit = \"a b.service\"",
         "schema = 1\n[volume.\"a/b\"]",
         "schema = 1\n[registry.\"https://docker.io\"]",
         "schema = 1\n[container.web]\nimage = \"Web Server\"\nenv = { \"A=B\" = \"x\", C = \"\\u0000\" }",
@@ -133,6 +133,7 @@ fn a_bad_duration_or_size_is_said_with_a_good_one() {
         "schema = 1\n[gate]\nhold = \"30\"\ndeadline = \"5 min\"",
         "schema = 1\n[gate]\nhold = \"2d\"",
         "schema = 1\n[gate]\ndeadline = \"0s\"",
+        "schema = 1\n[update]\nevery = \"0s\"\nwindow = [{ days = [\"monday\"], from = \"2:00\", to = \"25:00\" }]",
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"256\"\nhealth = { tcp = 80, every = \"0s\", start = \"2h\" }",
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"1.5 GiB\"",
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"64 kb\"",
@@ -174,6 +175,7 @@ fn a_dangling_reference_is_said_with_the_nearest_declared_name() {
         "schema = 1\n[net.front]\nsubnet = \"10.1.0.0/16\"\n[container.web]\nimage = \"web\"\nnetworks = [\"frnot\", \"zzz\"]",
         "schema = 1\n[volume.data]\n[container.web]\nimage = \"web\"\nvolumes = [\"dta:/a\", \"logs:/b\"]",
         "schema = 1\n[container.web]\nimage = \"web\"\n[[gate.check]]\ncontainer = \"wbe\"\n[[gate.check]]\ncontainer = \"database\"",
+        "schema = 1\n[container.web]\nimage = \"web\"\n[[gate.check]]\nexec = [\"/check\"]\nin = \"wbe\"",
     ]);
     insta::assert_snapshot!(said);
 }
@@ -185,6 +187,8 @@ fn a_contradiction_is_said_at_the_later_of_its_two_places() {
         "schema = 1\n[gate]\nhold = \"6m\"",
         "schema = 1\n[gate]\ndeadline = \"5s\"",
         "schema = 1\n[[gate.check]]\n[[gate.check]]\ntcp = \"a:1\"\nhttp = \"http://a/\"\n[[gate.check]]\ntcp = \"a:1\"\nstatus = 200",
+        "schema = 1\n[[gate.check]]\nexec = [\"/check\"]\n[[gate.check]]\ntcp = \"a:1\"\nin = \"web\"\n[[gate.check]]\napi = \"reached\"\n[[gate.check]]\napi = \"up\"\n[[gate.check]]\nexec = []\nin = \"web\"",
+        "schema = 1\n[update]\nwindow = [{ from = \"02:00\", to = \"02:00\" }, { from = \"24:00\", to = \"01:00\" }, { from = \"02:00\" }]",
         "schema = 1\n[api]\nlisten = \"0.0.0.0:6443\"",
         "schema = 1\n[api]\nclients = \"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\"",
         "schema = 1\n[registry.\"r.lab\"]\nplain_http = true\nca = \"-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\"",

@@ -29,6 +29,20 @@ pub enum EventKind {
         /// As it is now.
         job: Job,
     },
+    /// A trial began, or its gate begins anew after a restart of the agent. A verdict ends it.
+    Trial {
+        /// The generation on trial.
+        generation: u64,
+        /// Where a failure leads back to.
+        fallback: Option<u64>,
+        /// How many seconds there are to confirm it, where it has to be.
+        confirm_secs: Option<u64>,
+    },
+    /// The reader was too slow: so many events before this were not sent to it.
+    Missed {
+        /// How many.
+        count: u64,
+    },
     /// A gate check changed its result.
     Check {
         /// The check and its result.

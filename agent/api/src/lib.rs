@@ -15,10 +15,11 @@ pub use event::{Event, EventKind};
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};
 pub use request::{
-    ApplyConfigRequest, ApplyRequest, LogQuery, Mode, RollBackRequest, StageRequest,
+    ApplyConfigRequest, ApplyRequest, ConfigQuery, LogQuery, Mode, ReleaseRequest, RollBackRequest,
+    StageRequest,
 };
 pub use view::{
-    CheckView, ConfigReport, ConfigView, ContainerState, ContainerView, DiagnosticView, GateView,
-    GenerationStatus, GenerationView, HealthState, ImageView, LogLine, Phase, Status, TrialView,
-    Trigger, VerdictView, Why,
+    CheckView, ConfigEntry, ConfigReport, ConfigView, ConfirmView, ContainerState, ContainerView,
+    DiagnosticView, GateView, GenerationStatus, GenerationView, HealthState, HeldView, ImageView,
+    LogLine, Phase, Status, TrialView, Trigger, UpdatesView, VerdictView, Why,
 };

@@ -28,6 +28,9 @@ pub enum Mode {
 pub struct ApplyRequest {
     /// How; none leaves it to `[update] disruption` of the new generation's config.
     pub mode: Option<Mode>,
+    /// Seconds within which somebody has to confirm the switch, from the order on; without, it goes
+    /// back by itself. 1 to 86,400; none needs no confirmation.
+    pub confirm_secs: Option<u64>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -40,6 +43,9 @@ pub struct ApplyConfigRequest {
     pub config: String,
     /// How, where the TOML brings another OS image; none leaves it to its `[update] disruption`.
     pub mode: Option<Mode>,
+    /// Seconds within which somebody has to confirm the switch, from the order on; without, it goes
+    /// back by itself. 1 to 86,400; none needs no confirmation.
+    pub confirm_secs: Option<u64>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -55,6 +61,22 @@ pub struct RollBackRequest {
     pub mode: Option<Mode>,
     /// Only say what would be done.
     pub dry_run: bool,
+}
+
+/// Let the agent try an image again that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseRequest {
+    /// Digest of its manifest or the beginning of it, with `sha256:` or without.
+    pub digest: String,
+}
+
+/// Which config.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigQuery {
+    /// That of this generation; none is the one that runs.
+    pub generation: Option<u64>,
 }
 
 /// Which log lines.

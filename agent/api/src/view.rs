@@ -64,6 +64,12 @@ pub struct Status {
     pub staged: Option<GenerationView>,
     /// The trial under way.
     pub trial: Option<TrialView>,
+    /// Images on hold.
+    #[serde(default)]
+    pub held: Vec<HeldView>,
+    /// What the agent does by itself about updates; none before the first config.
+    #[serde(default)]
+    pub updates: Option<UpdatesView>,
     /// The job under way, or the last one.
     pub job: Option<Job>,
     /// What is wrong now, a sentence each.
@@ -151,6 +157,34 @@ pub struct TrialView {
     pub fallback: Option<u64>,
     /// The gate, once the generation runs.
     pub gate: Option<GateView>,
+    /// The confirmation that it needs, where it needs one.
+    #[serde(default)]
+    pub confirm: Option<ConfirmView>,
+}
+
+/// The confirmation that a trial needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmView {
+    /// How many seconds are left.
+    pub left_secs: u64,
+    /// When that is, by the node's clock: seconds since 1970-01-01 UTC.
+    pub until: u64,
+    /// Who has confirmed; nobody yet where none.
+    pub by: Option<String>,
+}
+
+/// What the agent does by itself about updates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdatesView {
+    /// `auto`, `download` or `manual`.
+    pub policy: String,
+    /// When it looks next, seconds since 1970-01-01 UTC; none where it never does.
+    pub next_look: Option<u64>,
+    /// When the window opens in which it may switch, seconds since 1970-01-01 UTC; none where it may
+    /// at any time, or may now, or never does.
+    pub window_opens: Option<u64>,
+    /// The same in the node's time zone: `2026-11-23 02:00 Europe/Berlin`.
+    pub window_opens_local: Option<String>,
 }
 
 /// The gate of a trial.
@@ -200,6 +234,11 @@ pub enum Trigger {
         /// Who.
         caller: String,
     },
+    /// Nobody confirmed the switch in time.
+    Unconfirmed {
+        /// How long there was to do it, in seconds.
+        within_secs: u64,
+    },
     /// A step of the switch could not be carried out.
     Switch {
         /// Which, and why.
@@ -223,6 +262,9 @@ impl fmt::Display for Trigger {
                     "boot counter: {tries} tries were used up without a working system"
                 )
             }
+            Self::Unconfirmed { within_secs } => {
+                write!(f, "nobody confirmed it within {within_secs} s")
+            }
             Self::Operator { caller } => write!(f, "rolled back by {caller}"),
             Self::Switch { detail } => write!(f, "the switch failed: {detail}"),
         }
@@ -244,6 +286,9 @@ pub struct VerdictView {
     pub at: u64,
     /// The last log lines of what failed.
     pub log: Vec<String>,
+    /// What the gate last saw.
+    #[serde(default)]
+    pub checks: Vec<CheckView>,
 }
 
 /// `orlop why`.
@@ -255,8 +300,22 @@ pub struct Why {
     pub not_newer: Option<String>,
     /// What is being waited for.
     pub waiting_for: Option<String>,
+    /// Images on hold.
+    #[serde(default)]
+    pub held: Vec<HeldView>,
     /// The newest verdict.
     pub verdict: Option<VerdictView>,
+}
+
+/// An image that failed a trial. The agent does not stage it again by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldView {
+    /// Digest of the manifest, `sha256:…`.
+    pub manifest: String,
+    /// As the config named it, where the generation is still on record.
+    pub reference: Option<String>,
+    /// The generation that failed with it.
+    pub generation: u64,
 }
 
 /// A problem in a TOML.
@@ -290,6 +349,23 @@ pub struct ConfigView {
     pub digest: String,
     /// The TOML.
     pub text: String,
+}
+
+/// `orlop config history`: a config, by the generation that brought it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigEntry {
+    /// The generation.
+    pub generation: u64,
+    /// Whether it runs now.
+    pub current: bool,
+    /// How the generation stands.
+    pub status: GenerationStatus,
+    /// Digest of the TOML.
+    pub digest: String,
+    /// When the generation was made, seconds since 1970-01-01 UTC.
+    pub created: u64,
+    /// How it came to be: `first boot`, `config`.
+    pub origin: String,
 }
 
 /// What a container does.

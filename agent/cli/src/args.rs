@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    config_apply, config_check, container_logs, job, pki_client, pki_init, rollback, update_apply,
-    update_stage,
+    config_apply, config_check, config_show, container_logs, job, pki_client, pki_init, rollback,
+    update_apply, update_release, update_stage,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -130,9 +130,13 @@ pub(crate) enum Config {
     /// Read a TOML and say what is wrong with it; needs no node.
     Check(config_check::Options),
     /// Print the TOML that the node runs.
-    Show,
+    Show(config_show::Options),
     /// Make a generation of a TOML and switch to it.
     Apply(config_apply::Options),
+    /// Let the switch under way stay, where it was made with --confirm.
+    Confirm,
+    /// List every config on record, newest first.
+    History,
 }
 
 /// `orlop update`.
@@ -142,6 +146,8 @@ pub(crate) enum Update {
     Stage(update_stage::Options),
     /// Switch to the staged generation.
     Apply(update_apply::Options),
+    /// Let the agent try an image again that failed and is on hold.
+    Release(update_release::Options),
 }
 
 /// `orlop container`.

@@ -3,6 +3,7 @@
 use crate::Uptime;
 use orlop_api::{CheckView, GateView};
 use orlop_config::{Check, Gate as GateSpec, Name};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a check's probe found.
@@ -17,10 +18,17 @@ pub enum CheckResult {
 /// What is said of a hold that the deadline cut short.
 const TOO_LATE: &str = "passed too late to hold before the deadline";
 
+/// The name under which a confirmation is shown among the checks.
+const CONFIRMATION: &str = "confirmation";
+
+/// So many characters of a command are in its check's name.
+const EXEC_NAME_CHARS: usize = 60;
+
 /// A check of the gate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GateCheck {
-    /// Its name: `container web`, `http http://127.0.0.1:8080/`, `tcp 10.0.0.1:443`.
+    /// Its name: `container web`, `http http://127.0.0.1:8080/`, `exec in web: /app/check`. Two
+    /// checks of the same name are told apart by their number, `exec in web: /app/check… (2)`.
     pub name: String,
     /// What to ask.
     pub check: Check,
@@ -48,6 +56,8 @@ pub enum GateVerdict {
         /// Its last result.
         detail: String,
     },
+    /// Nobody confirmed in time.
+    Unconfirmed,
 }
 
 /// A result for a check that the gate does not have.
@@ -68,7 +78,30 @@ pub struct Gate {
     /// Since when every check has passed without a break.
     held_since: Option<Uptime>,
     last_failed: Option<usize>,
+    /// Whether the checks held once; they stay asked while a confirmation is waited for.
+    held: bool,
+    confirmation: Option<AwaitedConfirmation>,
     decided: Option<GateVerdict>,
+}
+
+/// The confirmation that a gate waits for, besides its checks.
+#[derive(Clone, Debug)]
+struct AwaitedConfirmation {
+    deadline: Uptime,
+    by: Option<String>,
+}
+
+impl AwaitedConfirmation {
+    fn view(&self) -> CheckView {
+        CheckView {
+            name: CONFIRMATION.to_owned(),
+            pass: self.by.as_ref().map(|_| true),
+            detail: match &self.by {
+                Some(by) => format!("confirmed by {by}"),
+                None => "waits for `orlop config confirm`".to_owned(),
+            },
+        }
+    }
 }
 
 impl Gate {
@@ -86,10 +119,35 @@ impl Gate {
             deadline: spec.deadline,
             started,
             held_since: checks.is_empty().then_some(started),
-            checks: checks.into_iter().map(GateCheck::new).collect(),
+            checks: named_apart(checks.into_iter().map(GateCheck::new).collect()),
             last_failed: None,
+            held: false,
+            confirmation: None,
             decided: None,
         }
+    }
+
+    /// The same gate, which waits for a confirmation too, from `now` on for `left` at the most.
+    /// `by` has given it already, where somebody has.
+    #[must_use]
+    pub fn confirmed_within(mut self, left: Duration, by: Option<String>, now: Uptime) -> Self {
+        let deadline = now.after(left);
+        self.confirmation = Some(AwaitedConfirmation { deadline, by });
+        self
+    }
+
+    /// Notes that `by` has confirmed. Where nothing waits for it, nothing changes.
+    pub fn confirm(&mut self, by: &str) {
+        if let Some(confirmation) = &mut self.confirmation {
+            confirmation.by.get_or_insert_with(|| by.to_owned());
+        }
+    }
+
+    /// What is waited for: where nobody has confirmed yet, until when.
+    fn unconfirmed_until(&self) -> Option<Uptime> {
+        let confirmation = self.confirmation.as_ref()?;
+        let open = confirmation.by.is_none();
+        open.then_some(confirmation.deadline)
     }
 
     /// The checks to ask, in the order of the config.
@@ -138,22 +196,45 @@ impl Gate {
         if let Some(verdict) = &self.decided {
             return verdict.clone();
         }
-        let left = self.left(now);
+        let unconfirmed = self.unconfirmed_until();
+        if unconfirmed.is_some_and(|deadline| deadline <= now) {
+            return self.decide(GateVerdict::Unconfirmed);
+        }
+        match self.judge_checks(now) {
+            GateVerdict::Passed if unconfirmed.is_some() => {
+                self.held = true;
+                GateVerdict::Pending {
+                    held: self.held(now),
+                    left: self.left(now),
+                }
+            }
+            pending @ GateVerdict::Pending { .. } => pending,
+            verdict => self.decide(verdict),
+        }
+    }
+
+    fn decide(&mut self, verdict: GateVerdict) -> GateVerdict {
+        self.decided = Some(verdict.clone());
+        verdict
+    }
+
+    /// How the checks stand, whatever the confirmation.
+    fn judge_checks(&self, now: Uptime) -> GateVerdict {
+        if self.held {
+            return GateVerdict::Passed;
+        }
+        let left = self.deadline.saturating_sub(now.since(self.started));
         // Judged by when the hold was complete, not by when somebody asked.
         let complete = self.held_since.map(|since| since.after(self.hold));
         let in_time = |complete: &Uptime| *complete <= self.started.after(self.deadline);
-        let verdict = match complete.filter(in_time) {
+        match complete.filter(in_time) {
             Some(complete) if complete <= now => GateVerdict::Passed,
             Some(_) | None if left.is_zero() => self.failure(),
-            Some(_) | None => {
-                return GateVerdict::Pending {
-                    held: self.held(now),
-                    left,
-                };
-            }
-        };
-        self.decided = Some(verdict.clone());
-        verdict
+            Some(_) | None => GateVerdict::Pending {
+                held: self.held(now),
+                left,
+            },
+        }
     }
 
     fn held(&self, now: Uptime) -> Duration {
@@ -161,8 +242,12 @@ impl Gate {
             .map_or(Duration::ZERO, |since| now.since(since))
     }
 
+    /// Until the deadline of what is still waited for: the checks, or the confirmation.
     fn left(&self, now: Uptime) -> Duration {
-        self.deadline.saturating_sub(now.since(self.started))
+        match self.unconfirmed_until() {
+            Some(deadline) if self.held => deadline.since(now),
+            _ => self.deadline.saturating_sub(now.since(self.started)),
+        }
     }
 
     /// What to blame: a check that never passed, else the one that failed last.
@@ -183,14 +268,13 @@ impl Gate {
 
     /// The gate for people and programs.
     pub fn view(&self, now: Uptime) -> GateView {
+        let checks = self.checks.iter().map(GateCheck::view);
+        let confirmation = self.confirmation.iter().map(AwaitedConfirmation::view);
         GateView {
             held_secs: self.held(now).as_secs(),
             hold_secs: self.hold.as_secs(),
-            left_secs: self
-                .deadline
-                .saturating_sub(now.since(self.started))
-                .as_secs(),
-            checks: self.checks.iter().map(GateCheck::view).collect(),
+            left_secs: self.left(now).as_secs(),
+            checks: checks.chain(confirmation).collect(),
         }
     }
 }
@@ -201,6 +285,9 @@ impl GateCheck {
             Check::Container(name) => format!("container {name}"),
             Check::Http { url, .. } => format!("http {url}"),
             Check::Tcp(address) => format!("tcp {address}"),
+            Check::Exec { container, command } => exec_name(container, command),
+            Check::Api => "api reached".to_owned(),
+            Check::Unit(unit) => format!("unit {unit}"),
         };
         Self {
             name,
@@ -228,6 +315,29 @@ impl GateCheck {
             detail: self.detail.clone(),
         }
     }
+}
+
+/// Results are told by name, so no two checks have the same one.
+fn named_apart(mut checks: Vec<GateCheck>) -> Vec<GateCheck> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for check in &mut checks {
+        let count = seen.entry(check.name.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            check.name = format!("{} ({count})", check.name);
+        }
+    }
+    checks
+}
+
+/// `exec in web: /app/check --deep`, cut where the command is long.
+fn exec_name(container: &Name, command: &[String]) -> String {
+    let whole = command.join(" ");
+    let mut words: String = whole.chars().take(EXEC_NAME_CHARS).collect();
+    if words.len() < whole.len() {
+        words.push('…');
+    }
+    format!("exec in {container}: {words}")
 }
 
 #[cfg(test)]
@@ -385,6 +495,75 @@ mod tests {
             .unwrap_err();
         let text = "cannot note the result of \"tcp x\": the gate has no such check";
         assert_eq!(refused.to_string(), text);
+    }
+
+    /// A gate that passed at second 111 as far as its check goes, and waits until second 200.
+    fn waits_for_confirmation() -> Gate {
+        let left = Duration::from_secs(100);
+        let mut gate = gate(vec![]).confirmed_within(left, None, at(100));
+        gate.on_result(WEB, Pass, "", at(101)).unwrap();
+        assert!(matches!(gate.tick(at(111)), GateVerdict::Pending { .. }));
+        gate
+    }
+
+    #[test]
+    fn checks_that_hold_are_not_enough_while_a_confirmation_is_waited_for() {
+        let mut gate = waits_for_confirmation();
+        // Past the deadline of the checks, which have held once.
+        gate.on_result(WEB, Fail, "", at(150)).unwrap();
+        assert_eq!(gate.view(at(190)).left_secs, 10);
+        assert!(matches!(gate.tick(at(199)), GateVerdict::Pending { .. }));
+        gate.confirm("uid 0");
+        assert_eq!(gate.tick(at(199)), GateVerdict::Passed);
+        let seen = gate.view(at(199)).checks.pop().unwrap();
+        assert_eq!(
+            (seen.pass, seen.detail.as_str()),
+            (Some(true), "confirmed by uid 0")
+        );
+    }
+
+    #[test]
+    fn without_a_confirmation_in_time_it_fails_whatever_the_checks_say() {
+        let mut gate = waits_for_confirmation();
+        assert_eq!(gate.tick(at(200)), GateVerdict::Unconfirmed);
+        gate.confirm("uid 0");
+        assert_eq!(gate.tick(at(201)), GateVerdict::Unconfirmed, "too late");
+    }
+
+    #[test]
+    fn a_confirmation_does_not_save_checks_that_fail() {
+        let left = Duration::from_secs(100);
+        let mut gate = gate(vec![]).confirmed_within(left, Some("uid 0".to_owned()), at(100));
+        gate.on_result(WEB, Fail, "sick", at(101)).unwrap();
+        assert_eq!(gate.tick(at(160)), failed(WEB, "sick"));
+        assert_eq!(gate.tick(at(300)), failed(WEB, "sick"));
+    }
+
+    #[test]
+    fn checks_are_named_after_what_they_ask_and_apart_from_each_other() {
+        let exec = |words: &str| Check::Exec {
+            container: Name::new("web").unwrap(),
+            command: words.split(' ').map(str::to_owned).collect(),
+        };
+        let long = format!("/check {}", "x".repeat(80));
+        let gate = gate(vec![
+            exec("/check --deep"),
+            Check::Api,
+            Check::Unit("dbus.service".to_owned()),
+            exec(&format!("{long} a")),
+            exec(&format!("{long} b")),
+        ]);
+        let names: Vec<_> = gate.checks().iter().map(|c| c.name.as_str()).collect();
+        let cut = format!("exec in web: /check {}…", "x".repeat(53));
+        let again = format!("{cut} (2)");
+        let expected = [
+            "exec in web: /check --deep",
+            "api reached",
+            "unit dbus.service",
+            cut.as_str(),
+            again.as_str(),
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

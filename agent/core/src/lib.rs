@@ -11,6 +11,7 @@
 )]
 
 pub mod boot;
+mod confirmation;
 mod gate;
 mod generation;
 mod machine;
@@ -19,12 +20,14 @@ mod plan;
 #[cfg(test)]
 mod sample;
 mod state;
+pub mod update;
 mod verdict;
 mod view;
 mod why;
 #[cfg(test)]
 mod why_tests;
 
+pub use confirmation::{Confirmation, Moment};
 pub use gate::{CheckResult, Gate, GateCheck, GateVerdict, UnknownCheck};
 pub use generation::{
     ContainerImage, Generation, GenerationError, GenerationId, Origin, OsImage, Timestamp, Uptime,
@@ -34,9 +37,9 @@ pub use plan::{
     Asker, Blocked, Ends, Esp, Goal, Means, Observed, Otherwise, Plan, Policy, Step, plan,
 };
 pub use state::{
-    BootId, GenerationStatus, Held, NodeState, STATE_FORMAT, StateError, Trial, TrialKind,
-    TrialStage,
+    BootId, GenerationStatus, Held, MAX_HELD, NodeState, STATE_FORMAT, StateError, Trial,
+    TrialKind, TrialStage,
 };
-pub use verdict::{Trigger, VERDICT_FORMAT, VERDICT_LOG_LINES, Verdict, VerdictError};
+pub use verdict::{CheckSeen, Trigger, VERDICT_FORMAT, VERDICT_LOG_LINES, Verdict, VerdictError};
 pub use view::generation_view;
-pub use why::why;
+pub use why::{held_views, why};

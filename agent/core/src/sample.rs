@@ -64,6 +64,7 @@ pub(crate) fn node(others: &[Generation]) -> Observed {
         },
         uki_sizes: all().map(|g| (g.os.root.clone(), UKI_SIZE)).collect(),
         configs: BTreeMap::new(),
+        checks: Vec::new(),
         state,
     }
 }
@@ -90,5 +91,6 @@ pub(crate) fn trial(entry: Option<u64>, stage: TrialStage) -> Trial {
         boot: BootId("b1".to_owned()),
         armed: Timestamp(1_700_000_100),
         gate_started: None,
+        confirm: None,
     }
 }

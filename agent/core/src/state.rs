@@ -1,7 +1,7 @@
 //! What a node remembers: the agent's one state file.
 
 use crate::boot::BootSequence;
-use crate::{Generation, GenerationId, Means, Timestamp, Trigger, Uptime, Verdict};
+use crate::{Confirmation, Generation, GenerationId, Means, Timestamp, Trigger, Uptime, Verdict};
 use orlop_config::{Digest, RootDigest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -93,7 +93,14 @@ pub struct Trial {
     pub armed: Timestamp,
     /// When the gate began to judge, in the run of the machine `boot`; none before.
     pub gate_started: Option<Uptime>,
+    /// The confirmation that it needs besides its gate; none where it needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirmation>,
 }
+
+/// At most so many images are on hold, the newest: more than any node fails with between two good
+/// generations, and the state file stays small.
+pub const MAX_HELD: usize = 64;
 
 /// Images that failed a trial. The agent does not stage them again by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +133,9 @@ pub struct NodeState {
     pub generations: BTreeMap<GenerationId, GenerationStatus>,
     /// The generation that waits for `apply`.
     pub staged: Option<GenerationId>,
+    /// Whether it was staged by the agent itself, which may switch to it by itself then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub staged_by_agent: bool,
     /// The switch under way.
     pub trial: Option<Trial>,
     /// Images that failed.
@@ -188,6 +198,7 @@ impl NodeState {
             current: None,
             generations: BTreeMap::new(),
             staged: None,
+            staged_by_agent: false,
             trial: None,
             held: Vec::new(),
         }
@@ -300,6 +311,7 @@ mod tests {
             trigger: Trigger::BootCounter { tries: 3 },
             at: Timestamp(1_700_000_300),
             log: vec!["cannot mount /".to_owned()],
+            checks: vec![],
         };
         let mut state = sample::node(&[sample::generation(2, "2"), failed.clone()]).state;
         state.trial = Some(sample::trial(Some(2), TrialStage::Ending { verdict }));

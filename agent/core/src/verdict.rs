@@ -1,8 +1,10 @@
 //! How trials ended.
 
 use crate::{GenerationId, Timestamp};
+use orlop_config::format_duration;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// The format of the verdict file that this crate writes.
 pub const VERDICT_FORMAT: u32 = 1;
@@ -32,11 +34,27 @@ pub enum Trigger {
         /// Who.
         caller: String,
     },
+    /// Nobody confirmed the switch in time.
+    Unconfirmed {
+        /// How long there was to do it, in seconds.
+        within_secs: u64,
+    },
     /// A step of the switch could not be carried out.
     Switch {
         /// Which, and why.
         detail: String,
     },
+}
+
+/// A gate check as it stood when the trial ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSeen {
+    /// Its name.
+    pub name: String,
+    /// Whether it passed; none where it had no result yet.
+    pub pass: Option<bool>,
+    /// What it saw.
+    pub detail: String,
 }
 
 /// The end of a trial, as `/state/orlop/verdicts/<generation>-<number>.json` has it.
@@ -59,6 +77,9 @@ pub struct Verdict {
     /// The last log lines of what failed, oldest first; at most [`VERDICT_LOG_LINES`].
     #[serde(default)]
     pub log: Vec<String>,
+    /// What the gate last saw; empty where none was at work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckSeen>,
 }
 
 /// A verdict file that cannot be used.
@@ -114,6 +135,10 @@ impl fmt::Display for Trigger {
             }
             Self::BootCounter { tries: 1 } => f.write_str("its one boot try was used up"),
             Self::BootCounter { tries } => write!(f, "all of its {tries} boot tries were used up"),
+            Self::Unconfirmed { within_secs } => {
+                let within = format_duration(Duration::from_secs(*within_secs));
+                write!(f, "nobody confirmed it within {within}")
+            }
             Self::Operator { caller } => write!(f, "{caller} rolled it back"),
             Self::Switch { detail } => write!(f, "the switch could not be carried out: {detail}"),
         }
@@ -133,6 +158,23 @@ mod tests {
             detail: "unhealthy".to_owned(),
         };
         assert_eq!((verdict.number, verdict.trigger.clone()), (3, trigger));
+        assert_eq!(verdict.encode(), text);
+    }
+
+    #[test]
+    fn what_the_gate_saw_is_kept() {
+        let text = include_bytes!("../fixtures/verdict-1-checks.json");
+        let verdict = Verdict::decode(text).unwrap();
+        let seen = CheckSeen {
+            name: "tcp 10.0.0.1:443".to_owned(),
+            pass: Some(true),
+            detail: "connected".to_owned(),
+        };
+        assert_eq!((verdict.checks.len(), &verdict.checks[0]), (2, &seen));
+        assert_eq!(verdict.checks[1].pass, None);
+        assert_eq!(verdict.trigger, Trigger::Unconfirmed { within_secs: 300 });
+        let words = "nobody confirmed it within 5m";
+        assert_eq!(verdict.trigger.to_string(), words);
         assert_eq!(verdict.encode(), text);
     }
 

@@ -1,7 +1,7 @@
 //! What callers see of the core's types.
 
-use crate::{ContainerImage, Generation, GenerationStatus, OsImage, Trigger, Verdict};
-use orlop_api::{GenerationView, ImageView, VerdictView};
+use crate::{CheckSeen, ContainerImage, Generation, GenerationStatus, OsImage, Trigger, Verdict};
+use orlop_api::{CheckView, GenerationView, ImageView, VerdictView};
 
 impl From<GenerationStatus> for orlop_api::GenerationStatus {
     fn from(status: GenerationStatus) -> Self {
@@ -42,8 +42,29 @@ impl From<Trigger> for orlop_api::Trigger {
             Trigger::Gate => Self::Gate,
             Trigger::Check { check, detail } => Self::Check { check, detail },
             Trigger::BootCounter { tries } => Self::BootCounter { tries },
+            Trigger::Unconfirmed { within_secs } => Self::Unconfirmed { within_secs },
             Trigger::Operator { caller } => Self::Operator { caller },
             Trigger::Switch { detail } => Self::Switch { detail },
+        }
+    }
+}
+
+impl From<&CheckSeen> for CheckView {
+    fn from(seen: &CheckSeen) -> Self {
+        Self {
+            name: seen.name.clone(),
+            pass: seen.pass,
+            detail: seen.detail.clone(),
+        }
+    }
+}
+
+impl From<&CheckView> for CheckSeen {
+    fn from(view: &CheckView) -> Self {
+        Self {
+            name: view.name.clone(),
+            pass: view.pass,
+            detail: view.detail.clone(),
         }
     }
 }
@@ -57,6 +78,7 @@ impl From<&Verdict> for VerdictView {
             trigger: verdict.trigger.clone().into(),
             at: verdict.at.0,
             log: verdict.log.clone(),
+            checks: verdict.checks.iter().map(Into::into).collect(),
         }
     }
 }
@@ -120,6 +142,7 @@ mod tests {
             trigger: Trigger::BootCounter { tries: 3 },
             at: Timestamp(1000),
             log: vec!["last words".to_owned()],
+            checks: vec![],
         };
         let view = VerdictView::from(&verdict);
         assert_eq!(

@@ -1,25 +1,28 @@
 //! Why the node is where it is, in sentences.
 
 use crate::{
-    Generation, GenerationId, GenerationStatus, NodeState, Trial, TrialKind, TrialStage, Trigger,
-    Verdict,
+    Generation, GenerationId, GenerationStatus, Held, NodeState, Trial, TrialKind, TrialStage,
+    Trigger, Verdict,
 };
-use orlop_api::{GateView, Why};
+use orlop_api::{GateView, HeldView, Why};
 use std::collections::BTreeMap;
 
 /// Why this generation runs, why not a newer one, and what is being waited for. `verdicts` is every
-/// verdict on record, in any order; `gate` the gate at work, if one is.
+/// verdict on record, in any order; `gate` the gate at work, if one is; `window` says when the window
+/// opens that the agent waits for to switch by itself, if it does.
 pub fn why(
     state: &NodeState,
     generations: &BTreeMap<GenerationId, Generation>,
     verdicts: &[Verdict],
     gate: Option<&GateView>,
+    window: Option<&str>,
 ) -> Why {
     let newest = verdicts.iter().max_by_key(|verdict| verdict.number);
     Why {
         running: running(state, generations, verdicts),
-        not_newer: not_newer(state, verdicts),
-        waiting_for: waiting_for(state, gate),
+        not_newer: not_newer(state, verdicts, window),
+        waiting_for: waiting_for(state, gate, window),
+        held: held_views(state, generations),
         verdict: newest.map(Into::into),
     }
 }
@@ -83,16 +86,41 @@ fn running(
     }
 }
 
-fn not_newer(state: &NodeState, verdicts: &[Verdict]) -> Option<String> {
+/// Every image on hold, by the name that it had in the generation that failed with it.
+pub fn held_views(
+    state: &NodeState,
+    generations: &BTreeMap<GenerationId, Generation>,
+) -> Vec<HeldView> {
+    let reference = |held: &Held| {
+        let generation = generations.get(&held.generation)?;
+        let os = (&generation.os.manifest, &generation.os.reference);
+        let containers = generation.containers.values();
+        std::iter::once(os)
+            .chain(containers.map(|image| (&image.manifest, &image.reference)))
+            .find(|(manifest, _)| **manifest == held.manifest)
+            .map(|(_, reference)| reference.clone())
+    };
+    let view = |held: &Held| HeldView {
+        manifest: held.manifest.to_string(),
+        reference: reference(held),
+        generation: held.generation.0,
+    };
+    state.held.iter().map(view).collect()
+}
+
+fn not_newer(state: &NodeState, verdicts: &[Verdict], window: Option<&str>) -> Option<String> {
     let running = state.running()?;
     let (newer, status) = state.generations.last_key_value()?;
     if *newer <= running {
         return None;
     }
     Some(match status {
-        GenerationStatus::Staged => {
-            format!("Generation {newer} is staged and waits for `orlop update apply`.")
-        }
+        GenerationStatus::Staged => match window {
+            Some(opens) => format!(
+                "Generation {newer} is staged and waits for its window, which opens at {opens}."
+            ),
+            None => format!("Generation {newer} is staged and waits for `orlop update apply`."),
+        },
         GenerationStatus::Trial => {
             format!("The node is on its way to generation {newer}.")
         }
@@ -124,14 +152,14 @@ fn failed(state: &NodeState, newer: GenerationId, verdicts: &[Verdict]) -> Strin
     };
     if state.held.iter().any(|held| held.generation == newer) {
         text.push_str(
-            " Its new images are on hold: the agent does not stage them again by itself, \
-             the operator may.",
+            " Its new images are on hold: the agent does not stage them again by itself; \
+             `orlop update release DIGEST` lets it.",
         );
     }
     text
 }
 
-fn waiting_for(state: &NodeState, gate: Option<&GateView>) -> Option<String> {
+fn waiting_for(state: &NodeState, gate: Option<&GateView>, window: Option<&str>) -> Option<String> {
     if let Some(trial) = &state.trial {
         let id = trial.generation;
         return Some(match &trial.stage {
@@ -152,9 +180,13 @@ fn waiting_for(state: &NodeState, gate: Option<&GateView>) -> Option<String> {
         });
     }
     if let Some(staged) = state.staged {
-        return Some(format!(
-            "`orlop update apply`, which switches to generation {staged}."
-        ));
+        return Some(match window {
+            Some(opens) => format!(
+                "The window that opens at {opens}: the agent switches to generation {staged} then; \
+                 `orlop update apply` does now."
+            ),
+            None => format!("`orlop update apply`, which switches to generation {staged}."),
+        });
     }
     gate.map(gate_words)
 }
@@ -174,9 +206,9 @@ fn gate_words(gate: &GateView) -> String {
     let names: Vec<_> = open
         .iter()
         .map(|check| match (check.pass, check.detail.is_empty()) {
-            (None, _) => format!("`{}` (no result yet)", check.name),
+            (None, true) => format!("`{}` (no result yet)", check.name),
             (Some(_), true) => format!("`{}`", check.name),
-            (Some(_), false) => format!("`{}` ({})", check.name, check.detail),
+            (_, false) => format!("`{}` ({})", check.name, check.detail),
         })
         .collect();
     format!(

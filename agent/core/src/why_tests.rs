@@ -19,11 +19,27 @@ fn verdict(number: u32, generation: u64, running: u64, trigger: Trigger) -> Verd
         trigger,
         at: Timestamp(1_700_000_300),
         log: vec![],
+        checks: vec![],
     }
 }
 
 fn text(observed: &Observed, verdicts: &[Verdict], gate: Option<&GateView>) -> String {
-    let answer = why(&observed.state, &observed.generations, verdicts, gate);
+    text_with(observed, verdicts, gate, None)
+}
+
+fn text_with(
+    observed: &Observed,
+    verdicts: &[Verdict],
+    gate: Option<&GateView>,
+    window: Option<&str>,
+) -> String {
+    let answer = why(
+        &observed.state,
+        &observed.generations,
+        verdicts,
+        gate,
+        window,
+    );
     let mut text = format!("running: {}\n", answer.running);
     for (key, value) in [
         ("not newer", answer.not_newer),
@@ -32,6 +48,10 @@ fn text(observed: &Observed, verdicts: &[Verdict], gate: Option<&GateView>) -> S
         if let Some(value) = value {
             writeln!(text, "{key}: {value}").unwrap();
         }
+    }
+    for held in answer.held {
+        let name = held.reference.unwrap_or_default();
+        writeln!(text, "on hold: {name} {}", held.manifest).unwrap();
     }
     if let Some(verdict) = answer.verdict {
         writeln!(text, "verdict: {verdict:?}").unwrap();
@@ -110,6 +130,34 @@ fn why_of_a_staged_generation() {
         "staged",
         text(&observed, &[verdict(1, 1, 1, Trigger::Gate)], None)
     );
+}
+
+#[test]
+fn why_of_a_staged_generation_that_waits_for_its_window() {
+    let mut observed = node(&[generation(2, "2")]);
+    observed.state.staged_by_agent = true;
+    let verdicts = [verdict(1, 1, 1, Trigger::Gate)];
+    let opens = Some("2026-11-23 02:00 Europe/Berlin");
+    let text = text_with(&observed, &verdicts, None, opens);
+    insta::assert_snapshot!("window", text);
+}
+
+#[test]
+fn why_of_a_trial_that_waits_for_its_confirmation() {
+    let waits = "waits for `orlop config confirm`";
+    let checks = [
+        ("container web", Some(true), "running, healthy"),
+        ("confirmation", None, waits),
+    ];
+    let gate = gate(&checks);
+    let text = text(&on_trial(TrialKind::Update), &[], Some(&gate));
+    insta::assert_snapshot!("confirmation", text);
+}
+
+#[test]
+fn why_of_a_generation_that_nobody_confirmed() {
+    let (observed, verdicts) = left(Trigger::Unconfirmed { within_secs: 300 });
+    insta::assert_snapshot!("unconfirmed", text(&observed, &verdicts, None));
 }
 
 #[test]

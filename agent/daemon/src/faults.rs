@@ -73,9 +73,12 @@ pub(crate) fn of_illegal(error: &IllegalEvent) -> Fault {
 /// A plan that is not to be had.
 pub(crate) fn of_blocked(blocked: &Blocked) -> Fault {
     let kind = match blocked {
-        Blocked::NoSuchGeneration { .. } => FaultKind::NotFound,
+        Blocked::NoSuchGeneration { .. } | Blocked::NotHeld { .. } => FaultKind::NotFound,
         Blocked::NotEnoughEspSpace { .. } => FaultKind::Transient,
+        Blocked::SeveralHeld { .. } => FaultKind::Usage,
         Blocked::Held { .. }
+        | Blocked::NothingToConfirm
+        | Blocked::TooLateToConfirm { .. }
         | Blocked::NotGood { .. }
         | Blocked::NothingStaged
         | Blocked::NothingEarlier

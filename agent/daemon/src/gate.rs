@@ -2,6 +2,9 @@
 //! verdict.
 
 pub mod probe;
+mod reached;
+
+pub use reached::Reached;
 
 use crate::clock;
 use crate::host::EventBus;
@@ -11,11 +14,12 @@ use futures_util::future;
 use futures_util::stream::{self, BoxStream, SelectAll};
 use orlop_api::{CheckView, ContainerState, ContainerView, EventKind, GateView, HealthState};
 use orlop_config::{Check, Name};
-use orlop_core::{CheckResult, Gate, GateVerdict, VERDICT_LOG_LINES};
-use probe::Seen;
+use orlop_core::{CheckResult, Gate, GateVerdict, Trigger, Uptime, VERDICT_LOG_LINES};
+use probe::{PROBE_TIMEOUT, Seen};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// Time between two looks at each check.
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,50 +29,73 @@ const EVERY: Duration = Duration::from_secs(1);
 pub enum GateEnd {
     /// Everything held.
     Passed,
-    /// The deadline came first.
+    /// A deadline came first.
     Failed {
-        /// The check to blame.
-        check: String,
-        /// Its last result.
-        detail: String,
+        /// The check to blame, or that nobody confirmed.
+        trigger: Trigger,
         /// The last log lines of the container that failed, if it is one.
         log: Vec<String>,
     },
 }
 
-/// Results of the checks that ask the network, as they come, each about once a second.
+/// What a gate asks.
+#[derive(Clone)]
+pub struct Asked {
+    /// Containers and units.
+    pub runtime: Runtime,
+    /// Who has reached the API.
+    pub reached: Arc<Reached>,
+    /// Since when somebody must have: when the gate began.
+    pub since: Uptime,
+    /// Who has confirmed the trial.
+    pub confirmed: watch::Receiver<Option<String>>,
+    /// How long there is for that.
+    pub within: Duration,
+}
+
+/// Results of the checks that take time, as they come, each about once a second.
 type Answers = SelectAll<BoxStream<'static, (String, Seen)>>;
 
 /// Asks until the gate has decided. `view` always holds where it stands. Dropped, it stops asking.
 pub async fn judge(
     mut gate: Gate,
-    runtime: Runtime,
+    asked: Asked,
     events: &EventBus,
     view: &watch::Sender<Option<GateView>>,
 ) -> GateEnd {
-    let mut answers = ask_the_network(&gate);
+    let mut answers = ask_what_takes_time(&gate, &asked);
+    let mut confirmed = asked.confirmed.clone();
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = Vec::new();
     loop {
-        let answer = tokio::select! {
-            _ = ticks.tick() => None,
-            Some(answer) = answers.next() => Some(answer),
-        };
-        let before: Vec<CheckView> = gate.checks().iter().map(|check| check.view()).collect();
-        match answer {
-            Some((name, seen)) => note(&mut gate, &name, &seen),
-            None => ask_containers(&mut gate, &runtime).await,
+        tokio::select! {
+            _ = ticks.tick() => ask_at_once(&mut gate, &asked).await,
+            Some((name, seen)) = answers.next() => note(&mut gate, &name, &seen),
+            Ok(()) = confirmed.changed() => {}
+        }
+        if let Some(by) = &*confirmed.borrow_and_update() {
+            gate.confirm(by);
         }
         let now = clock::uptime();
         let verdict = gate.tick(now);
-        view.send_replace(Some(gate.view(now)));
-        tell_changes(&gate, &before, events);
+        let stands = gate.view(now);
+        tell_changes(&stands.checks, &told, events);
+        told.clone_from(&stands.checks);
+        view.send_replace(Some(stands));
         match verdict {
             GateVerdict::Pending { .. } => {}
             GateVerdict::Passed => return GateEnd::Passed,
             GateVerdict::Failed { check, detail } => {
-                let log = last_lines(&gate, &check, &runtime).await;
-                return GateEnd::Failed { check, detail, log };
+                let log = last_lines(&gate, &check, &asked.runtime).await;
+                let trigger = Trigger::Check { check, detail };
+                return GateEnd::Failed { trigger, log };
+            }
+            GateVerdict::Unconfirmed => {
+                let within_secs = asked.within.as_secs();
+                let trigger = Trigger::Unconfirmed { within_secs };
+                let log = Vec::new();
+                return GateEnd::Failed { trigger, log };
             }
         }
     }
@@ -85,35 +112,46 @@ fn note(gate: &mut Gate, check: &str, seen: &Seen) {
     }
 }
 
-fn tell_changes(gate: &Gate, before: &[CheckView], events: &EventBus) {
-    for (check, before) in gate.checks().iter().zip(before) {
-        let check = check.view();
-        if check.pass != before.pass || check.detail != before.detail {
+/// Tells of every check that differs from what was told, which at first is none.
+fn tell_changes(checks: &[CheckView], told: &[CheckView], events: &EventBus) {
+    for (index, check) in checks.iter().enumerate() {
+        if told.get(index) != Some(check) && !(told.is_empty() && check.pass.is_none()) {
             log::info!(check = check.name.as_str(), pass:? = check.pass; "{}", check.detail);
+            let check = check.clone();
             events.send(EventKind::Check { check });
         }
     }
 }
 
-fn ask_the_network(gate: &Gate) -> Answers {
-    let asked = gate.checks().iter().filter_map(|check| match &check.check {
-        Check::Container(_) => None,
-        network => Some(repeat(check.name.clone(), network.clone())),
-    });
-    stream::select_all(asked)
+/// Checks that are answered at once: by what the agent knows already.
+fn is_known(check: &Check) -> bool {
+    match check {
+        Check::Container(_) | Check::Api => true,
+        Check::Http { .. } | Check::Tcp(_) | Check::Exec { .. } | Check::Unit(_) => false,
+    }
+}
+
+fn ask_what_takes_time(gate: &Gate, asked: &Asked) -> Answers {
+    let slow = gate.checks().iter().filter(|known| !is_known(&known.check));
+    stream::select_all(slow.map(|known| {
+        let (name, check) = (known.name.clone(), known.check.clone());
+        repeat(name, check, asked.runtime.clone())
+    }))
 }
 
 /// The answers to one check, a second after each other or as late as they come.
-fn repeat(name: String, check: Check) -> BoxStream<'static, (String, Seen)> {
+fn repeat(name: String, check: Check, runtime: Runtime) -> BoxStream<'static, (String, Seen)> {
     let ask = move |due: Instant| {
-        let (name, check) = (name.clone(), check.clone());
+        let (name, check, runtime) = (name.clone(), check.clone(), runtime.clone());
         async move {
             sleep_until(due).await;
             let due = Instant::now() + EVERY;
             let seen = match &check {
                 Check::Http { url, status } => probe::http(url, *status).await,
                 Check::Tcp(address) => probe::tcp(address).await,
-                Check::Container(_) => return None,
+                Check::Exec { container, command } => exec(&runtime, container, command).await,
+                Check::Unit(unit) => ask_unit(&runtime, unit).await,
+                Check::Container(_) | Check::Api => return None,
             };
             Some(((name, seen), due))
         }
@@ -121,22 +159,40 @@ fn repeat(name: String, check: Check) -> BoxStream<'static, (String, Seen)> {
     stream::unfold(Instant::now(), ask).boxed()
 }
 
-async fn ask_containers(gate: &mut Gate, runtime: &Runtime) {
-    let asked: Vec<(String, Name)> = gate
+async fn exec(runtime: &Runtime, container: &Name, command: &[String]) -> Seen {
+    match runtime.exec(container, command, PROBE_TIMEOUT).await {
+        Ok(()) => Seen::pass("exit status: 0"),
+        Err(why) => Seen::fail(why),
+    }
+}
+
+async fn ask_unit(runtime: &Runtime, unit: &str) -> Seen {
+    match timeout(PROBE_TIMEOUT, runtime.unit(unit)).await {
+        Ok(Ok((pass, detail))) => Seen { pass, detail },
+        Ok(Err(why)) => Seen::fail(why),
+        Err(_) => Seen::fail(format!("no answer within {PROBE_TIMEOUT:?}")),
+    }
+}
+
+async fn ask_at_once(gate: &mut Gate, asked: &Asked) {
+    let known: Vec<(String, Check)> = gate
         .checks()
         .iter()
-        .filter_map(|check| match &check.check {
-            Check::Container(name) => Some((check.name.clone(), name.clone())),
-            Check::Http { .. } | Check::Tcp(_) => None,
-        })
+        .filter(|known| is_known(&known.check))
+        .map(|known| (known.name.clone(), known.check.clone()))
         .collect();
-    if asked.is_empty() {
+    if known.is_empty() {
         return;
     }
-    let views = runtime.views().await;
-    for (check, name) in asked {
-        let seen = see(views.iter().find(|view| view.name == name.as_str()));
-        note(gate, &check, &seen);
+    let views = asked.runtime.views().await;
+    for (name, check) in known {
+        let seen = match check {
+            Check::Container(container) => {
+                see(views.iter().find(|view| view.name == container.as_str()))
+            }
+            _ => asked.reached.since(asked.since),
+        };
+        note(gate, &name, &seen);
     }
 }
 
@@ -188,7 +244,12 @@ async fn last_lines(gate: &Gate, check: &str, runtime: &Runtime) -> Vec<String> 
         .find(|known| known.name == check)
         .map(|known| &known.check);
     let names: Vec<Name> = match blamed {
-        Some(Check::Container(name)) => vec![name.clone()],
+        Some(
+            Check::Container(name)
+            | Check::Exec {
+                container: name, ..
+            },
+        ) => vec![name.clone()],
         _ => runtime
             .views()
             .await

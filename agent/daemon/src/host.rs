@@ -21,6 +21,7 @@ pub use operations::Host;
 use crate::booted::{self, Boot};
 use crate::chain::chain;
 use crate::effects::Effects;
+use crate::gate::Reached;
 use crate::live::{self, Live};
 use crate::paths::Paths;
 use crate::problems::{Problems, Topic};
@@ -70,6 +71,7 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
         boot.clone(),
     );
     let policy = Policy::default();
+    let (gate, seen) = watch::channel(None);
     let switch = Switch::new(
         paths.clone(),
         effects,
@@ -77,11 +79,13 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
         live.clone(),
         boot.clone(),
         policy,
-    );
+    )
+    .seeing(seen);
     let (asks, asked) = mpsc::channel(ASKS_KEPT);
     let events = Arc::new(EventBus::default());
-    let (gate, _) = watch::channel(None);
     let (running, _) = watch::channel(None);
+    let (confirmed, _) = watch::channel(None);
+    let (next_look, _) = watch::channel(None);
     let shared = Arc::new(Shared {
         paths,
         store,
@@ -91,7 +95,10 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
         jobs: Arc::new(JobBoard::new(Arc::clone(&events))),
         events,
         gate,
+        confirmed,
+        reached: Arc::new(Reached::default()),
         running,
+        next_look,
         phase: switch.phases(),
         asks,
     });

@@ -2,9 +2,11 @@
 
 use futures_util::stream::BoxStream;
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, ConfigReport, ConfigView, ContainerView, Event, Fault,
-    GenerationView, Job, JobId, LogLine, LogQuery, RollBackRequest, StageRequest, Status, Why,
+    ApplyConfigRequest, ApplyRequest, ConfigEntry, ConfigQuery, ConfigReport, ConfigView,
+    ConfirmView, ContainerView, Event, Fault, GenerationView, HeldView, Job, JobId, LogLine,
+    LogQuery, ReleaseRequest, RollBackRequest, StageRequest, Status, Why,
 };
+pub use orlop_core::Uptime;
 use std::fmt;
 use std::future::Future;
 
@@ -41,8 +43,10 @@ pub trait Operations: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Status> + Send;
     /// Every generation on record, newest first.
     fn generations(&self) -> impl Future<Output = Vec<GenerationView>> + Send;
-    /// The config of the current generation.
-    fn config(&self) -> impl Future<Output = Result<ConfigView, Fault>> + Send;
+    /// The config of a generation.
+    fn config(&self, query: ConfigQuery) -> impl Future<Output = Result<ConfigView, Fault>> + Send;
+    /// Every config on record by the generation that brought it, newest first.
+    fn config_history(&self) -> impl Future<Output = Vec<ConfigEntry>> + Send;
     /// Reads a TOML and says what is wrong with it. Changes nothing.
     fn check_config(&self, text: &str) -> ConfigReport;
     /// Fetches, verifies and records a generation. One at a time: a second call is `Refused`.
@@ -63,6 +67,16 @@ pub trait Operations: Send + Sync + 'static {
         request: ApplyConfigRequest,
         caller: Caller,
     ) -> impl Future<Output = Result<Started, Fault>> + Send;
+    /// Lets the trial under way stay, if its gate does.
+    fn confirm(&self, caller: Caller) -> impl Future<Output = Result<ConfirmView, Fault>> + Send;
+    /// Lets the agent try an image again that failed.
+    fn release(
+        &self,
+        request: ReleaseRequest,
+        caller: Caller,
+    ) -> impl Future<Output = Result<HeldView, Fault>> + Send;
+    /// Notes that a remote caller, who connected at `connected`, was let in.
+    fn reached(&self, caller: &Caller, connected: Uptime);
     /// Switches to an earlier generation.
     fn roll_back(
         &self,

@@ -71,6 +71,7 @@ async fn follow_config(host: Arc<Host>, mut server: ApiServer) {
     loop {
         let wanted = api.borrow_and_update().clone();
         let outcome = server.reconfigure(&wanted).await;
+        host.api_moved();
         host.set_api_problem(outcome.err().map(|error| chain(&error)));
         if let Some(address) = server.remote_address() {
             // Whoever stands at the machine tells the operator whom to trust.

@@ -16,7 +16,7 @@ use crate::chain::chain;
 use crate::clock;
 use crate::effects::{EffectError, Effects};
 use crate::paths::Paths;
-use orlop_api::Phase;
+use orlop_api::{GateView, Phase};
 use orlop_core::boot::BootDecision;
 use orlop_core::{
     Action, Blocked, Ends, Event, Goal, IllegalEvent, Machine, Observed, Plan, Policy,
@@ -37,6 +37,8 @@ pub struct Switch<R> {
     policy: Policy,
     machine: Machine,
     phase: watch::Sender<Phase>,
+    /// The gate at work.
+    gate: watch::Receiver<Option<GateView>>,
 }
 
 /// A plan that is not to be had, or could not be carried out.
@@ -80,6 +82,7 @@ impl<R: Running> Switch<R> {
     ) -> Self {
         let machine = Machine::new();
         let (phase, _) = watch::channel(machine.phase());
+        let (_, gate) = watch::channel(None);
         Self {
             paths,
             effects,
@@ -89,7 +92,14 @@ impl<R: Running> Switch<R> {
             policy,
             machine,
             phase,
+            gate,
         }
+    }
+
+    /// The same executor, which keeps with each verdict what this gate saw last.
+    #[must_use]
+    pub fn seeing(self, gate: watch::Receiver<Option<GateView>>) -> Self {
+        Self { gate, ..self }
     }
 
     /// The running machine.
@@ -143,7 +153,11 @@ impl<R: Running> Switch<R> {
     /// # Errors
     /// [`ObserveError`].
     pub fn observe(&self) -> Result<Observed, ObserveError> {
-        observe(&self.paths, &self.store, &self.boot)
+        let mut observed = observe(&self.paths, &self.store, &self.boot)?;
+        if let Some(gate) = &*self.gate.borrow() {
+            observed.checks = gate.checks.iter().map(Into::into).collect();
+        }
+        Ok(observed)
     }
 
     /// What this start of the agent means.
@@ -219,6 +233,14 @@ impl<R: Running> Switch<R> {
             }
         }
         Ok(outcome)
+    }
+
+    /// Carries out a plan that changes records alone, which is no move of the state machine.
+    ///
+    /// # Errors
+    /// [`SwitchError`]; where there is no such plan, nothing changed.
+    pub async fn note(&mut self, goal: &Goal) -> Result<(), SwitchError> {
+        self.run(goal).await.map(drop)
     }
 
     /// The machine takes one event, and its phase is told.

@@ -44,6 +44,7 @@ fn verdict(number: u32, generation: u64, good: bool) -> Verdict {
         },
         at: Timestamp(2),
         log: Vec::new(),
+        checks: vec![],
     }
 }
 

@@ -49,6 +49,30 @@ pub(crate) fn timezone(text: &str) -> Result<String, Problem> {
     )
 }
 
+/// The kinds of units that a check can ask for.
+const UNIT_KINDS: [&str; 6] = ["service", "socket", "target", "mount", "timer", "path"];
+/// The longest name of a unit in bytes (systemd.unit(5)).
+const MAX_UNIT: usize = 255;
+
+/// The name of a unit of systemd (systemd.unit(5)). Whether the image has it cannot be known here.
+pub(crate) fn unit(text: &str) -> Result<String, Problem> {
+    let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b":-_.\\@".contains(&b);
+    match text.rsplit_once('.') {
+        Some((name, kind))
+            if !name.is_empty()
+                && text.len() <= MAX_UNIT
+                && name.bytes().all(is_of_name)
+                && UNIT_KINDS.contains(&kind) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err(
+            Problem::new(format!("`{text}` is not the name of a unit of systemd"))
+                .help("write it with its kind, such as \"systemd-networkd.service\""),
+        ),
+    }
+}
+
 /// The name of a label.
 pub(crate) fn label_name(text: &str) -> Result<String, Problem> {
     let ok = (1..=MAX_LABEL).contains(&text.len())

@@ -7,14 +7,14 @@ mod pem;
 mod published;
 mod quantity;
 
-pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone};
+pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone, unit};
 pub(crate) use machine::{
     address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,
 };
 pub(crate) use network::{host_port, http_url, listen, own_port_path, registry_host, subnet};
 pub(crate) use pem::certificates;
 pub(crate) use published::{port, volume_mount};
-pub(crate) use quantity::{duration, memory};
+pub(crate) use quantity::{duration, memory, time_of_day, weekdays};
 
 /// Why a value is refused, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
-//! Durations and sizes within their limits.
+//! Durations and sizes within their limits, and times of the week.
 
 use super::Problem;
 use crate::duration::{format_duration, parse_duration};
 use crate::limits::MIN_MEMORY_BYTES;
 use crate::model::ByteSize;
+use crate::window::{self, TimeOfDay, Weekday};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -23,6 +24,24 @@ pub(crate) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Du
     );
     Err(Problem::new(format!("`{text}` is out of range"))
         .help(format!("anything from {least} to {most} will do")))
+}
+
+/// A day of the week, or a range of them.
+pub(crate) fn weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
+    window::days(text).ok_or_else(|| {
+        Problem::new(format!(
+            "`{text}` is no day of the week, and no range of days"
+        ))
+        .help("write \"mon\", \"tue\", … \"sun\", or a range such as \"mon-fri\"")
+    })
+}
+
+/// A time of day.
+pub(crate) fn time_of_day(text: &str) -> Result<TimeOfDay, Problem> {
+    TimeOfDay::read(text).ok_or_else(|| {
+        Problem::new(format!("`{text}` is not a time of day"))
+            .help("write hours and minutes, from \"00:00\" to \"24:00\"")
+    })
 }
 
 /// A memory limit.

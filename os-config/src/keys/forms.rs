@@ -37,6 +37,16 @@ pub(super) const DURATION: Form = Form {
     pattern: Some("^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"),
     example: "1h30m",
 };
+pub(super) const DAYS: Form = Form {
+    name: "days of the week",
+    pattern: Some("^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?$"),
+    example: "mon-fri",
+};
+pub(super) const TIME_OF_DAY: Form = Form {
+    name: "time of day",
+    pattern: Some("^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"),
+    example: "02:00",
+};
 pub(super) const SIZE: Form = Form {
     name: "size",
     pattern: Some("^[0-9]+ ?([KMGT]i?B|B)$"),
@@ -46,6 +56,11 @@ pub(super) const URL: Form = Form {
     name: "http URL",
     pattern: Some("^http://"),
     example: "http://127.0.0.1:8080/healthz",
+};
+pub(super) const UNIT: Form = Form {
+    name: "unit of systemd",
+    pattern: Some("^[A-Za-z0-9:_.@\\\\-]+\\.(service|socket|target|mount|timer|path)$"),
+    example: "systemd-networkd.service",
 };
 pub(super) const HOST_PORT: Form = Form {
     name: "host and port",

@@ -4,12 +4,12 @@ mod container;
 mod forms;
 mod machine;
 
-use crate::limits::{MAX_CHECKS, MAX_CONTAINERS};
+use crate::limits::{MAX_CHECKS, MAX_CONTAINERS, MAX_WINDOWS};
 use crate::spec::{Form, Key, Kind, Presence, Table};
 use container::{CONTAINER, VOLUME_TABLE};
 use forms::{
-    DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, SUBNET, TEXT,
-    TIMEZONE, URL,
+    DAYS, DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, SUBNET, TEXT,
+    TIME_OF_DAY, TIMEZONE, UNIT, URL,
 };
 use machine::{KERNEL, NETWORK, TIME};
 
@@ -96,7 +96,8 @@ const UPDATE: Table = Table {
                 ("manual", "do nothing without being asked"),
             ]),
             presence: Presence::Default("\"manual\""),
-            doc: "What the agent does by itself about new images.",
+            doc: "What the agent does by itself about new images. One that failed is not tried again until \
+                  its tag stands for another, or `orlop update release` lets it go.",
         },
         Key {
             name: "disruption",
@@ -111,9 +112,57 @@ const UPDATE: Table = Table {
             doc: "How another OS image is entered. With another kernel, initrd or kernel arguments the machine \
               is restarted in any case.",
         },
+        Key {
+            name: "every",
+            kind: Kind::Text(&DURATION),
+            presence: Presence::Default("\"6h\""),
+            doc: "The time between two looks at the registries, from 1 s to 30 d. Each wait is up to a \
+                  twelfth longer, so that a fleet does not come all at once; the first look comes within \
+                  that twelfth.",
+        },
+        Key {
+            name: "window",
+            kind: Kind::TableList {
+                table: &WINDOW,
+                max: MAX_WINDOWS,
+            },
+            presence: Presence::Optional("at any time"),
+            doc: "When the agent may switch by itself (`policy = \"auto\"`). It fetches at any time; an \
+                  operator may switch at any time.",
+        },
     ],
     one_of: &[],
-    later: &["every", "window", "rate_limit", "lock", "group"],
+    later: &["rate_limit", "lock", "group"],
+};
+
+const WINDOW: Table = Table {
+    doc: "A maintenance window, in the node's time zone (`host.timezone`).",
+    keys: &[
+        Key {
+            name: "days",
+            kind: Kind::TextList {
+                form: &DAYS,
+                min: 1,
+            },
+            presence: Presence::Optional("every day"),
+            doc: "The days on which it opens: `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`, or a range of \
+                  them.",
+        },
+        Key {
+            name: "from",
+            kind: Kind::Text(&TIME_OF_DAY),
+            presence: Presence::Required,
+            doc: "When it opens.",
+        },
+        Key {
+            name: "to",
+            kind: Kind::Text(&TIME_OF_DAY),
+            presence: Presence::Required,
+            doc: "When it closes; on the next day where that is earlier than `from`.",
+        },
+    ],
+    one_of: &[],
+    later: &[],
 };
 
 const GATE: Table = Table {
@@ -148,7 +197,8 @@ const GATE: Table = Table {
 };
 
 const CHECK: Table = Table {
-    doc: "One check: exactly one of `container`, `http` and `tcp`.",
+    doc: "One check: exactly one of `container`, `http`, `tcp`, `exec`, `api` and `unit`. Each is asked once \
+          a second; an answer may take 5 s.",
     keys: &[
         Key {
             name: "container",
@@ -174,9 +224,40 @@ const CHECK: Table = Table {
             presence: Presence::Optional(""),
             doc: "A TCP connection from the node to this host and port opens.",
         },
+        Key {
+            name: "exec",
+            kind: Kind::TextList {
+                form: &TEXT,
+                min: 1,
+            },
+            presence: Presence::Optional(""),
+            doc: "This command, run in the container that `in` names, ends with status 0.",
+        },
+        Key {
+            name: "in",
+            kind: Kind::Text(&NAME),
+            presence: Presence::Optional(""),
+            doc: "The container for `exec`; with `exec` only.",
+        },
+        Key {
+            name: "api",
+            kind: Kind::Word(&[(
+                "reached",
+                "a client that the API lets in has connected and asked since the switch",
+            )]),
+            presence: Presence::Optional(""),
+            doc: "Somebody has used the HTTPS API since the switch: an operator, the fleet, or a program that \
+                  watches. Needs `api.listen`.",
+        },
+        Key {
+            name: "unit",
+            kind: Kind::Text(&UNIT),
+            presence: Presence::Optional(""),
+            doc: "This unit of systemd is active.",
+        },
     ],
-    one_of: &["container", "http", "tcp"],
-    later: &["api"],
+    one_of: &["container", "http", "tcp", "exec", "api", "unit"],
+    later: &[],
 };
 
 const API: Table = Table {

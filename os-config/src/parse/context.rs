@@ -45,6 +45,8 @@ pub(crate) struct Context {
     pub(crate) published: Vec<Published>,
     pub(crate) subnets: Vec<Subnet>,
     declared: BTreeMap<Noun, BTreeSet<String>>,
+    /// Whether the API is told to listen, well or badly.
+    pub(crate) api_listens: bool,
 }
 
 impl Noun {
@@ -88,6 +90,10 @@ impl Context {
             published: Vec::new(),
             subnets: Vec::new(),
             declared,
+            api_listens: root
+                .get("api")
+                .and_then(|value| value.get_ref().as_table())
+                .is_some_and(|api| api.contains_key("listen")),
         }
     }
 

@@ -6,7 +6,7 @@ use super::section::Section;
 use crate::duration::format_duration;
 use crate::forms::{self, Problem};
 use crate::limits::MAX_TRIAL;
-use crate::model::{Check, Gate};
+use crate::model::{Check, Gate, Name};
 use std::time::Duration;
 
 const DEFAULT_HOLD: Duration = Duration::from_secs(10);
@@ -73,26 +73,60 @@ fn report_short_deadline(cx: &mut Context, gate: &Section<'_>, hold: Duration, d
 }
 
 fn check(cx: &mut Context, section: &Section<'_>) -> Option<Check> {
-    let status = section
-        .integer("status")
-        .and_then(|status| u16::try_from(status).ok());
-    if section.has("status") && !section.has("http") {
-        let problem = Problem::new("`status` has no effect without `http`").help("remove it");
-        cx.report(section.span_of("status"), problem);
-    }
+    report_strays(cx, section);
     if let Some(container) = section.text(cx, "container", name) {
-        cx.refer(
-            Noun::Container,
-            container.as_str(),
-            section.span_of("container"),
-        );
+        refer(cx, section, "container", &container);
         return Some(Check::Container(container));
     }
     if let Some(url) = section.text(cx, "http", forms::http_url) {
+        let status = section.integer("status");
+        let status = status.and_then(|status| u16::try_from(status).ok());
         return Some(Check::Http {
             url,
             status: status.unwrap_or(DEFAULT_STATUS),
         });
     }
+    if section.has("exec") {
+        return exec(cx, section);
+    }
+    if section.word("api").is_some() {
+        if !cx.api_listens {
+            let problem = Problem::new("nobody can reach the API: it does not listen")
+                .help("add `listen` and `clients` to `[api]`, or remove this check");
+            cx.report(section.span_of("api"), problem);
+        }
+        return Some(Check::Api);
+    }
+    if let Some(unit) = section.text(cx, "unit", forms::unit) {
+        return Some(Check::Unit(unit));
+    }
     section.text(cx, "tcp", forms::host_port).map(Check::Tcp)
+}
+
+/// Keys that belong to a kind of check that this is not.
+fn report_strays(cx: &mut Context, section: &Section<'_>) {
+    for (key, owner) in [("status", "http"), ("in", "exec")] {
+        if section.has(key) && !section.has(owner) {
+            let problem = Problem::new(format!("`{key}` has no effect without `{owner}`"));
+            cx.report(section.span_of(key), problem.help("remove it"));
+        }
+    }
+}
+
+fn exec(cx: &mut Context, section: &Section<'_>) -> Option<Check> {
+    let command = section.texts(cx, "exec", forms::env_value)?;
+    let command: Vec<String> = command.into_iter().map(|(_, word)| word).collect();
+    if !section.has("in") {
+        let problem = Problem::new("`exec` does not say in which container")
+            .help("add `in = \"web\"` with the container's name");
+        cx.report(section.span_of("exec"), problem);
+    }
+    let container = section.text(cx, "in", name)?;
+    refer(cx, section, "in", &container);
+    Some(Check::Exec { container, command })
+}
+
+fn refer(cx: &mut Context, section: &Section<'_>, key: &str, container: &Name) {
+    let span = section.span_of(key);
+    cx.refer(Noun::Container, container.as_str(), span);
 }

@@ -6,6 +6,7 @@ mod gate;
 mod machine;
 mod node;
 mod section;
+mod update;
 mod value;
 
 use crate::diagnostic::{Diagnostics, Finding};
@@ -89,7 +90,7 @@ fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
         schema: SCHEMA,
         host: node::host(cx, &root),
         os: node::os(cx, &root),
-        update: node::update(cx, &root),
+        update: update::update(cx, &root),
         gate: gate::gate(cx, &root),
         kernel: machine::kernel(cx, &root),
         network: machine::network(cx, &root),

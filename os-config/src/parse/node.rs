@@ -1,12 +1,10 @@
-//! `[host]`, `[os]`, `[update]`, `[api]`, `[registry]`, `[net]` and `[volume]`.
+//! `[host]`, `[os]`, `[api]`, `[registry]`, `[net]` and `[volume]`.
 
 use super::context::{Context, Published, Subnet};
 use super::section::Section;
 use crate::forms::{self, Problem};
 use crate::image_ref::ImageRef;
-use crate::model::{
-    Api, Disruption, Host, Name, Net, Os, Port, Protocol, Registry, Update, UpdatePolicy, Volume,
-};
+use crate::model::{Api, Host, Name, Net, Os, Port, Protocol, Registry, Volume};
 use std::collections::BTreeMap;
 
 pub(super) fn host(cx: &mut Context, root: &Section<'_>) -> Host {
@@ -32,22 +30,6 @@ pub(super) fn image(text: &str) -> Result<ImageRef, Problem> {
     text.parse().map_err(|error: crate::ImageRefError| {
         Problem::new(format!("`{text}` is not an image reference")).help(error.why)
     })
-}
-
-pub(super) fn update(cx: &mut Context, root: &Section<'_>) -> Update {
-    let Some(update) = root.section(cx, "update") else {
-        return Update::default();
-    };
-    let policy = match update.word("policy") {
-        Some("auto") => UpdatePolicy::Auto,
-        Some("download") => UpdatePolicy::Download,
-        _ => UpdatePolicy::Manual,
-    };
-    let disruption = match update.word("disruption") {
-        Some("reboot") => Disruption::Reboot,
-        _ => Disruption::Least,
-    };
-    Update { policy, disruption }
 }
 
 pub(super) fn api(cx: &mut Context, root: &Section<'_>) -> Api {

@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::screen::Screen;
 use crate::wait::{Settled, SwitchWatch};
 use orlop_api::{Answer, Mode, Phase, VerdictView};
+use orlop_config::parse_duration;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -42,6 +43,12 @@ impl Switch {
             ModeName::Reboot => Mode::Reboot,
         })
     }
+}
+
+/// The seconds of `--confirm 5m`, rounded up.
+pub(crate) fn confirm_time(text: &str) -> Result<u64, String> {
+    let time = parse_duration(text).map_err(|error| error.why)?;
+    Ok(u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX))
 }
 
 /// How a switch came out, as JSON.

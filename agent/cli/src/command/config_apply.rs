@@ -11,6 +11,10 @@ use std::path::PathBuf;
 pub(crate) struct Options {
     /// The TOML; `-` is stdin.
     file: PathBuf,
+    /// Go back by itself unless `orlop config confirm` comes within this time, such as 5m; it runs
+    /// from the order on, over restarts too.
+    #[arg(long, value_name = "TIME", value_parser = change::confirm_time)]
+    confirm: Option<u64>,
     #[command(flatten)]
     change: change::Switch,
 }
@@ -32,6 +36,7 @@ pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> 
     let request = ApplyConfigRequest {
         config,
         mode: options.change.mode(),
+        confirm_secs: options.confirm,
         dry_run: options.change.dry_run,
     };
     change::carry_out(

@@ -2,7 +2,7 @@
 
 use super::{Outcome, job, status};
 use crate::client::{Client, Lines};
-use crate::moment::time;
+use crate::moment::{duration, time};
 use crate::screen::{Screen, plain};
 use futures_util::StreamExt;
 use orlop_api::{Event, EventKind, Fault, FaultKind};
@@ -31,6 +31,14 @@ fn text(screen: &Screen, kind: &EventKind) -> String {
             job.operation,
             job::state_text(job)
         )),
+        EventKind::Trial {
+            generation,
+            fallback,
+            confirm_secs,
+        } => trial_text(*generation, *fallback, *confirm_secs),
+        EventKind::Missed { count } => {
+            format!("missed     {count} events: they came faster than they were read")
+        }
         EventKind::Check { check } => format!("check      {}", status::check_line(screen, check)),
         EventKind::Container { name, state } => plain(&format!("container  {name}: {state}")),
         EventKind::Verdict { verdict } => {
@@ -41,4 +49,16 @@ fn text(screen: &Screen, kind: &EventKind) -> String {
             ))
         }
     }
+}
+
+fn trial_text(generation: u64, fallback: Option<u64>, confirm_secs: Option<u64>) -> String {
+    let back = match fallback {
+        Some(id) => format!("generation {id} is the way back"),
+        None => "no way back".to_owned(),
+    };
+    let confirm = match confirm_secs {
+        Some(secs) => format!(", to be confirmed within {}", duration(secs)),
+        None => String::new(),
+    };
+    format!("trial      generation {generation} is on trial, {back}{confirm}")
 }

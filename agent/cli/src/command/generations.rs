@@ -47,7 +47,8 @@ fn text(screen: &Screen, list: &[GenerationView]) -> String {
     table.render(screen)
 }
 
-fn tone(status: GenerationStatus) -> Tone {
+/// The colour of a status.
+pub(super) fn tone(status: GenerationStatus) -> Tone {
     match status {
         GenerationStatus::Good => Tone::Good,
         GenerationStatus::Staged | GenerationStatus::Trial => Tone::Busy,

@@ -3,7 +3,9 @@
 mod change;
 pub(crate) mod config_apply;
 pub(crate) mod config_check;
-mod config_show;
+mod config_confirm;
+mod config_history;
+pub(crate) mod config_show;
 pub(crate) mod container_logs;
 mod container_ls;
 mod events;
@@ -15,6 +17,7 @@ pub(crate) mod rollback;
 mod status;
 mod toml_file;
 pub(crate) mod update_apply;
+pub(crate) mod update_release;
 pub(crate) mod update_stage;
 mod why;
 
@@ -49,13 +52,18 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
     match command {
         Command::Status => status::run(client, screen).await,
         Command::Generations => generations::run(client, screen).await,
-        Command::Config(Config::Show) => config_show::run(client, screen).await,
+        Command::Config(Config::Show(options)) => config_show::run(client, screen, &options).await,
+        Command::Config(Config::Confirm) => config_confirm::run(client, screen).await,
+        Command::Config(Config::History) => config_history::run(client, screen).await,
         Command::Config(Config::Apply(options)) => {
             config_apply::run(client, screen, &options).await
         }
         Command::Update(Update::Stage(options)) => update_stage::run(client, screen, options).await,
         Command::Update(Update::Apply(options)) => {
             update_apply::run(client, screen, &options).await
+        }
+        Command::Update(Update::Release(options)) => {
+            update_release::run(client, screen, options).await
         }
         Command::Rollback(options) => rollback::run(client, screen, &options).await,
         Command::Why => why::run(client, screen).await,

@@ -5,7 +5,9 @@ use crate::client::Client;
 use crate::moment::{duration, time};
 use crate::screen::{Screen, Tone, plain};
 use crate::table::Fields;
-use orlop_api::{CheckView, GenerationView, Phase, Status, TrialView};
+use orlop_api::{
+    CheckView, ConfirmView, GenerationView, HeldView, Phase, Status, TrialView, UpdatesView,
+};
 
 pub(crate) async fn run(client: &Client, screen: &Screen) -> Outcome {
     let status: Status = client.get("/v1/status").await?;
@@ -33,6 +35,14 @@ fn text(screen: &Screen, status: &Status) -> String {
     }
     if let Some(trial) = &status.trial {
         trial_lines(screen, &mut fields, trial);
+    }
+    if let Some(updates) = &status.updates {
+        fields.add("updates", updates_text(updates));
+    }
+    let mut label = "on hold";
+    for held in &status.held {
+        fields.add(label, held_text(held));
+        label = "";
     }
     if let Some(job) = &status.job {
         fields.add(
@@ -98,6 +108,9 @@ fn trial_lines(screen: &Screen, fields: &mut Fields, trial: &TrialView) {
         "trial",
         format!("generation {}, {fallback}", trial.generation),
     );
+    if let Some(confirm) = &trial.confirm {
+        fields.add("confirm", confirm_text(confirm));
+    }
     let Some(gate) = &trial.gate else { return };
     fields.add(
         "gate",
@@ -111,6 +124,37 @@ fn trial_lines(screen: &Screen, fields: &mut Fields, trial: &TrialView) {
     for check in &gate.checks {
         fields.painted("", check_line(screen, check));
     }
+}
+
+fn confirm_text(confirm: &ConfirmView) -> String {
+    match &confirm.by {
+        Some(by) => format!("confirmed by {by}"),
+        None => format!(
+            "needed within {}, until {} (`orlop config confirm`)",
+            duration(confirm.left_secs),
+            time(confirm.until)
+        ),
+    }
+}
+
+fn updates_text(updates: &UpdatesView) -> String {
+    let mut text = updates.policy.clone();
+    if let Some(at) = updates.next_look {
+        text.push_str(&format!(", next look {}", time(at)));
+    }
+    if let Some(opens) = &updates.window_opens_local {
+        text.push_str(&format!(", window opens {opens}"));
+    }
+    text
+}
+
+/// An image that the agent does not try again by itself.
+pub(super) fn held_text(held: &HeldView) -> String {
+    let name = held.reference.as_deref().unwrap_or("an image");
+    format!(
+        "{name} {}, failed in generation {}",
+        held.manifest, held.generation
+    )
 }
 
 /// `pass  container web: healthy`.

@@ -1,6 +1,6 @@
 //! `orlop why`: why this generation runs.
 
-use super::{Ending, Outcome};
+use super::{Ending, Outcome, status};
 use crate::client::Client;
 use crate::moment::time;
 use crate::screen::{Screen, Tone, plain};
@@ -22,6 +22,11 @@ fn text(screen: &Screen, why: &Why) -> String {
     if let Some(event) = &why.waiting_for {
         fields.add("waiting for", event);
     }
+    let mut label = "on hold";
+    for held in &why.held {
+        fields.add(label, status::held_text(held));
+        label = "";
+    }
     let mut text = fields.render(screen);
     if let Some(verdict) = &why.verdict {
         text.push_str("\nlast verdict\n");
@@ -42,6 +47,11 @@ pub(crate) fn verdict_text(screen: &Screen, verdict: &VerdictView) -> String {
     fields.add("because", verdict.trigger.to_string());
     fields.add("now running", format!("generation {}", verdict.running));
     fields.add("at", time(verdict.at));
+    let mut label = "checks";
+    for check in &verdict.checks {
+        fields.painted(label, status::check_line(screen, check));
+        label = "";
+    }
     let mut text = fields.render(screen);
     if !verdict.log.is_empty() {
         text.push_str("last log lines\n");

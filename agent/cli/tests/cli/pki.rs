@@ -52,7 +52,9 @@ async fn a_client_made_here_is_let_in_by_fingerprint_and_by_ca() {
     );
     assert_eq!(
         door.asked(),
-        ["certificate CN=anna: apply ApplyRequest { mode: None, dry_run: false }"]
+        [
+            "certificate CN=anna: apply ApplyRequest { mode: None, confirm_secs: None, dry_run: false }"
+        ]
     );
 
     // The node's own certificate is its CA; it is made out to `edge-17` and `localhost`.

@@ -74,7 +74,7 @@ async fn a_config_is_checked_on_the_node_and_then_applied() {
     assert_eq!(
         door.asked(),
         [
-            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\\n\", mode: None, dry_run: false }"
+            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\\n\", mode: None, confirm_secs: None, dry_run: false }"
         ]
     );
 }

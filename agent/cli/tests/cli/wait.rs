@@ -42,6 +42,7 @@ fn verdict(generation: u64, good: bool, trigger: Trigger) -> VerdictView {
         trigger,
         at: NOW,
         log: Vec::new(),
+        checks: vec![],
     }
 }
 

@@ -204,6 +204,7 @@ fn a_verdict_that_was_reached_is_carried_out_whatever_was_booted() {
         trigger: Trigger::Gate,
         at: crate::Timestamp(0),
         log: vec![],
+        checks: vec![],
     };
     for root in ["1", "2"] {
         let stage = TrialStage::Ending {

@@ -2,8 +2,9 @@
 
 use crate::boot::BootDecision;
 use crate::plan::{Asker, Ends, Goal};
-use crate::{Generation, GenerationId};
+use crate::{Generation, GenerationId, Trigger};
 use orlop_api::{Mode, Phase};
+use std::time::Duration;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum Event {
     ApplyRequested {
         /// How.
         mode: Option<Mode>,
+        /// How long there is to confirm it, where it has to be.
+        confirm: Option<Duration>,
     },
     /// Someone asks to go back.
     RollBackRequested {
@@ -62,10 +65,8 @@ pub enum Event {
     GatePassed,
     /// The gate's deadline came first.
     GateFailed {
-        /// The check to blame.
-        check: String,
-        /// Its last result.
-        detail: String,
+        /// The check to blame, or that nobody confirmed.
+        trigger: Trigger,
         /// The last log lines of what failed.
         log: Vec<String>,
     },
@@ -82,6 +83,8 @@ pub enum Then {
     Apply {
         /// How.
         mode: Option<Mode>,
+        /// How long there is to confirm it, where it has to be.
+        confirm: Option<Duration>,
     },
 }
 

@@ -34,7 +34,10 @@ fn states() -> Vec<State> {
                 rest,
             },
             State::Recording {
-                then: Then::Apply { mode: None },
+                then: Then::Apply {
+                    mode: None,
+                    confirm: None,
+                },
                 rest,
             },
             State::Switching { rest },
@@ -80,7 +83,10 @@ fn events() -> Vec<Event> {
         Event::StateUnusable,
         Event::StageRequested { then: Then::Wait },
         Event::StageRequested {
-            then: Then::Apply { mode: None },
+            then: Then::Apply {
+                mode: None,
+                confirm: None,
+            },
         },
         Event::StageDone {
             generation: generation(),
@@ -92,7 +98,10 @@ fn events() -> Vec<Event> {
             generation: generation(),
             config: String::new(),
         },
-        Event::ApplyRequested { mode: None },
+        Event::ApplyRequested {
+            mode: None,
+            confirm: None,
+        },
         Event::RollBackRequested {
             mode: None,
             to: None,
@@ -112,8 +121,10 @@ fn events() -> Vec<Event> {
 
 fn gate_failed() -> Event {
     Event::GateFailed {
-        check: "container web".to_owned(),
-        detail: "unhealthy".to_owned(),
+        trigger: Trigger::Check {
+            check: "container web".to_owned(),
+            detail: "unhealthy".to_owned(),
+        },
         log: vec!["no route".to_owned()],
     }
 }

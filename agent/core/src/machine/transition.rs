@@ -115,25 +115,31 @@ impl Machine {
             ) => Ok(rest.back()),
             (
                 S::Recording {
-                    then: Then::Apply { mode },
+                    then: Then::Apply { mode, confirm },
                     rest,
                 },
                 E::StepsDone(Ends::Here),
             ) => to(
                 S::Switching { rest: *rest },
-                vec![A::StopGate, A::Run(Goal::Apply { mode: *mode })],
+                vec![
+                    A::StopGate,
+                    A::Run(Goal::Apply {
+                        mode: *mode,
+                        confirm: *confirm,
+                    }),
+                ],
             ),
             (S::Recording { rest, .. }, E::StepsFailed { .. }) => Ok(rest.back()),
 
-            (S::Idle, E::ApplyRequested { mode }) => to(
+            (S::Idle, E::ApplyRequested { mode, confirm }) => to(
                 S::Switching { rest: Rest::Idle },
-                vec![A::Run(Goal::Apply { mode })],
+                vec![A::Run(Goal::Apply { mode, confirm })],
             ),
-            (S::Degraded, E::ApplyRequested { mode }) => to(
+            (S::Degraded, E::ApplyRequested { mode, confirm }) => to(
                 S::Switching {
                     rest: Rest::Degraded,
                 },
-                vec![A::StopGate, A::Run(Goal::Apply { mode })],
+                vec![A::StopGate, A::Run(Goal::Apply { mode, confirm })],
             ),
             (
                 S::Idle,
@@ -225,16 +231,13 @@ impl Machine {
                 },
                 vec![A::StopGate, A::Run(end(Trigger::Gate))],
             ),
-            (S::Trial, E::GateFailed { check, detail, log }) => {
-                let trigger = Trigger::Check { check, detail };
-                to(
-                    S::Ending {
-                        unless: Rest::Degraded,
-                        phase: Phase::RollingBack,
-                    },
-                    vec![A::StopGate, A::Run(Goal::End { trigger, log })],
-                )
-            }
+            (S::Trial, E::GateFailed { trigger, log }) => to(
+                S::Ending {
+                    unless: Rest::Degraded,
+                    phase: Phase::RollingBack,
+                },
+                vec![A::StopGate, A::Run(Goal::End { trigger, log })],
+            ),
             // It goes on failing: the verdict stands, and the gate begins anew.
             (S::Degraded, E::GateFailed { .. }) => stay(vec![A::StartGate]),
             // The gate is asked again when the fetching is over.

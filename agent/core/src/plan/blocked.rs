@@ -21,12 +21,39 @@ pub enum Blocked {
     /// An image failed a trial and the agent asked by itself.
     #[error(
         "cannot stage image {manifest} by itself: generation {generation} failed with it; \
-         an operator may stage it again"
+         `orlop update release` lets it be tried again"
     )]
     Held {
         /// The manifest's digest.
         manifest: String,
         /// The generation that failed.
+        generation: GenerationId,
+    },
+    /// No image whose digest begins so is on hold.
+    #[error("cannot release {digest}: {}", nothing_held(.held))]
+    NotHeld {
+        /// What was asked for.
+        digest: String,
+        /// What is on hold.
+        held: Vec<String>,
+    },
+    /// More than one image's digest begins so.
+    #[error("cannot release {digest}: it stands for {}", .held.join(" and "))]
+    SeveralHeld {
+        /// What was asked for.
+        digest: String,
+        /// What it may stand for.
+        held: Vec<String>,
+    },
+    /// No trial waits for a confirmation.
+    #[error("cannot confirm: no switch waits for it")]
+    NothingToConfirm,
+    /// The time to confirm is over.
+    #[error(
+        "cannot confirm generation {generation}: the time for it is over, and the node goes back"
+    )]
+    TooLateToConfirm {
+        /// The generation.
         generation: GenerationId,
     },
     /// There is no such generation on record.
@@ -100,4 +127,11 @@ pub enum Blocked {
     /// There is no current generation to switch from.
     #[error("cannot switch: the node has no generation yet")]
     NothingRuns,
+}
+
+fn nothing_held(held: &[String]) -> String {
+    match held {
+        [] => "no image is on hold".to_owned(),
+        held => format!("it is not on hold; on hold: {}", held.join(", ")),
+    }
 }

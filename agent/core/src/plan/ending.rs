@@ -5,12 +5,12 @@ use super::switch::leave_for;
 use super::{Blocked, Means, Observed, Otherwise, Plan, Policy, Step};
 use crate::boot::{Counter, Entry, EntryName, generation_of_root};
 use crate::{
-    Generation, GenerationId, GenerationStatus, Held, Timestamp, Trial, TrialKind, TrialStage,
-    Trigger, VERDICT_FORMAT, VERDICT_LOG_LINES, Verdict,
+    Generation, GenerationId, GenerationStatus, Held, MAX_HELD, Timestamp, Trial, TrialKind,
+    TrialStage, Trigger, VERDICT_FORMAT, VERDICT_LOG_LINES, Verdict,
 };
 
 /// Notes that the trial runs.
-pub(super) fn enter(observed: &Observed, policy: &Policy) -> Result<Plan, Blocked> {
+pub(super) fn enter(observed: &Observed, policy: &Policy, now: Timestamp) -> Result<Plan, Blocked> {
     let mut draft = Draft::new(observed, policy);
     let trial = draft.state.trial.as_mut().ok_or(Blocked::NoTrial)?;
     if matches!(trial.stage, TrialStage::Ending { .. }) {
@@ -23,6 +23,7 @@ pub(super) fn enter(observed: &Observed, policy: &Policy) -> Result<Plan, Blocke
         trial.boot = observed.booted.boot.clone();
     }
     trial.gate_started = Some(observed.uptime);
+    measure(trial, observed, now);
     draft.record_state();
     let mut plan = draft.plan(
         format!("begin the trial of generation {generation}"),
@@ -32,12 +33,56 @@ pub(super) fn enter(observed: &Observed, policy: &Policy) -> Result<Plan, Blocke
     Ok(plan)
 }
 
+/// Writes down how much of the time to confirm is spent.
+fn measure(trial: &mut Trial, observed: &Observed, now: Timestamp) {
+    if let Some(confirm) = &mut trial.confirm {
+        *confirm = confirm.measured(observed.moment(now));
+    }
+}
+
+/// Notes that the trial may stay, as far as `caller` is concerned.
+pub(super) fn confirm(
+    observed: &Observed,
+    policy: &Policy,
+    caller: &str,
+    now: Timestamp,
+) -> Result<Plan, Blocked> {
+    let mut draft = Draft::new(observed, policy);
+    let trial = draft
+        .state
+        .trial
+        .as_mut()
+        .ok_or(Blocked::NothingToConfirm)?;
+    let generation = trial.generation;
+    let over = matches!(trial.stage, TrialStage::Ending { .. });
+    measure(trial, observed, now);
+    let confirm = trial.confirm.as_mut().ok_or(Blocked::NothingToConfirm)?;
+    if confirm.by.is_none() {
+        if over || confirm.left(observed.moment(now)).is_zero() {
+            return Err(Blocked::TooLateToConfirm { generation });
+        }
+        confirm.by = Some(caller.to_owned());
+        draft.record_state();
+    }
+    let purpose = format!("confirm generation {generation}");
+    let mut plan = draft.plan(purpose, "its gate alone decides now");
+    plan.to = Some(generation);
+    Ok(plan)
+}
+
 /// Makes this boot not count.
-pub(super) fn give_try_back(observed: &Observed, policy: &Policy) -> Result<Plan, Blocked> {
+pub(super) fn give_try_back(
+    observed: &Observed,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Plan, Blocked> {
     let mut draft = Draft::new(observed, policy);
     let trial = draft.state.trial.as_mut().ok_or(Blocked::NoTrial)?;
     let (generation, tries) = (trial.generation, trial.tries);
-    match trial.entry {
+    let to_confirm = trial.confirm.is_some();
+    measure(trial, observed, now);
+    let entry = trial.entry;
+    match entry {
         Some(sequence) => {
             let full = EntryName {
                 sequence,
@@ -52,6 +97,9 @@ pub(super) fn give_try_back(observed: &Observed, policy: &Policy) -> Result<Plan
             trial.boots = 0;
             draft.record_state();
         }
+    }
+    if to_confirm && entry.is_some() {
+        draft.record_state();
     }
     let purpose = format!("give generation {generation} its try back");
     let mut plan = draft.plan(purpose, "the machine goes down in good order");
@@ -82,6 +130,7 @@ pub(super) fn end(
         trigger: trigger.clone(),
         at: now,
         log: newest(log),
+        checks: observed.checks.clone(),
     };
     let mut draft = Draft::new(observed, policy);
     let ending = Trial {
@@ -108,7 +157,7 @@ fn running_after(observed: &Observed, trial: &Trial, trigger: &Trigger) -> Gener
     let stays = match trigger {
         Trigger::Gate => true,
         // Nowhere to go, or the operator has said where.
-        Trigger::Check { .. } => trial.kind != TrialKind::Update,
+        Trigger::Check { .. } | Trigger::Unconfirmed { .. } => trial.kind != TrialKind::Update,
         Trigger::BootCounter { .. } | Trigger::Operator { .. } | Trigger::Switch { .. } => false,
     };
     match trial.fallback {
@@ -265,6 +314,8 @@ fn settle_on(
                 state.held.push(held);
             }
         }
+        let excess = state.held.len().saturating_sub(MAX_HELD);
+        state.held.drain(..excess);
     }
 }
 
@@ -299,7 +350,10 @@ fn judge_again(
     let status = match trigger {
         Trigger::Gate => GenerationStatus::Good,
         Trigger::Check { .. } => GenerationStatus::Failed,
-        Trigger::BootCounter { .. } | Trigger::Operator { .. } | Trigger::Switch { .. } => {
+        Trigger::BootCounter { .. }
+        | Trigger::Operator { .. }
+        | Trigger::Unconfirmed { .. }
+        | Trigger::Switch { .. } => {
             return Err(Blocked::NoTrial);
         }
     };
@@ -312,6 +366,7 @@ fn judge_again(
         trigger: trigger.clone(),
         at: now,
         log: newest(log),
+        checks: observed.checks.clone(),
     };
     draft.record_verdict(&verdict);
     draft.state.next_verdict = draft.state.next_verdict.saturating_add(1);

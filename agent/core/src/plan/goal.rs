@@ -1,9 +1,10 @@
 //! What is asked of the planner.
 
 use super::switch::Order;
-use super::{Blocked, Ends, Means, Observed, Policy, Step, ending, settle, stage, switch};
+use super::{Blocked, Ends, Means, Observed, Policy, Step, ending, release, settle, stage, switch};
 use crate::{Generation, GenerationId, Timestamp, TrialStage, Trigger};
 use orlop_api::Mode;
+use std::time::Duration;
 
 /// On whose behalf an image is staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Goal {
     Apply {
         /// How another OS image is entered; none leaves it to the generation's config.
         mode: Option<Mode>,
+        /// How long there is to confirm it, where it has to be: without, it goes back by itself.
+        confirm: Option<Duration>,
     },
     /// Switch to an earlier good generation by the operator's order: out of a trial, back to the
     /// fallback; else to `to`, or to the newest good one before the current.
@@ -61,6 +64,16 @@ pub enum Goal {
     },
     /// The machine goes down in good order in the middle of a trial: this boot shall not count.
     GiveTryBack,
+    /// Note that the operator lets the trial stay, if its gate does.
+    Confirm {
+        /// Who.
+        caller: String,
+    },
+    /// Let the agent try an image again that failed.
+    Release {
+        /// Its manifest's digest or the beginning of it, with `sha256:` or without.
+        digest: String,
+    },
     /// No switch is under way and this generation runs: make records and ESP agree with that.
     Settle {
         /// What runs.
@@ -117,7 +130,13 @@ pub fn plan(
         Goal::Begin { generation, config } => {
             stage::begin(observed, policy, generation, config, now)
         }
-        Goal::Apply { mode } => switch::apply(observed, policy, *mode, now),
+        Goal::Apply { mode, confirm } => {
+            let ask = switch::Ask {
+                mode: *mode,
+                confirm: *confirm,
+            };
+            switch::apply(observed, policy, ask, now)
+        }
         Goal::RollBack { to, mode, caller } => {
             let order = Order {
                 to: *to,
@@ -126,9 +145,11 @@ pub fn plan(
             roll_back(observed, policy, order, caller, now)
         }
         Goal::GoOn => go_on(observed, policy),
-        Goal::Enter => ending::enter(observed, policy),
+        Goal::Enter => ending::enter(observed, policy, now),
         Goal::End { trigger, log } => ending::end(observed, policy, trigger, log, now),
-        Goal::GiveTryBack => ending::give_try_back(observed, policy),
+        Goal::GiveTryBack => ending::give_try_back(observed, policy, now),
+        Goal::Confirm { caller } => ending::confirm(observed, policy, caller, now),
+        Goal::Release { digest } => release::release(observed, policy, digest),
         Goal::Settle { generation } => settle::settle(observed, policy, *generation),
     }
 }

@@ -31,7 +31,14 @@ fn the_operator_and_then_the_config_may_ask_for_a_restart_instead() {
     let config = orlop_config::parse("node.toml", text).unwrap();
     let digest = observed.generations[&GenerationId(2)].config.clone();
     let used = |observed: &Observed, mode| {
-        let plan = planned(observed, &Goal::Apply { mode }).unwrap();
+        let plan = planned(
+            observed,
+            &Goal::Apply {
+                mode,
+                confirm: None,
+            },
+        )
+        .unwrap();
         (plan.used, plan.steps.last().cloned())
     };
     let swap = Step::SwapRoot {
@@ -51,6 +58,7 @@ fn the_operator_and_then_the_config_may_ask_for_a_restart_instead() {
 fn a_live_swap_to_another_kernel_is_refused() {
     let goal = Goal::Apply {
         mode: Some(Mode::Live),
+        confirm: None,
     };
     let generation = GenerationId(2);
     assert_eq!(

@@ -1,6 +1,8 @@
 //! Plans: what has to be done, step by step, to get a node from what it is to what it should be.
 
 mod blocked;
+#[cfg(test)]
+mod confirm_tests;
 mod draft;
 mod ending;
 mod goal;
@@ -8,6 +10,7 @@ mod goal;
 mod live_tests;
 mod means;
 mod observed;
+mod release;
 mod settle;
 mod stage;
 mod step;

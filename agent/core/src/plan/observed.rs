@@ -1,7 +1,8 @@
 //! What a plan starts from.
 
 use crate::boot::{Booted, EntryFile};
-use crate::{Generation, GenerationId, NodeState, Uptime};
+use crate::confirmation::Moment;
+use crate::{CheckSeen, Generation, GenerationId, NodeState, Timestamp, Uptime};
 use orlop_config::{Digest, NodeConfig, RootDigest};
 use std::collections::BTreeMap;
 
@@ -23,6 +24,19 @@ pub struct Observed {
     /// TOMLs that could be read, by digest. With both that differ the plan knows which containers a
     /// new config touches; without, it replaces all.
     pub configs: BTreeMap<Digest, NodeConfig>,
+    /// What the gate at work last saw; empty where none is.
+    pub checks: Vec<CheckSeen>,
+}
+
+impl Observed {
+    /// This moment, by both clocks.
+    pub(crate) fn moment(&self, now: Timestamp) -> Moment<'_> {
+        Moment {
+            boot: &self.booted.boot,
+            uptime: self.uptime,
+            now,
+        }
+    }
 }
 
 /// The EFI system partition.

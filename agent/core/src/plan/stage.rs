@@ -34,6 +34,11 @@ pub(super) fn stage(
         });
     }
     if let Some(staged) = known(draft.state.staged).filter(|known| known.runs_same(generation)) {
+        // What an operator stages too is the operator's to apply.
+        if asker == Asker::Operator && draft.state.staged_by_agent {
+            draft.state.staged_by_agent = false;
+            draft.record_state();
+        }
         let mut plan = draft.plan(
             format!("stage generation {}", staged.id),
             "it is staged already",
@@ -43,6 +48,7 @@ pub(super) fn stage(
     }
     let generation = record(&mut draft, generation, config);
     let superseded = draft.state.staged.replace(generation.id);
+    draft.state.staged_by_agent = asker == Asker::Agent;
     draft
         .state
         .generations
@@ -107,6 +113,7 @@ pub(super) fn begin(
         boot: observed.booted.boot.clone(),
         armed: now,
         gate_started: None,
+        confirm: None,
     });
     draft.record_state();
     draft.change_here(None, &generation, Means::Config);

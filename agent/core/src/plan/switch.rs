@@ -4,11 +4,13 @@ use super::draft::Draft;
 use super::{Blocked, Means, Observed, Otherwise, Plan, Policy, Step};
 use crate::boot::{Counter, Entry, generation_of_root};
 use crate::{
-    Generation, GenerationId, GenerationStatus, Timestamp, Trial, TrialKind, TrialStage, paths,
+    Confirmation, Generation, GenerationId, GenerationStatus, Timestamp, Trial, TrialKind,
+    TrialStage, paths,
 };
 use orlop_api::Mode;
-use orlop_config::{Container, Disruption, NodeConfig, Refresh};
+use orlop_config::{Container, Disruption, NodeConfig, Refresh, format_duration};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// How often a live swap that does not arrive is begun again before the machine is restarted.
 const LIVE_ATTEMPTS: u32 = 3;
@@ -20,19 +22,27 @@ pub(super) struct Order {
     pub(super) mode: Option<Mode>,
 }
 
+/// What an operator says of a switch to what is staged.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    pub(super) mode: Option<Mode>,
+    pub(super) confirm: Option<Duration>,
+}
+
 /// What a switch is for.
 #[derive(Clone, Copy)]
 struct Target {
     generation: GenerationId,
     kind: TrialKind,
     mode: Option<Mode>,
+    confirm: Option<Duration>,
 }
 
 /// Switches to the staged generation.
 pub(super) fn apply(
     observed: &Observed,
     policy: &Policy,
-    mode: Option<Mode>,
+    ask: Ask,
     now: Timestamp,
 ) -> Result<Plan, Blocked> {
     refuse_during_trial(observed)?;
@@ -40,7 +50,8 @@ pub(super) fn apply(
     let target = Target {
         generation,
         kind: TrialKind::Update,
-        mode,
+        mode: ask.mode,
+        confirm: ask.confirm,
     };
     switch(observed, policy, target, now)
 }
@@ -81,6 +92,7 @@ pub(super) fn back(
         generation: target,
         kind: TrialKind::RollBack,
         mode: order.mode,
+        confirm: None,
     };
     switch(observed, policy, target, now)
 }
@@ -107,6 +119,7 @@ fn switch(
     let derived = Means::between(from, to);
     let used = means(observed, to, derived, target.mode)?;
     draft.state.staged = draft.state.staged.filter(|staged| *staged != to.id);
+    draft.state.staged_by_agent &= draft.state.staged.is_some();
     draft
         .state
         .generations
@@ -124,6 +137,9 @@ fn switch(
         boot: observed.booted.boot.clone(),
         armed: now,
         gate_started: None,
+        confirm: target
+            .confirm
+            .map(|within| Confirmation::begin(within, observed.moment(now))),
     });
     if used >= Means::Live {
         arm(&mut draft, observed, from, to)?;
@@ -131,7 +147,15 @@ fn switch(
         draft.record_state();
         draft.change_here(Some(from), to, used);
     }
-    Ok(titled(draft, from, to, (derived, used)))
+    let mut plan = titled(draft, from, to, (derived, used));
+    if let Some(within) = target.confirm {
+        plan.purpose = format!(
+            "{}, to be confirmed within {}",
+            plan.purpose,
+            format_duration(within)
+        );
+    }
+    Ok(plan)
 }
 
 /// What is used for a switch that takes `derived` by the generations: where another image runs than

@@ -9,7 +9,10 @@ use crate::{
 };
 use orlop_config::Digest;
 
-pub(super) const APPLY: Goal = Goal::Apply { mode: None };
+pub(super) const APPLY: Goal = Goal::Apply {
+    mode: None,
+    confirm: None,
+};
 const NOW: Timestamp = Timestamp(1_700_000_200);
 
 pub(super) fn planned(observed: &Observed, goal: &Goal) -> Result<Plan, Blocked> {

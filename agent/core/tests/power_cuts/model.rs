@@ -175,7 +175,10 @@ impl Node {
                     .insert(generation.os.root.clone(), generation.os.clone());
                 self.order = Some((**generation).clone());
                 Event::StageRequested {
-                    then: Then::Apply { mode: None },
+                    then: Then::Apply {
+                        mode: None,
+                        confirm: None,
+                    },
                 }
             }
             Order::RollBack => Event::RollBackRequested {
@@ -282,6 +285,7 @@ impl Node {
                 .map(|root| (root.clone(), UKI_SIZE))
                 .collect(),
             configs: BTreeMap::new(),
+            checks: Vec::new(),
         }
     }
 
@@ -342,8 +346,10 @@ impl Node {
         match (fails_gate(running), trial) {
             (false, _) => Some(Event::GatePassed),
             (true, true) => Some(Event::GateFailed {
-                check: "container web".to_owned(),
-                detail: "unhealthy".to_owned(),
+                trigger: Trigger::Check {
+                    check: "container web".to_owned(),
+                    detail: "unhealthy".to_owned(),
+                },
                 log: vec!["no".to_owned()],
             }),
             (true, false) => None,

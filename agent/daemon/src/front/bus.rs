@@ -148,6 +148,28 @@ async fn relay<O: Operations>(object: &InterfaceRef<Host1<O>>, event: Event) -> 
             }
             JobState::Done { .. } | JobState::Failed { .. } => Ok(()),
         },
-        EventKind::Check { .. } | EventKind::Container { .. } | EventKind::Verdict { .. } => Ok(()),
+        EventKind::Check { check } => {
+            let result = match check.pass {
+                Some(true) => "pass",
+                Some(false) => "fail",
+                None => "wait",
+            };
+            Host1::<O>::check_changed(emitter, &check.name, result, &check.detail).await
+        }
+        EventKind::Trial {
+            generation,
+            fallback,
+            confirm_secs,
+        } => {
+            let (fallback, confirm) = (fallback.unwrap_or(0), confirm_secs.unwrap_or(0));
+            Host1::<O>::trial_began(emitter, generation, fallback, confirm).await
+        }
+        EventKind::Verdict { verdict } => {
+            let json = serde_json::to_string(&verdict).unwrap_or_default();
+            let words = verdict.trigger.to_string();
+            Host1::<O>::trial_ended(emitter, verdict.generation, verdict.good, &words, &json).await
+        }
+        EventKind::Missed { count } => Host1::<O>::events_missed(emitter, count).await,
+        EventKind::Container { .. } => Ok(()),
     }
 }

@@ -1,10 +1,12 @@
 //! One HTTP connection, within limits.
 
 use super::access::Peer;
+use crate::clock;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use orlop_core::Uptime;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -16,12 +18,20 @@ const MAX_HEADERS: usize = 64;
 /// How long a request's headers may take, and how long a connection may be idle between requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// When a connection was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connected(pub(crate) Uptime);
+
 /// Serves requests of `peer` until it leaves or `stop` is called; then streams are cut too.
 pub(crate) async fn serve<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router.layer(Extension(peer.clone())));
+    let connected = Connected(clock::uptime());
+    let router = router
+        .layer(Extension(peer.clone()))
+        .layer(Extension(connected));
+    let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

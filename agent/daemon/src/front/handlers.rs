@@ -11,8 +11,8 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use futures_util::StreamExt;
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, Fault, FaultKind, JobId, LogQuery, RollBackRequest,
-    StageRequest, StreamEnd,
+    ApplyConfigRequest, ApplyRequest, ConfigQuery, Fault, FaultKind, JobId, LogQuery,
+    ReleaseRequest, RollBackRequest, StageRequest, StreamEnd,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -28,8 +28,38 @@ pub(crate) async fn generations<O: Operations>(State(ops): State<Arc<O>>) -> Rep
     reply::ok(&ops.generations().await)
 }
 
-pub(crate) async fn config<O: Operations>(State(ops): State<Arc<O>>) -> Reply {
-    reply::ok(&ops.config().await?)
+pub(crate) async fn config<O: Operations>(
+    State(ops): State<Arc<O>>,
+    query: Result<Query<ConfigQuery>, QueryRejection>,
+) -> Reply {
+    let Query(query) = query.map_err(|error| usage("the query", &error.body_text()))?;
+    reply::ok(&ops.config(query).await?)
+}
+
+pub(crate) async fn config_history<O: Operations>(State(ops): State<Arc<O>>) -> Reply {
+    reply::ok(&ops.config_history().await)
+}
+
+pub(crate) async fn confirm<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+) -> Reply {
+    let result = ops.confirm(peer.caller.clone()).await;
+    let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+    audit::record(&peer.caller, Endpoint::Confirm.as_str(), &outcome);
+    reply::ok(&result?)
+}
+
+pub(crate) async fn release<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    body: Body,
+) -> Reply {
+    let request: ReleaseRequest = body::read_json(body).await?;
+    let result = ops.release(request, peer.caller.clone()).await;
+    let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+    audit::record(&peer.caller, Endpoint::Release.as_str(), &outcome);
+    reply::ok(&result?)
 }
 
 pub(crate) async fn why<O: Operations>(State(ops): State<Arc<O>>) -> Reply {

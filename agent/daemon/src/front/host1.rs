@@ -8,7 +8,8 @@ use super::audit;
 use super::routes::Endpoint;
 use crate::ops::{Caller, Operations, Started};
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, Fault, FaultKind, JobId, RollBackRequest, StageRequest,
+    ApplyConfigRequest, ApplyRequest, Fault, FaultKind, JobId, ReleaseRequest, RollBackRequest,
+    StageRequest,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -169,6 +170,7 @@ impl<O: Operations> Host1<O> {
             .apply(
                 ApplyRequest {
                     mode: None,
+                    confirm_secs: None,
                     dry_run,
                 },
                 caller.clone(),
@@ -217,11 +219,91 @@ impl<O: Operations> Host1<O> {
         let request = ApplyConfigRequest {
             config,
             mode: None,
+            confirm_secs: None,
             dry_run,
         };
         let result = self.ops.apply_config(request, caller.clone()).await;
         audit::record(&caller, Endpoint::ApplyConfig.as_str(), &result);
         Ok(job_or_plan(result?))
+    }
+
+    /// Switches to the staged generation. It goes back by itself unless `Confirm` is called within so
+    /// many seconds. Gives the number of the job.
+    #[zbus(out_args("job"))]
+    async fn apply_to_confirm(
+        &self,
+        confirm_secs: u64,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u64, BusFault> {
+        let caller = self.operator(Endpoint::Apply, connection, &header).await?;
+        let request = ApplyRequest {
+            confirm_secs: Some(confirm_secs),
+            ..ApplyRequest::default()
+        };
+        let result = self.ops.apply(request, caller.clone()).await;
+        audit::record(&caller, Endpoint::Apply.as_str(), &result);
+        Ok(job_or_plan(result?).0)
+    }
+
+    /// Stages a TOML and switches to it. It goes back by itself unless `Confirm` is called within so
+    /// many seconds. Gives the number of the job.
+    #[zbus(out_args("job"))]
+    async fn apply_config_to_confirm(
+        &self,
+        config: String,
+        confirm_secs: u64,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u64, BusFault> {
+        let caller = self
+            .operator(Endpoint::ApplyConfig, connection, &header)
+            .await?;
+        let request = ApplyConfigRequest {
+            config,
+            confirm_secs: Some(confirm_secs),
+            ..ApplyConfigRequest::default()
+        };
+        let result = self.ops.apply_config(request, caller.clone()).await;
+        audit::record(&caller, Endpoint::ApplyConfig.as_str(), &result);
+        Ok(job_or_plan(result?).0)
+    }
+
+    /// Lets the trial under way stay, if its gate does. Gives the seconds that were left for it.
+    #[zbus(out_args("left_secs"))]
+    async fn confirm(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<u64, BusFault> {
+        let caller = self
+            .operator(Endpoint::Confirm, connection, &header)
+            .await?;
+        let result = self.ops.confirm(caller.clone()).await;
+        let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+        audit::record(&caller, Endpoint::Confirm.as_str(), &outcome);
+        Ok(result?.left_secs)
+    }
+
+    /// Lets the agent try an image again that failed. `digest` may be the beginning of one. Gives
+    /// the whole digest.
+    #[zbus(out_args("released"))]
+    async fn release(
+        &self,
+        digest: String,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, BusFault> {
+        let caller = self
+            .operator(Endpoint::Release, connection, &header)
+            .await?;
+        let result = self
+            .ops
+            .release(ReleaseRequest { digest }, caller.clone())
+            .await;
+        let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+        audit::record(&caller, Endpoint::Release.as_str(), &outcome);
+        Ok(result?.manifest)
     }
 
     /// What the node is doing: a phase, such as `idle` or `trial`.
@@ -239,6 +321,39 @@ impl<O: Operations> Host1<O> {
         done: u64,
         total: u64,
     ) -> zbus::Result<()>;
+
+    /// A check of the gate has another result: `pass`, `fail`, or `wait` where it has none yet.
+    #[zbus(signal)]
+    pub(crate) async fn check_changed(
+        emitter: &SignalEmitter<'_>,
+        check: &str,
+        result: &str,
+        detail: &str,
+    ) -> zbus::Result<()>;
+
+    /// A trial began, or its gate begins anew after a restart of the agent. `fallback` is 0 where
+    /// there is no way back, `confirm_secs` where it need not be confirmed.
+    #[zbus(signal)]
+    pub(crate) async fn trial_began(
+        emitter: &SignalEmitter<'_>,
+        generation: u64,
+        fallback: u64,
+        confirm_secs: u64,
+    ) -> zbus::Result<()>;
+
+    /// A trial ended. `verdict` is JSON (VerdictView).
+    #[zbus(signal)]
+    pub(crate) async fn trial_ended(
+        emitter: &SignalEmitter<'_>,
+        generation: u64,
+        good: bool,
+        trigger: &str,
+        verdict: &str,
+    ) -> zbus::Result<()>;
+
+    /// So many of the signals before this one are lost: they came faster than they could be sent.
+    #[zbus(signal)]
+    pub(crate) async fn events_missed(emitter: &SignalEmitter<'_>, count: u64) -> zbus::Result<()>;
 
     /// The node's phase changed.
     #[zbus(signal, name = "StateChanged")]

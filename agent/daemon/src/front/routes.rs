@@ -1,10 +1,11 @@
 //! The table of routes: what there is to ask over HTTP, and the role that it takes.
 
 use super::access::{Peer, Role};
+use super::connection::Connected;
 use super::handlers;
 use super::reply::FaultReply;
 use super::{audit, body};
-use crate::ops::Operations;
+use crate::ops::{Caller, Operations};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -32,6 +33,12 @@ pub enum Endpoint {
     Generations,
     /// The config that runs.
     Config,
+    /// Every config on record.
+    ConfigHistory,
+    /// Lets the trial under way stay.
+    Confirm,
+    /// Lets an image be tried again that failed.
+    Release,
     /// Why this generation runs.
     Why,
     /// Every container.
@@ -88,10 +95,11 @@ const fn change(path: &'static str, endpoint: Endpoint) -> Route {
 }
 
 /// Every route of the API. A path that is not here is not found.
-pub const ROUTES: [Route; 14] = [
+pub const ROUTES: &[Route] = &[
     read("/v1/status", Endpoint::Status),
     read("/v1/generations", Endpoint::Generations),
     read("/v1/config", Endpoint::Config),
+    read("/v1/config/history", Endpoint::ConfigHistory),
     read("/v1/why", Endpoint::Why),
     read("/v1/containers", Endpoint::Containers),
     read("/v1/containers/{name}/logs", Endpoint::Logs),
@@ -104,8 +112,10 @@ pub const ROUTES: [Route; 14] = [
         endpoint: Endpoint::CheckConfig,
     },
     change("/v1/config/apply", Endpoint::ApplyConfig),
+    change("/v1/config/confirm", Endpoint::Confirm),
     change("/v1/update/stage", Endpoint::Stage),
     change("/v1/update/apply", Endpoint::Apply),
+    change("/v1/update/release", Endpoint::Release),
     change("/v1/rollback", Endpoint::RollBack),
     change("/v1/jobs/{id}/cancel", Endpoint::Cancel),
 ];
@@ -113,9 +123,12 @@ pub const ROUTES: [Route; 14] = [
 /// The router over the table. Each request must carry its [`Peer`] as an extension.
 pub(crate) fn router<O: Operations>(ops: Arc<O>) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
+    for route in ROUTES.iter().copied() {
         let handler = handler::<O>(route.endpoint)
-            .layer(from_fn_with_state(route, check_role))
+            .layer(from_fn_with_state(
+                (route, Arc::clone(&ops)),
+                check_role::<O>,
+            ))
             .fallback(wrong_method);
         router = router.route(route.path, handler);
     }
@@ -130,6 +143,9 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::Status => get(handlers::status::<O>),
         Endpoint::Generations => get(handlers::generations::<O>),
         Endpoint::Config => get(handlers::config::<O>),
+        Endpoint::ConfigHistory => get(handlers::config_history::<O>),
+        Endpoint::Confirm => post(handlers::confirm::<O>),
+        Endpoint::Release => post(handlers::release::<O>),
         Endpoint::Why => get(handlers::why::<O>),
         Endpoint::Containers => get(handlers::containers::<O>),
         Endpoint::Logs => get(handlers::logs::<O>),
@@ -144,9 +160,10 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
     }
 }
 
-async fn check_role(
-    State(route): State<Route>,
+async fn check_role<O: Operations>(
+    State((route, ops)): State<(Route, Arc<O>)>,
     Extension(peer): Extension<Peer>,
+    Extension(connected): Extension<Connected>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -159,6 +176,9 @@ async fn check_role(
             );
         }
         return FaultReply(fault).into_response();
+    }
+    if matches!(peer.caller, Caller::Certificate { .. }) {
+        ops.reached(&peer.caller, connected.0);
     }
     next.run(request).await
 }
@@ -192,6 +212,9 @@ impl Endpoint {
             Self::Status => "status",
             Self::Generations => "generations",
             Self::Config => "config",
+            Self::ConfigHistory => "config-history",
+            Self::Confirm => "confirm",
+            Self::Release => "release",
             Self::Why => "why",
             Self::Containers => "containers",
             Self::Logs => "logs",
@@ -237,7 +260,7 @@ mod tests {
 
     #[test]
     fn whatever_changes_the_node_takes_an_operator() {
-        for route in ROUTES {
+        for route in ROUTES.iter().copied() {
             let changes = route.method == Method::Post && route.endpoint != Endpoint::CheckConfig;
             assert_eq!(route.role >= Role::Operator, changes, "{}", route.path);
         }

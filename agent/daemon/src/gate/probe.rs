@@ -19,14 +19,14 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn pass(detail: impl Into<String>) -> Self {
+    pub(crate) fn pass(detail: impl Into<String>) -> Self {
         Self {
             pass: true,
             detail: detail.into(),
         }
     }
 
-    fn fail(detail: impl Into<String>) -> Self {
+    pub(crate) fn fail(detail: impl Into<String>) -> Self {
         Self {
             pass: false,
             detail: detail.into(),

@@ -16,7 +16,7 @@ use crate::switch::{Switch, SwitchError};
 use orlop_api::{EventKind, Fault, FaultKind, Phase, Progress};
 use orlop_config::Digest;
 use orlop_core::boot::BootDecision;
-use orlop_core::{Action, Asker, Event, IllegalEvent, Origin, Then};
+use orlop_core::{Action, Asker, Event, IllegalEvent, Origin, Then, Trigger};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -256,10 +256,15 @@ impl Driver {
                 self.shared.problems.clear(Topic::Gate);
                 Event::GatePassed
             }
-            GateEnd::Failed { check, detail, log } => {
-                let problem = format!("gate check `{check}` fails: {detail}");
+            GateEnd::Failed { trigger, log } => {
+                let problem = match &trigger {
+                    Trigger::Check { check, detail } => {
+                        format!("gate check `{check}` fails: {detail}")
+                    }
+                    other => other.to_string(),
+                };
                 self.shared.problems.set(Topic::Gate, vec![problem]);
-                Event::GateFailed { check, detail, log }
+                Event::GateFailed { trigger, log }
             }
         };
         self.take_or_log(event).await;

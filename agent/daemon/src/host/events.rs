@@ -46,19 +46,39 @@ impl EventBus {
         }
     }
 
-    /// Everything that happens from now on. A reader that is too slow loses the oldest.
+    /// Everything that happens from now on. A reader that is too slow loses the oldest, and is told
+    /// how many.
     pub fn listen(&self) -> BoxStream<'static, Event> {
-        let receiver = self.sender.subscribe();
-        stream::unfold(receiver, |mut receiver| async move {
-            loop {
-                match receiver.recv().await {
-                    Ok(event) => return Some((event, receiver)),
-                    Err(RecvError::Lagged(lost)) => log::debug!(lost; "a reader of events is slow"),
-                    Err(RecvError::Closed) => return None,
+        stream::unfold(self.reader(), |(mut receiver, last)| async move {
+            match receiver.recv().await {
+                Ok(event) => {
+                    let seq = event.seq;
+                    Some((event, (receiver, seq)))
                 }
+                Err(RecvError::Lagged(count)) => {
+                    // It takes the number of the last one that is lost.
+                    let event = Event {
+                        seq: last + count,
+                        at: clock::now().0,
+                        kind: EventKind::Missed { count },
+                    };
+                    let seq = event.seq;
+                    Some((event, (receiver, seq)))
+                }
+                Err(RecvError::Closed) => None,
             }
         })
         .boxed()
+    }
+
+    /// A reader, and the number of the last event that was not for it.
+    fn reader(&self) -> (broadcast::Receiver<Event>, u64) {
+        // Held while subscribing, so that no event comes in between.
+        let seq = self
+            .seq
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        (self.sender.subscribe(), *seq)
     }
 }
 
@@ -68,12 +88,18 @@ mod tests {
     use orlop_api::Phase;
 
     #[tokio::test]
-    async fn a_slow_reader_loses_the_oldest_events_and_goes_on() {
+    async fn a_slow_reader_loses_the_oldest_events_is_told_so_and_goes_on() {
         let bus = EventBus::default();
+        bus.send(EventKind::Phase { phase: Phase::Idle });
         let mut events = bus.listen();
         for _ in 0..BACKLOG + 10 {
             bus.send(EventKind::Phase { phase: Phase::Idle });
         }
-        assert_eq!(events.next().await.map(|e| e.seq), Some(11));
+        let missed = events.next().await.unwrap();
+        assert_eq!(
+            (missed.seq, missed.kind),
+            (11, EventKind::Missed { count: 10 })
+        );
+        assert_eq!(events.next().await.map(|e| e.seq), Some(12));
     }
 }

@@ -9,13 +9,16 @@ use crate::{clock, config, faults, stage};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, ConfigReport, ConfigView, ContainerView, Event, Fault,
-    FaultKind, GenerationView, Job, JobId, LogLine, LogQuery, Mode, Operation, Phase,
-    RollBackRequest, StageRequest, Status, Why,
+    ApplyConfigRequest, ApplyRequest, ConfigEntry, ConfigQuery, ConfigReport, ConfigView,
+    ConfirmView, ContainerView, Event, Fault, FaultKind, GenerationView, HeldView, Job, JobId,
+    LogLine, LogQuery, Mode, Operation, Phase, ReleaseRequest, RollBackRequest, StageRequest,
+    Status, Why,
 };
+use orlop_config::limits::MAX_TRIAL;
 use orlop_config::{Api, Digest};
-use orlop_core::{GenerationId, GenerationStatus, Goal, Origin, Policy, Then};
+use orlop_core::{GenerationId, GenerationStatus, Goal, Origin, Policy, Then, Uptime};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +38,19 @@ fn gone<T>(_: T) -> Fault {
         FaultKind::Refused,
         "cannot do this now: the agent is going down",
     )
+}
+
+/// How long there is to confirm a switch, where it has to be.
+fn confirm_within(secs: Option<u64>) -> Result<Option<Duration>, Fault> {
+    let within = secs.map(Duration::from_secs);
+    match within {
+        Some(within) if within.is_zero() || within > MAX_TRIAL => {
+            let message = format!("cannot wait for a confirmation for {} s", within.as_secs());
+            let hint = format!("anything from 1 to {} s will do", MAX_TRIAL.as_secs());
+            Err(Fault::new(FaultKind::Usage, message).hint(hint))
+        }
+        within => Ok(within),
+    }
 }
 
 impl Host {
@@ -58,6 +74,12 @@ impl Host {
         self.shared
             .problems
             .set(crate::problems::Topic::Api, problems);
+    }
+
+    /// The remote API is at another place now, or lets in others: who reached it before proves
+    /// nothing any more.
+    pub fn api_moved(&self) {
+        self.shared.reached.forget();
     }
 
     /// Tells the driver that the agent ends. Returns when what has to be written is on disk.
@@ -95,7 +117,12 @@ impl Host {
     }
 
     /// The plan that applying `text` would be, without fetching or recording anything.
-    async fn rehearse_config(&self, text: &str, mode: Option<Mode>) -> Result<String, Fault> {
+    async fn rehearse_config(
+        &self,
+        text: &str,
+        mode: Option<Mode>,
+        confirm: Option<Duration>,
+    ) -> Result<String, Fault> {
         let shared = &self.shared;
         let request = StageRequest {
             os: None,
@@ -122,7 +149,7 @@ impl Host {
         observed.generations.insert(id, generation);
         let plan = orlop_core::plan(
             &observed,
-            &Goal::Apply { mode },
+            &Goal::Apply { mode, confirm },
             &Policy::default(),
             clock::now(),
         );
@@ -140,12 +167,38 @@ impl Operations for Host {
         views::generations(&self.shared)
     }
 
-    async fn config(&self) -> Result<ConfigView, Fault> {
-        let (generation, text) = self.shared.running_generation()?;
+    async fn config(&self, query: ConfigQuery) -> Result<ConfigView, Fault> {
+        let (generation, text) = match query.generation {
+            None => self.shared.running_generation()?,
+            Some(id) => self.shared.generation(GenerationId(id))?,
+        };
         Ok(ConfigView {
             digest: generation.config.to_string(),
             text,
         })
+    }
+
+    async fn config_history(&self) -> Vec<ConfigEntry> {
+        views::config_history(&self.shared)
+    }
+
+    async fn confirm(&self, caller: Caller) -> Result<ConfirmView, Fault> {
+        self.ask(|reply| Ask::Confirm { caller, reply }).await?;
+        views::confirm(&self.shared)
+            .ok_or_else(|| Fault::new(FaultKind::Refused, "the trial has ended meanwhile"))
+    }
+
+    async fn release(&self, request: ReleaseRequest, caller: Caller) -> Result<HeldView, Fault> {
+        self.ask(|reply| Ask::Release {
+            digest: request.digest,
+            caller,
+            reply,
+        })
+        .await
+    }
+
+    fn reached(&self, caller: &Caller, connected: Uptime) {
+        self.shared.reached.note(&caller.to_string(), connected);
     }
 
     fn check_config(&self, text: &str) -> ConfigReport {
@@ -158,9 +211,15 @@ impl Operations for Host {
     }
 
     async fn apply(&self, request: ApplyRequest, caller: Caller) -> Result<Started, Fault> {
-        let ApplyRequest { mode, dry_run } = request;
+        let ApplyRequest {
+            mode,
+            confirm_secs,
+            dry_run,
+        } = request;
+        let confirm = confirm_within(confirm_secs)?;
         self.ask(|reply| Ask::Apply {
             mode,
+            confirm,
             dry_run,
             caller,
             reply,
@@ -175,13 +234,17 @@ impl Operations for Host {
     ) -> Result<Started, Fault> {
         // Told at once and whole, before a job is made of it.
         config::parse(&request.config)?;
+        let confirm = confirm_within(request.confirm_secs)?;
         if request.dry_run {
             return self
-                .rehearse_config(&request.config, request.mode)
+                .rehearse_config(&request.config, request.mode, confirm)
                 .await
                 .map(Started::Plan);
         }
-        let then = Then::Apply { mode: request.mode };
+        let then = Then::Apply {
+            mode: request.mode,
+            confirm,
+        };
         let request = StageRequest {
             os: None,
             config: Some(request.config),

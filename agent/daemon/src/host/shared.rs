@@ -4,7 +4,7 @@ use super::events::EventBus;
 use super::jobs::JobBoard;
 use crate::booted::Boot;
 use crate::chain::chain;
-use crate::gate;
+use crate::gate::{self, Reached};
 use crate::live::Live;
 use crate::ops::{Caller, Started};
 use crate::paths::Paths;
@@ -12,7 +12,7 @@ use crate::problems::Problems;
 use crate::records::Records;
 use crate::{config, esp};
 use orlop_api::{
-    EventKind, Fault, FaultKind, GateView, JobId, Mode, Operation, Phase, StageRequest,
+    EventKind, Fault, FaultKind, GateView, HeldView, JobId, Mode, Operation, Phase, StageRequest,
 };
 use orlop_config::NodeConfig;
 use orlop_core::boot::BootSequence;
@@ -20,6 +20,7 @@ use orlop_core::{Generation, GenerationId, Then};
 use orlop_image::Store;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
@@ -37,6 +38,7 @@ pub(super) enum Ask {
     /// Switch to the staged generation.
     Apply {
         mode: Option<Mode>,
+        confirm: Option<Duration>,
         dry_run: bool,
         caller: Caller,
         reply: oneshot::Sender<Result<Started, Fault>>,
@@ -48,6 +50,17 @@ pub(super) enum Ask {
         dry_run: bool,
         caller: Caller,
         reply: oneshot::Sender<Result<Started, Fault>>,
+    },
+    /// Note that the trial under way may stay.
+    Confirm {
+        caller: Caller,
+        reply: oneshot::Sender<Result<(), Fault>>,
+    },
+    /// Let an image go that is on hold.
+    Release {
+        digest: String,
+        caller: Caller,
+        reply: oneshot::Sender<Result<HeldView, Fault>>,
     },
     /// The agent is told to end.
     Stop { reply: oneshot::Sender<()> },
@@ -64,8 +77,14 @@ pub(super) struct Shared {
     pub(super) events: Arc<EventBus>,
     /// The gate at work.
     pub(super) gate: watch::Sender<Option<GateView>>,
+    /// Who has confirmed the trial whose gate is at work.
+    pub(super) confirmed: watch::Sender<Option<String>>,
+    /// Who has reached the remote API.
+    pub(super) reached: Arc<Reached>,
     /// The generation that runs.
     pub(super) running: watch::Sender<Option<GenerationId>>,
+    /// When the agent looks for updates next, seconds since 1970-01-01 UTC.
+    pub(super) next_look: watch::Sender<Option<u64>>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) asks: mpsc::Sender<Ask>,
 }
@@ -109,6 +128,20 @@ impl Shared {
         };
         let id = (*self.running.borrow()).ok_or_else(none)?;
         let generation = self.records()?.generations.remove(&id).ok_or_else(none)?;
+        self.with_text(generation)
+    }
+
+    /// A generation, with its TOML.
+    pub(super) fn generation(&self, id: GenerationId) -> Result<(Generation, String), Fault> {
+        let none = || {
+            Fault::new(FaultKind::NotFound, format!("cannot find generation {id}"))
+                .hint("`orlop config history` lists the configs on record")
+        };
+        let generation = self.records()?.generations.remove(&id).ok_or_else(none)?;
+        self.with_text(generation)
+    }
+
+    fn with_text(&self, generation: Generation) -> Result<(Generation, String), Fault> {
         let text = config::text_on_record(&self.paths, &generation.config)?;
         Ok((generation, text))
     }

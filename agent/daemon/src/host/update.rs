@@ -1,81 +1,190 @@
 //! The update policy: what the agent does by itself about new images.
+//!
+//! It looks at the registries at its times, and stages what is new, unless that is on hold. With the
+//! policy `auto` it switches to what it has staged, as soon as a window is open.
 
 use super::shared::{Ask, Shared};
-use crate::ops::Caller;
+use crate::clock;
+use crate::ops::{Caller, Started};
 use crate::problems::Topic;
 use crate::stage::{self, Wanted};
-use orlop_api::{Fault, Operation, Phase, StageRequest};
-use orlop_config::UpdatePolicy;
-use orlop_core::{Generation, Then};
+use orlop_api::{Fault, FaultKind, JobId, Operation, Phase, StageRequest};
+use orlop_config::{NodeConfig, UpdatePolicy};
+use orlop_core::update::{Standing, first_wait, next_wait, standing};
+use orlop_core::{Generation, Then, Timestamp};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Time between two looks at the registries, without jitter.
-const EVERY: Duration = Duration::from_secs(6 * 3600);
-/// A node looks up to this much later, so that a fleet does not come all at once.
-const JITTER: Duration = Duration::from_secs(1800);
+/// The longest sleep towards a window: the node's clock may be set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The wait after a switch that could not be begun, for want of room, say.
+const SWITCH_AGAIN: Duration = Duration::from_secs(600);
 
 /// Looks for new images for as long as the node runs, where its config says so.
 pub(super) fn start(shared: &Arc<Shared>) {
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move {
-        loop {
-            sleep(EVERY + jitter()).await;
-            match look(&shared).await {
-                Ok(()) => shared.problems.clear(Topic::Update),
-                Err(fault) => {
-                    let problem = format!("cannot look for updates: {fault}");
-                    shared.problems.set(Topic::Update, vec![problem]);
-                }
-            }
-        }
-    });
+    tokio::spawn(run(Arc::clone(shared)));
 }
 
-/// Something between nothing and [`JITTER`]. The hasher's keys are random for each process.
-fn jitter() -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    Duration::from_secs(random % JITTER.as_secs())
-}
-
-/// One look: stages, and switches where the policy says so, if a reference stands for something
-/// else now.
-async fn look(shared: &Shared) -> Result<(), Fault> {
-    if *shared.phase.borrow() != Phase::Idle {
-        return Ok(());
+/// When the agent may switch by itself, where it does so at all and may not now.
+pub(super) fn window_opens(config: &NodeConfig) -> Option<Timestamp> {
+    if config.update.policy != UpdatePolicy::Auto {
+        return None;
     }
+    let zone = clock::zone(config.host.timezone.as_deref());
+    match standing(&config.update.window, &zone, clock::now()) {
+        Standing::Open => None,
+        // Beyond the calendar: never.
+        Standing::Closed { opens } => Some(opens.unwrap_or(Timestamp(u64::MAX))),
+    }
+}
+
+/// Any number. The hasher's keys are random for each process.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// What the loop has to remember.
+struct Rounds {
+    /// The interval, and when the next look is due by it.
+    look: Option<(Duration, Instant)>,
+    /// A switch that could not be begun is not tried again before this.
+    not_before: Instant,
+}
+
+async fn run(shared: Arc<Shared>) {
+    let (mut running, mut phase) = (shared.running.subscribe(), shared.phase.clone());
+    let mut rounds = Rounds {
+        look: None,
+        not_before: Instant::now(),
+    };
+    loop {
+        let wake = rounds.turn(&shared).await;
+        tokio::select! {
+            () = sleep_until(wake) => {}
+            changed = changed(&mut running, &mut phase) => if !changed { return },
+        }
+    }
+}
+
+/// Whether something changed; not where the node is gone.
+async fn changed<A, B>(one: &mut watch::Receiver<A>, other: &mut watch::Receiver<B>) -> bool {
+    tokio::select! {
+        changed = one.changed() => changed.is_ok(),
+        changed = other.changed() => changed.is_ok(),
+    }
+}
+
+impl Rounds {
+    /// Does what is due, and says when to wake up.
+    async fn turn(&mut self, shared: &Shared) -> Instant {
+        let config = shared.running_config().ok().map(|(_, config)| config);
+        let Some(config) = config.filter(|config| config.update.policy != UpdatePolicy::Manual)
+        else {
+            self.look = None;
+            shared.next_look.send_replace(None);
+            return Instant::now() + LONGEST_SLEEP;
+        };
+        let every = config.update.every;
+        let due = match self.look {
+            Some((known, due)) if known == every => due,
+            _ => Instant::now() + first_wait(every, random()),
+        };
+        self.look = Some((every, due));
+        if may_act(shared) && due <= Instant::now() {
+            tell(shared, look(shared).await);
+            self.look = Some((every, Instant::now() + next_wait(every, random())));
+        } else if may_act(shared) {
+            self.switch(shared, &config).await;
+        }
+        let due = self.look.map_or_else(Instant::now, |(_, due)| due);
+        let left = due.saturating_duration_since(Instant::now());
+        let at = clock::now().0.saturating_add(left.as_secs());
+        shared.next_look.send_replace(Some(at));
+        let opens = window_opens(&config).map_or(0, |at| at.0.saturating_sub(clock::now().0));
+        let to_window = Duration::from_secs(opens).clamp(Duration::from_secs(1), LONGEST_SLEEP);
+        // What is due while something else is under way waits for that: its end is a change.
+        if may_act(shared) {
+            due.min(Instant::now() + to_window)
+        } else {
+            Instant::now() + LONGEST_SLEEP
+        }
+    }
+
+    /// Switches to what the agent has staged, where it may now.
+    async fn switch(&mut self, shared: &Shared, config: &NodeConfig) {
+        let staged = shared.records().ok().and_then(|records| records.state);
+        let staged = staged.is_some_and(|state| state.staged.is_some() && state.staged_by_agent);
+        let allowed = config.update.policy == UpdatePolicy::Auto && window_opens(config).is_none();
+        if !staged || !allowed || Instant::now() < self.not_before {
+            return;
+        }
+        self.not_before = Instant::now() + SWITCH_AGAIN;
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Apply {
+            mode: None,
+            confirm: None,
+            dry_run: false,
+            caller: Caller::Agent,
+            reply,
+        };
+        let started = asked(shared, ask, answer).await;
+        if started.is_ok() {
+            self.not_before = Instant::now();
+        }
+        tell(shared, started.map(|_: Started| ()));
+    }
+}
+
+/// Whether nothing is under way.
+fn may_act(shared: &Shared) -> bool {
+    matches!(*shared.phase.borrow(), Phase::Idle | Phase::Degraded)
+        && shared.jobs.running().is_none()
+}
+
+fn tell(shared: &Shared, result: Result<(), Fault>) {
+    match result {
+        Ok(()) => shared.problems.clear(Topic::Update),
+        Err(fault) => {
+            let problem = format!("cannot update: {fault}");
+            shared.problems.set(Topic::Update, vec![problem]);
+        }
+    }
+}
+
+/// Asks the driver.
+async fn asked<T>(
+    shared: &Shared,
+    ask: Ask,
+    answer: oneshot::Receiver<Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let gone = || Fault::new(FaultKind::Refused, "the agent is going down");
+    if shared.asks.send(ask).await.is_err() {
+        return Err(gone());
+    }
+    answer.await.unwrap_or_else(|_| Err(gone()))
+}
+
+/// One look: stages what has come, if a reference stands for something else now.
+async fn look(shared: &Shared) -> Result<(), Fault> {
     let (generation, text) = shared.running_generation()?;
     let wanted = stage::wanted(&StageRequest::default(), &generation, &text)?;
-    let then = match wanted.config.update.policy {
-        UpdatePolicy::Manual => return Ok(()),
-        UpdatePolicy::Download => Then::Wait,
-        UpdatePolicy::Auto => Then::Apply { mode: None },
-    };
     if !has_news(shared, &generation, &wanted).await? {
         return Ok(());
     }
     let (reply, answer) = oneshot::channel();
-    let request = StageRequest::default();
-    let (operation, caller) = (Operation::Stage, Caller::Agent);
     let ask = Ask::Stage {
-        request,
-        then,
-        operation,
-        caller,
+        request: StageRequest::default(),
+        then: Then::Wait,
+        operation: Operation::Stage,
+        caller: Caller::Agent,
         reply,
     };
-    if shared.asks.send(ask).await.is_err() {
-        return Ok(());
-    }
-    match answer.await {
-        Ok(started) => started.map(drop),
-        Err(_) => Ok(()),
-    }
+    asked(shared, ask, answer).await.map(|_: JobId| ())
 }
 
 /// Whether an image that is not on hold has come, and is neither running nor staged already.

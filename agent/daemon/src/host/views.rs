@@ -1,11 +1,16 @@
 //! The node as callers see it.
 
 use super::shared::Shared;
+use super::update;
 use crate::clock;
 use crate::records::Records;
-use orlop_api::{GenerationView, Status, TrialView, Why};
+use orlop_api::{ConfigEntry, ConfirmView, GenerationView, Status, TrialView, UpdatesView, Why};
+use orlop_config::UpdatePolicy;
 use orlop_core::boot::BootSequence;
-use orlop_core::{GenerationId, NodeState, generation_view, why as core_why};
+use orlop_core::update::local_time;
+use orlop_core::{
+    Confirmation, GenerationId, Moment, NodeState, generation_view, held_views, why as core_why,
+};
 use std::fs;
 
 fn records_or_none(shared: &Shared) -> (Records, Option<String>) {
@@ -36,6 +41,10 @@ pub(super) fn status(shared: &Shared) -> Status {
             generation: trial.generation.0,
             fallback: trial.fallback.map(|id| id.0),
             gate: shared.gate.borrow().clone(),
+            confirm: trial
+                .confirm
+                .as_ref()
+                .map(|confirm| confirm_view(shared, confirm)),
         });
     let mut problems = shared.problems.list();
     if let Some(broken) = broken.filter(|broken| !problems.contains(broken)) {
@@ -55,12 +64,82 @@ pub(super) fn status(shared: &Shared) -> Status {
             .and_then(|state| state.staged)
             .and_then(|id| view(&records, running, id)),
         trial,
+        held: state
+            .map(|state| held_views(state, &records.generations))
+            .unwrap_or_default(),
+        updates: updates(shared),
         job: shared.jobs.latest(),
         problems,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         verity: shared.boot.verity,
         uptime_secs: clock::uptime().0 / 1000,
     }
+}
+
+/// Every config by the generation that brought it, newest first.
+pub(super) fn config_history(shared: &Shared) -> Vec<ConfigEntry> {
+    let mut before = None;
+    let mut entries: Vec<ConfigEntry> = Vec::new();
+    for view in generations(shared).into_iter().rev() {
+        let current = view.current;
+        if before.as_ref() == Some(&view.config) {
+            // The same config, under another OS or with other images.
+            if let Some(entry) = entries.last_mut() {
+                entry.current |= current;
+            }
+            continue;
+        }
+        before = Some(view.config.clone());
+        entries.push(ConfigEntry {
+            generation: view.id,
+            current,
+            status: view.status,
+            digest: view.config,
+            created: view.created,
+            origin: view.origin,
+        });
+    }
+    entries.reverse();
+    entries
+}
+
+/// The confirmation that the trial under way needs.
+pub(super) fn confirm(shared: &Shared) -> Option<ConfirmView> {
+    let trial = shared.records().ok()?.state?.trial?;
+    Some(confirm_view(shared, trial.confirm.as_ref()?))
+}
+
+/// How a confirmation stands.
+fn confirm_view(shared: &Shared, confirm: &Confirmation) -> ConfirmView {
+    let now = clock::now();
+    let left = confirm.left(Moment {
+        boot: &shared.boot.booted.boot,
+        uptime: clock::uptime(),
+        now,
+    });
+    ConfirmView {
+        left_secs: left.as_secs(),
+        until: now.0.saturating_add(left.as_secs()),
+        by: confirm.by.clone(),
+    }
+}
+
+/// What the agent does by itself about updates, by the config that runs.
+fn updates(shared: &Shared) -> Option<UpdatesView> {
+    let (_, config) = shared.running_config().ok()?;
+    let opens = update::window_opens(&config);
+    let zone = clock::zone(config.host.timezone.as_deref());
+    Some(UpdatesView {
+        policy: match config.update.policy {
+            UpdatePolicy::Auto => "auto",
+            UpdatePolicy::Download => "download",
+            UpdatePolicy::Manual => "manual",
+        }
+        .to_owned(),
+        next_look: *shared.next_look.borrow(),
+        window_opens: opens.map(|at| at.0),
+        window_opens_local: opens.map(|at| local_time(at, &zone)),
+    })
 }
 
 /// Every generation on record, newest first.
@@ -82,11 +161,15 @@ pub(super) fn why(shared: &Shared) -> Why {
         .state
         .unwrap_or_else(|| NodeState::first(BootSequence(1)));
     let gate = shared.gate.borrow().clone();
+    let window = updates(shared)
+        .filter(|_| state.staged_by_agent)
+        .and_then(|updates| updates.window_opens_local);
     core_why(
         &state,
         &records.generations,
         &records.verdicts,
         gate.as_ref(),
+        window.as_deref(),
     )
 }
 

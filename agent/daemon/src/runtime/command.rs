@@ -1,12 +1,13 @@
 //! Runs another program to its end, with a time limit and a bound on what it may say.
 
+use super::descendants;
 use super::error::StepError;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// So much of each of a program's outputs is kept; the rest is read and dropped.
 const OUTPUT_KEPT: u64 = 2048;
@@ -19,8 +20,20 @@ pub(super) struct Ended {
     pub(super) said: String,
 }
 
-/// Runs `program` with `stdin` as its input. It is killed when it takes longer than `limit`, and
-/// when the future is dropped.
+/// A program under way. Dropped before it has ended, it is killed with everything that it started.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // First those below: where their parent is gone, nobody knows any more whose they are.
+        if let Some(pid) = self.0.id() {
+            descendants::kill_below(pid);
+        }
+    }
+}
+
+/// Runs `program` with `stdin` as its input. It is killed, with everything that it started, when it
+/// takes longer than `limit`, and when the future is dropped.
 ///
 /// # Errors
 /// `Run` where it cannot be started, `Timeout`; how it ends is not looked at.
@@ -34,7 +47,7 @@ pub(super) async fn run<A: AsRef<OsStr>>(
         program: program.to_owned(),
         source,
     };
-    let mut child = Command::new(program)
+    let child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -42,6 +55,8 @@ pub(super) async fn run<A: AsRef<OsStr>>(
         .kill_on_drop(true)
         .spawn()
         .map_err(fail)?;
+    let mut running = Running(child);
+    let child = &mut running.0;
     let mut input = child.stdin.take();
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let work = async {
@@ -156,6 +171,32 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, StepError::Timeout { .. }));
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_killed_with_what_it_started() {
+        // The shell waits for its child; the pipe is closed when both are gone.
+        let (reader, writer) = std::io::pipe().unwrap();
+        let script = "sh -c 'sleep 61; :' <&0; :";
+        let child = Command::new("/bin/sh")
+            .args(["-c", script])
+            .stdout(Stdio::from(writer))
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let pid = child.id().unwrap();
+        let running = Running(child);
+        let grandchildren = || descendants::count_below(pid);
+        while grandchildren() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(running);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut reader = reader;
+            std::io::Read::read_to_end(&mut reader, &mut Vec::new())
+        });
+        let read = tokio::time::timeout(LONG, read).await;
+        assert_eq!(read.unwrap().unwrap().unwrap(), 0);
     }
 
     #[tokio::test]

@@ -9,11 +9,12 @@ use super::places::{Places, unit_name};
 use super::plan::{Action, Observed, Plan, plan};
 use super::root_mount::RootMounter;
 use super::systemd::Systemd;
-use super::{logs, monitor, observe};
+use super::{exec, logs, monitor, observe};
 use futures_util::stream::BoxStream;
 use orlop_api::{ContainerView, LogLine};
 use orlop_config::Name;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{Mutex, broadcast};
 use tokio::task::JoinHandle;
 
@@ -159,6 +160,25 @@ impl Runtime {
     /// Changes of state and health, from now on. A reader that is too slow loses the oldest.
     pub fn changes(&self) -> broadcast::Receiver<ContainerChange> {
         self.inner.live.subscribe()
+    }
+
+    /// Runs a command in a container, which must run, and says what is wrong where it does not end
+    /// with status 0 within `limit`. What runs longer is killed, also when the future is dropped.
+    ///
+    /// # Errors
+    /// In words for people: the status and what the command said, or that it took too long.
+    pub async fn exec(&self, name: &Name, words: &[String], limit: Duration) -> Result<(), String> {
+        exec::exec(words, name, &self.inner.executor.places, limit).await
+    }
+
+    /// Whether a unit of systemd is active, and its state in words for people.
+    ///
+    /// # Errors
+    /// In words for people: systemd does not answer.
+    pub async fn unit(&self, unit: &str) -> Result<(bool, String), String> {
+        let systemd = &self.inner.executor.systemd;
+        let standing = systemd.standing(unit).await;
+        standing.map_err(|error| error.to_string())
     }
 
     /// The newest `lines` lines of a container's log and, with `follow`, those that come.

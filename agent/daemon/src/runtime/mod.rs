@@ -9,8 +9,10 @@ mod bundle;
 mod change;
 mod command;
 mod containers;
+mod descendants;
 mod desired;
 mod error;
+mod exec;
 mod execute;
 #[cfg(test)]
 mod fixture;

@@ -1,6 +1,6 @@
 //! Asks a container whether it is well.
 
-use super::command;
+use super::exec::exec_by;
 use super::places::Places;
 use crate::http_status::{NoStatus, http_status};
 use orlop_config::{Health, Name, Probe};
@@ -18,7 +18,7 @@ pub(super) async fn probe(
 ) -> Result<(), String> {
     let asked = async {
         match (&health.probe, address) {
-            (Probe::Exec(arguments), _) => exec(arguments, health, name, places, crun).await,
+            (Probe::Exec(words), _) => exec_by(crun, words, name, places, health.timeout).await,
             (_, None) => Err("it has no address".to_owned()),
             (Probe::Http { port, path }, Some(ip)) => http(SocketAddr::new(ip, *port), path).await,
             (Probe::Tcp(port), Some(ip)) => tcp(SocketAddr::new(ip, *port)).await.map(drop),
@@ -27,29 +27,6 @@ pub(super) async fn probe(
     match tokio::time::timeout(health.timeout, asked).await {
         Ok(result) => result,
         Err(_) => Err(format!("no answer within {:?}", health.timeout)),
-    }
-}
-
-async fn exec(
-    arguments: &[String],
-    health: &Health,
-    name: &Name,
-    places: &Places,
-    crun: &Path,
-) -> Result<(), String> {
-    let root = format!("--root={}", places.crun_state().display());
-    let words = [root.as_str(), "exec", name.as_str()];
-    let all = words
-        .into_iter()
-        .chain(arguments.iter().map(String::as_str));
-    let ended = command::run(crun, all, b"", health.timeout).await;
-    let ended = ended.map_err(|error| format!("cannot run the probe: {error}"))?;
-    if ended.status.success() {
-        return Ok(());
-    }
-    match ended.said.as_str() {
-        "" => Err(ended.status.to_string()),
-        said => Err(format!("{}: {said}", ended.status)),
     }
 }
 

@@ -239,6 +239,30 @@ impl Systemd {
 
     /// How `unit` stands. One that does not exist is inactive.
     pub(super) async fn status(&self, unit: &str) -> Result<UnitStatus, StepError> {
+        Ok(UnitStatus::from_properties(&self.properties(unit).await?))
+    }
+
+    /// Whether `unit` is active, and its state in words.
+    pub(super) async fn standing(&self, unit: &str) -> Result<(bool, String), StepError> {
+        let all = self.properties(unit).await?;
+        if text(&all, "LoadState") == "not-found" {
+            return Ok((false, "there is no such unit".to_owned()));
+        }
+        let status = UnitStatus::from_properties(&all);
+        let words = match status.result.as_str() {
+            "" | "success" => format!("{} ({})", status.active, status.sub),
+            result => format!("{} ({}): {result}", status.active, status.sub),
+        };
+        Ok((
+            matches!(
+                status.active.as_str(),
+                "active" | "reloading" | "refreshing"
+            ),
+            words,
+        ))
+    }
+
+    async fn properties(&self, unit: &str) -> Result<HashMap<String, OwnedVariant>, StepError> {
         let connection = self.connect().await?;
         let manager = limited("Manager", CALL_LIMIT, ManagerProxy::new(&connection)).await?;
         let path = limited("LoadUnit", CALL_LIMIT, manager.load_unit(unit)).await?;
@@ -248,8 +272,7 @@ impl Systemd {
             .cache_properties(zbus::proxy::CacheProperties::No);
         let proxy = limited("GetAll", CALL_LIMIT, proxy.build()).await?;
         // An empty name stands for all interfaces of the object.
-        let all = limited("GetAll", CALL_LIMIT, proxy.get_all("")).await?;
-        Ok(UnitStatus::from_properties(&all))
+        limited("GetAll", CALL_LIMIT, proxy.get_all("")).await
     }
 
     /// Names of the units that systemd says have changed, from now on, one item a signal; ends
@@ -311,6 +334,13 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+fn text(all: &HashMap<String, OwnedVariant>, key: &str) -> String {
+    let value = all
+        .get(key)
+        .and_then(|value| value.downcast_ref::<&str>().ok());
+    value.unwrap_or_default().to_owned()
+}
+
 // siginfo_t's si_code as systemd reports it in ExecMainCode (sigaction(2)).
 const CLD_EXITED: i32 = 1;
 const CLD_KILLED: i32 = 2;
@@ -319,12 +349,6 @@ const MICROS_PER_SEC: u64 = 1_000_000;
 
 impl UnitStatus {
     fn from_properties(all: &HashMap<String, OwnedVariant>) -> Self {
-        let text = |key: &str| -> String {
-            let value = all
-                .get(key)
-                .and_then(|value| value.downcast_ref::<&str>().ok());
-            value.unwrap_or_default().to_owned()
-        };
         let unsigned = |key: &str| all.get(key).and_then(|v| v.downcast_ref::<u32>().ok());
         let signed = |key: &str| all.get(key).and_then(|v| v.downcast_ref::<i32>().ok());
         let micros = all
@@ -333,9 +357,9 @@ impl UnitStatus {
             .filter(|micros| *micros != 0);
         let status = signed("ExecMainStatus").unwrap_or_default();
         Self {
-            active: text("ActiveState"),
-            sub: text("SubState"),
-            result: text("Result"),
+            active: text(all, "ActiveState"),
+            sub: text(all, "SubState"),
+            result: text(all, "Result"),
             pid: unsigned("MainPID").filter(|pid| *pid != 0),
             restarts: unsigned("NRestarts").unwrap_or_default(),
             started: micros.map(|micros| micros / MICROS_PER_SEC),

@@ -88,5 +88,6 @@ pub fn observe(paths: &Paths, store: &Store, boot: &Boot) -> Result<Observed, Ob
         esp,
         uki_sizes,
         configs,
+        checks: Vec::new(),
     })
 }

@@ -75,8 +75,7 @@ fn judge(generation: &Generation) -> Event {
     if sick.contains(web) || sick.contains(&generation.config) {
         let (check, detail) = ("container web".to_owned(), "unhealthy".to_owned());
         return Event::GateFailed {
-            check,
-            detail,
+            trigger: Trigger::Check { check, detail },
             log: vec!["no route".to_owned()],
         };
     }
@@ -104,7 +103,13 @@ fn asks(order: &Order) -> Vec<Event> {
     };
     match order {
         Order::Stage(generation) => stage(generation, Then::Wait),
-        Order::Switch(generation) => stage(generation, Then::Apply { mode: None }),
+        Order::Switch(generation) => stage(
+            generation,
+            Then::Apply {
+                mode: None,
+                confirm: None,
+            },
+        ),
         Order::RollBack => {
             vec![Event::RollBackRequested {
                 to: None,

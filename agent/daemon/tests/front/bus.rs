@@ -34,7 +34,11 @@ const SYSTEM_POLICY: &str = "<policy context=\"default\"><allow user=\"*\"/><den
 const IMAGE_POLICY: &str = "../../buildroot/rootfs/usr/share/dbus-1/system.d/io.orlop.Host1.conf";
 
 /// A call of every method that changes the node.
-const CHANGES: [(&str, &[&str]); 4] = [
+const CHANGES: [(&str, &[&str]); 8] = [
+    ("ApplyToConfirm", &["t", "300"]),
+    ("ApplyConfigToConfirm", &["st", "", "300"]),
+    ("Confirm", &[]),
+    ("Release", &["s", "d4"]),
     ("Stage", &["ss", "", ""]),
     ("Apply", &["b", "true"]),
     ("RollBack", &["tb", "0", "true"]),
@@ -192,9 +196,9 @@ async fn root_reads_and_changes() {
         *node.asked.lock().unwrap(),
         [
             "uid 0: stage StageRequest { os: Some(\"os:2\"), config: None }",
-            "uid 0: apply ApplyRequest { mode: None, dry_run: false }",
+            "uid 0: apply ApplyRequest { mode: None, confirm_secs: None, dry_run: false }",
             "uid 0: roll back RollBackRequest { to: None, mode: None, dry_run: false }",
-            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: None, dry_run: true }",
+            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: None, confirm_secs: None, dry_run: true }",
         ]
     );
 }

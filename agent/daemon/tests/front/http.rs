@@ -132,8 +132,8 @@ async fn a_change_is_handed_on_with_its_caller_and_answers_202() {
         local.asked(),
         [
             "uid 0: stage StageRequest { os: Some(\"registry.example.com/os:2\"), config: None }",
-            "uid 0: apply ApplyRequest { mode: None, dry_run: false }",
-            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: None, dry_run: false }",
+            "uid 0: apply ApplyRequest { mode: None, confirm_secs: None, dry_run: false }",
+            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: None, confirm_secs: None, dry_run: false }",
             "uid 0: roll back RollBackRequest { to: Some(1), mode: None, dry_run: false }",
             "uid 0: cancel 6",
         ]
@@ -330,7 +330,7 @@ async fn only_root_and_the_group_may_open_the_socket_and_an_old_one_makes_room()
 async fn a_user_outside_the_group_is_refused_every_route() {
     let local = Local::new(MemoryNode::default());
     local.open_to_all();
-    for route in ROUTES {
+    for route in ROUTES.iter().copied() {
         let path = route.path.replace("{name}", "web").replace("{id}", "4");
         let text = local.ask_as(65534, route.method, &path).await;
         assert!(

@@ -4,12 +4,14 @@
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, CheckView, ConfigReport, ConfigView, ContainerState,
-    ContainerView, DiagnosticView, Event, EventKind, Fault, FaultKind, GateView, GenerationStatus,
-    GenerationView, HealthState, ImageView, Job, JobId, JobState, LogLine, LogQuery, Operation,
-    Phase, Progress, RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
+    ApplyConfigRequest, ApplyRequest, CheckView, ConfigEntry, ConfigQuery, ConfigReport,
+    ConfigView, ConfirmView, ContainerState, ContainerView, DiagnosticView, Event, EventKind,
+    Fault, FaultKind, GateView, GenerationStatus, GenerationView, HealthState, HeldView, ImageView,
+    Job, JobId, JobState, LogLine, LogQuery, Operation, Phase, Progress, ReleaseRequest,
+    RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
 };
-use orlopd::ops::{Caller, Operations, Started};
+
+use orlopd::ops::{Caller, Operations, Started, Uptime};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +24,8 @@ pub(crate) const NOW: u64 = 1_795_314_307;
 pub(crate) struct MemoryNode {
     /// What was asked, and by whom.
     pub(crate) asked: Mutex<Vec<String>>,
+    /// Who has reached it from afar.
+    pub(crate) reached: Mutex<Vec<String>>,
     /// Streams of events and logs that someone reads right now.
     pub(crate) readers: std::sync::Arc<AtomicUsize>,
     /// What changes fail with, where they are to fail.
@@ -39,6 +43,7 @@ impl Default for MemoryNode {
     fn default() -> Self {
         Self {
             asked: Mutex::default(),
+            reached: Mutex::default(),
             readers: std::sync::Arc::default(),
             fault: Mutex::default(),
             phase: Mutex::new(Phase::Trial),
@@ -138,6 +143,15 @@ pub(crate) fn bad_verdict() -> VerdictView {
         },
         at: NOW - 60,
         log: vec!["web: cannot bind: address in use".to_owned()],
+        checks: checks(),
+    }
+}
+
+fn held() -> HeldView {
+    HeldView {
+        manifest: format!("sha256:{}", "d".repeat(64)),
+        reference: Some("registry.example.com/web:1.5".to_owned()),
+        generation: 3,
     }
 }
 
@@ -209,7 +223,10 @@ impl Operations for MemoryNode {
                 generation: 2,
                 fallback: Some(1),
                 gate: Some(gate),
+                confirm: None,
             }),
+            held: vec![held()],
+            updates: None,
             job: job(JobId(4)).ok(),
             problems: vec!["check `tcp 10.0.0.1:443` fails: connection refused".to_owned()],
             agent: "0.1.0".to_owned(),
@@ -227,7 +244,40 @@ impl Operations for MemoryNode {
         ]
     }
 
-    async fn config(&self) -> Result<ConfigView, Fault> {
+    async fn config_history(&self) -> Vec<ConfigEntry> {
+        let entry = |generation, status, current, origin: &str| ConfigEntry {
+            generation,
+            current,
+            status,
+            digest: format!("sha256:{}", "b".repeat(64)),
+            created: NOW - 3600,
+            origin: origin.to_owned(),
+        };
+        vec![
+            entry(2, GenerationStatus::Trial, true, "config"),
+            entry(1, GenerationStatus::Good, false, "first boot"),
+        ]
+    }
+
+    async fn confirm(&self, caller: Caller) -> Result<ConfirmView, Fault> {
+        self.note("confirm".to_owned(), &caller)?;
+        Ok(ConfirmView {
+            left_secs: 280,
+            until: NOW + 280,
+            by: Some(caller.to_string()),
+        })
+    }
+
+    async fn release(&self, request: ReleaseRequest, caller: Caller) -> Result<HeldView, Fault> {
+        self.note(format!("release {request:?}"), &caller)?;
+        Ok(held())
+    }
+
+    fn reached(&self, caller: &Caller, _connected: Uptime) {
+        self.reached.lock().unwrap().push(caller.to_string());
+    }
+
+    async fn config(&self, _query: ConfigQuery) -> Result<ConfigView, Fault> {
         let text = "schema = 1\n\n[host]\nname = \"edge-17\"\n".to_owned();
         Ok(ConfigView {
             digest: format!("sha256:{}", "b".repeat(64)),
@@ -285,6 +335,7 @@ impl Operations for MemoryNode {
             running: "generation 2 runs because 3 failed its gate".to_owned(),
             not_newer: Some("generation 4 is staged and waits for `orlop update apply`".to_owned()),
             waiting_for: Some("check `tcp 10.0.0.1:443`".to_owned()),
+            held: vec![held()],
             verdict: self.verdict.lock().unwrap().clone(),
         }
     }

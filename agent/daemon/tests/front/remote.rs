@@ -149,7 +149,9 @@ async fn a_client_is_known_by_its_certificate() {
     assert_eq!(json(answer).await.0, 202);
     assert_eq!(
         *remote.node.asked.lock().unwrap(),
-        ["certificate CN=anna: apply ApplyRequest { mode: None, dry_run: false }"]
+        [
+            "certificate CN=anna: apply ApplyRequest { mode: None, confirm_secs: None, dry_run: false }"
+        ]
     );
 }
 

@@ -57,6 +57,7 @@ async fn applied(host: &Host, config: String) -> VerdictView {
     let request = ApplyConfigRequest {
         config,
         mode: None,
+        confirm_secs: None,
         dry_run: false,
     };
     match host.apply_config(request, ROOT).await.unwrap() {
@@ -178,6 +179,7 @@ async fn an_os_image_is_staged_whole_and_a_switch_that_cannot_restart_leaves_the
         .apply(
             ApplyRequest {
                 mode: None,
+                confirm_secs: None,
                 dry_run: true,
             },
             ROOT,
@@ -193,6 +195,7 @@ async fn an_os_image_is_staged_whole_and_a_switch_that_cannot_restart_leaves_the
         .apply(
             ApplyRequest {
                 mode: None,
+                confirm_secs: None,
                 dry_run: false,
             },
             ROOT,

@@ -203,7 +203,7 @@ async fn a_settled_node_shows_its_generation_and_refuses_what_makes_no_sense() {
     let host = start(&paths, Phase::Idle).await;
     let status = host.status().await;
     assert_eq!(status.current.map(|g| g.id), Some(1));
-    assert_eq!(host.config().await.unwrap().text, TOML);
+    assert_eq!(host.config(Default::default()).await.unwrap().text, TOML);
     let apply = host.apply(ApplyRequest::default(), ROOT).await.unwrap_err();
     assert_eq!(
         apply.message,
@@ -220,6 +220,7 @@ async fn a_settled_node_shows_its_generation_and_refuses_what_makes_no_sense() {
     let bad = ApplyConfigRequest {
         config: "schema = 2\n".into(),
         mode: None,
+        confirm_secs: None,
         dry_run: false,
     };
     assert_eq!(
@@ -268,6 +269,7 @@ async fn a_rehearsed_config_gives_the_plan_and_records_nothing() {
     let request = ApplyConfigRequest {
         config,
         mode: None,
+        confirm_secs: None,
         dry_run: true,
     };
     match host.apply_config(request, ROOT).await.unwrap() {

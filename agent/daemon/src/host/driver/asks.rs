@@ -1,7 +1,7 @@
 //! What the driver is asked for: refused, rehearsed, or made a job and begun.
 
 use super::super::first;
-use super::super::shared::Ask;
+use super::super::shared::{Ask, Shared};
 use super::{Driver, Pending};
 use crate::chain::chain;
 use crate::ops::{Caller, Started};
@@ -9,8 +9,8 @@ use crate::stage::{self, Wanted};
 use crate::switch::SwitchError;
 use crate::systemd::Systemd;
 use crate::{config, faults};
-use orlop_api::{Fault, FaultKind, JobId, Operation, Phase, Progress, StageRequest};
-use orlop_core::{Asker, Event, GenerationId, Goal, IllegalEvent, Then};
+use orlop_api::{Fault, FaultKind, HeldView, JobId, Operation, Phase, Progress, StageRequest};
+use orlop_core::{Asker, Event, GenerationId, Goal, IllegalEvent, Then, held_views};
 use tokio::sync::oneshot;
 
 fn asker(caller: &Caller) -> Asker {
@@ -45,11 +45,13 @@ impl Driver {
             },
             Ask::Apply {
                 mode,
+                confirm,
                 dry_run,
                 caller,
                 reply,
             } => {
-                let (event, goal) = (Event::ApplyRequested { mode }, Goal::Apply { mode });
+                let event = Event::ApplyRequested { mode, confirm };
+                let goal = Goal::Apply { mode, confirm };
                 let asked = (Operation::Apply, event, goal);
                 self.switch_to(asked, dry_run, &caller, reply).await;
             }
@@ -74,11 +76,53 @@ impl Driver {
                 let asked = (Operation::RollBack, event, goal);
                 self.switch_to(asked, dry_run, &caller, reply).await;
             }
+            Ask::Confirm { caller, reply } => answer(reply, self.confirm(&caller).await),
+            Ask::Release {
+                digest,
+                caller,
+                reply,
+            } => answer(reply, self.release(digest, &caller).await),
             Ask::Stop { reply } => {
                 self.stop().await;
                 answer(reply, ());
             }
         }
+    }
+
+    /// Notes that the trial may stay. Its gate goes on as it is.
+    async fn confirm(&mut self, caller: &Caller) -> Result<(), Fault> {
+        let name = caller.to_string();
+        let goal = Goal::Confirm {
+            caller: name.clone(),
+        };
+        self.switch
+            .note(&goal)
+            .await
+            .map_err(|error| faults::of_switch(&error))?;
+        self.shared.confirmed.send_replace(Some(name));
+        Ok(())
+    }
+
+    /// Lets an image go that is on hold.
+    async fn release(&mut self, digest: String, caller: &Caller) -> Result<HeldView, Fault> {
+        let held = |shared: &Shared| -> Result<Vec<HeldView>, Fault> {
+            let records = shared.records()?;
+            let state = records.state.as_ref();
+            Ok(state.map_or_else(Vec::new, |state| held_views(state, &records.generations)))
+        };
+        let before = held(&self.shared)?;
+        let goal = Goal::Release { digest };
+        self.switch
+            .note(&goal)
+            .await
+            .map_err(|error| faults::of_switch(&error))?;
+        let after = held(&self.shared)?;
+        let gone = before.into_iter().find(|known| !after.contains(known));
+        let gone = gone.ok_or_else(|| {
+            Fault::new(FaultKind::Internal, "cannot tell which image was released")
+        })?;
+        log::info!(caller:% = caller; "{caller} released {}", gone.manifest);
+        Ok(gone)
     }
 
     /// Checks a request to stage, and makes its job.
@@ -125,6 +169,13 @@ impl Driver {
         if self.switch.phase() != Phase::SafeMode {
             let (generation, text) = self.shared.running_generation()?;
             return stage::wanted(request, &generation, &text);
+        }
+        if let Then::Apply {
+            confirm: Some(_), ..
+        } = then
+        {
+            let message = "cannot wait for a confirmation: there is nothing to go back to yet";
+            return Err(Fault::new(FaultKind::Refused, message).hint("apply without --confirm"));
         }
         if self.shared.records()?.state.is_some() {
             let message = "cannot stage: what is on record does not fit what runs";

@@ -2,11 +2,12 @@
 
 use super::super::first;
 use super::{Done, Driver, First};
-use crate::gate::{self, GateEnd};
+use crate::gate::{self, Asked, GateEnd};
 use crate::problems::Topic;
 use crate::{clock, stage};
+use orlop_api::EventKind;
 use orlop_config::Name;
-use orlop_core::{Gate, TrialStage, Uptime};
+use orlop_core::{Gate, Moment, Trial, TrialStage, Trigger};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -113,39 +114,82 @@ impl Driver {
         let task = match self.shared.running_config() {
             Ok((_, config)) => {
                 let names: Vec<Name> = config.container.keys().cloned().collect();
-                let gate = Gate::new(&config.gate, &names, self.gate_started());
+                let trial = self.trial_at_work();
+                let (gate, asked) = self.gate_of(&config.gate, &names, trial.as_ref());
+                if let Some(trial) = &trial {
+                    self.tell_trial(trial);
+                }
                 tokio::spawn(async move {
-                    let runtime = shared.live.runtime().clone();
-                    let end = gate::judge(gate, runtime, &shared.events, &shared.gate).await;
+                    let end = gate::judge(gate, asked, &shared.events, &shared.gate).await;
                     say(&words, Done::Gate { round, end }).await;
                 })
             }
             Err(fault) => tokio::spawn(async move {
                 tokio::time::sleep(UNREADABLE_CONFIG_WAIT).await;
                 let (check, detail) = ("config".to_owned(), fault.message);
-                let end = GateEnd::Failed {
-                    check,
-                    detail,
-                    log: Vec::new(),
-                };
+                let trigger = Trigger::Check { check, detail };
+                let log = Vec::new();
+                let end = GateEnd::Failed { trigger, log };
                 say(&words, Done::Gate { round, end }).await;
             }),
         };
         self.gate = Some((round, task.abort_handle()));
     }
 
-    /// A trial's gate began when the trial did, also for an agent that was restarted since.
-    fn gate_started(&self) -> Uptime {
-        let trial = self
-            .shared
-            .records()
-            .ok()
-            .and_then(|records| records.state?.trial);
-        trial
+    /// The trial that runs, in this run of the machine.
+    fn trial_at_work(&self) -> Option<Trial> {
+        let state = self.shared.records().ok()?.state?;
+        state
+            .trial
             .filter(|trial| trial.stage == TrialStage::Running)
             .filter(|trial| trial.boot == self.shared.boot.booted.boot)
-            .and_then(|trial| trial.gate_started)
-            .unwrap_or_else(clock::uptime)
+    }
+
+    /// The gate of `trial`, or of what runs without one.
+    ///
+    /// A trial's gate began when the trial did, also for an agent that was restarted since: an agent
+    /// that dies again and again is not to be judged for ever. Where a confirmation is waited for
+    /// that has its own end, the gate begins anew: it may have held long ago.
+    fn gate_of(
+        &self,
+        spec: &orlop_config::Gate,
+        names: &[Name],
+        trial: Option<&Trial>,
+    ) -> (Gate, Asked) {
+        let confirm = trial.and_then(|trial| trial.confirm.as_ref());
+        let begun = trial.and_then(|trial| trial.gate_started);
+        let now = clock::uptime();
+        let since = begun.unwrap_or(now);
+        let mut gate = Gate::new(spec, names, if confirm.is_some() { now } else { since });
+        self.shared.confirmed.send_replace(None);
+        let mut within = Duration::ZERO;
+        if let Some(confirm) = confirm {
+            let boot = &self.shared.boot.booted.boot;
+            let moment = Moment {
+                boot,
+                uptime: now,
+                now: clock::now(),
+            };
+            within = confirm.within();
+            gate = gate.confirmed_within(confirm.left(moment), confirm.by.clone(), now);
+        }
+        let asked = Asked {
+            runtime: self.shared.live.runtime().clone(),
+            reached: Arc::clone(&self.shared.reached),
+            since,
+            confirmed: self.shared.confirmed.subscribe(),
+            within,
+        };
+        (gate, asked)
+    }
+
+    fn tell_trial(&self, trial: &Trial) {
+        let confirm = trial.confirm.as_ref();
+        self.shared.events.send(EventKind::Trial {
+            generation: trial.generation.0,
+            fallback: trial.fallback.map(|id| id.0),
+            confirm_secs: confirm.map(|confirm| confirm.within_secs),
+        });
     }
 
     pub(super) fn stop_gate(&mut self) {

@@ -347,6 +347,7 @@ impl Synthetic {
             boot: BootId("before the cut".to_owned()),
             armed: Timestamp(1),
             gate_started: None,
+            confirm: None,
         }
     }
 

@@ -1,0 +1,48 @@
+//! Running a command in a container.
+
+use super::command::{self, run};
+use super::error::StepError;
+use super::execute::crun;
+use super::places::Places;
+use orlop_config::Name;
+use std::path::Path;
+use std::time::Duration;
+
+/// Runs `words` in the container `name`, and says what is wrong where they do not end with status 0
+/// within `limit`. What runs longer is killed, in the container too.
+pub(super) async fn exec(
+    words: &[String],
+    name: &Name,
+    places: &Places,
+    limit: Duration,
+) -> Result<(), String> {
+    match crun() {
+        Ok(crun) => exec_by(&crun, words, name, places, limit).await,
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The same with this OCI runtime.
+pub(super) async fn exec_by(
+    crun: &Path,
+    words: &[String],
+    name: &Name,
+    places: &Places,
+    limit: Duration,
+) -> Result<(), String> {
+    let root = format!("--root={}", places.crun_state().display());
+    let before = [root.as_str(), "exec", name.as_str()];
+    let all = before.into_iter().chain(words.iter().map(String::as_str));
+    let ended: command::Ended = match run(crun, all, b"", limit).await {
+        Ok(ended) => ended,
+        Err(StepError::Timeout { .. }) => return Err(format!("no answer within {limit:?}")),
+        Err(error) => return Err(format!("cannot run the probe: {error}")),
+    };
+    if ended.status.success() {
+        return Ok(());
+    }
+    match ended.said.as_str() {
+        "" => Err(ended.status.to_string()),
+        said => Err(format!("{}: {said}", ended.status)),
+    }
+}
