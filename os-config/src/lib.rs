@@ -19,6 +19,7 @@
 mod diagnostic;
 mod digest;
 mod duration;
+mod firewall;
 mod forms;
 mod image_ref;
 mod keys;
@@ -36,17 +37,19 @@ mod window;
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use digest::{Digest, DigestError, RootDigest};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use firewall::{BRIDGE_PREFIX, FIREWALL_TABLE, firewall_rules, replaced_table};
 pub use image_ref::{ImageRef, ImageRefError};
 pub use machine::{Interface, Kernel, Network, Time, sysctl_path};
 pub use model::{
-    Api, ByteSize, Check, Container, Cpus, Disruption, Gate, Health, Host, Name, Net, NodeConfig,
-    Os, Port, Probe, Protocol, Registry, Restart, Update, UpdatePolicy, Volume, VolumeMount,
+    Allow, Api, Attachment, ByteSize, Check, Container, Cpus, Disruption, Firewall, Gate, Health,
+    Host, Inbound, Name, Net, NetDriver, NodeConfig, Os, Port, Probe, Protocol, Registry, Restart,
+    Traffic, Update, UpdatePolicy, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;
 pub use render::{
-    Body, NodeFacts, OWN_FILES, Refresh, RenderedFile, Telling, host_name, refresh, refreshes,
-    render, stays_until_reboot,
+    Body, FIREWALL_PATH, NodeFacts, OWN_FILES, Refresh, RenderedFile, Telling, host_name, refresh,
+    refreshes, render, stays_until_reboot,
 };
 pub use schema::json_schema;
 pub use size::SizeError;

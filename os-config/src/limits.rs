@@ -34,6 +34,22 @@ pub const MAX_CPUS: f64 = 1024.0;
 /// The smallest share of a processor: one percent, the step of systemd's `CPUQuota=`.
 pub const MIN_CPUS: f64 = 0.01;
 
+/// The smallest packet of a container network: what IPv6 asks for (RFC 8200, section 5).
+pub const MIN_MTU: u64 = 1280;
+
+/// The largest packet of a container network (Linux, `ETH_MAX_MTU`).
+pub const MAX_MTU: u64 = 65_535;
+
+/// The most ports that one `ports` entry publishes, and the most of one container: each is looked
+/// up in a map of the kernel's.
+pub const MAX_PUBLISHED: usize = 4096;
+
+/// The longest name of an interface: IFNAMSIZ without its final NUL (Linux).
+pub const MAX_INTERFACE: usize = 15;
+
+/// The most further names of a container in one network.
+pub const MAX_ALIASES: usize = 32;
+
 /// The largest limit of processes (Linux, `PID_MAX_LIMIT` on 64 bits).
 pub const MAX_PIDS: u64 = 4_194_304;
 

@@ -1,11 +1,11 @@
 //! The validated node configuration. What is here has passed every check.
 
 mod container;
+mod network;
 
 use crate::image_ref::ImageRef;
 use crate::machine::{Kernel, Network, Time};
 use crate::window::Window;
-use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use container::{
     ByteSize, Container, Cpus, Health, Port, Probe, Protocol, Restart, Volume, VolumeMount,
 };
+pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};
 
 /// A whole node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +38,8 @@ pub struct NodeConfig {
     pub time: Time,
     /// The HTTPS API.
     pub api: Api,
+    /// What reaches the host from outside.
+    pub firewall: Firewall,
     /// Registries by host, `registry.example.com:5000`.
     pub registry: BTreeMap<String, Registry>,
     /// Container networks.
@@ -190,11 +193,4 @@ pub struct Registry {
     pub plain_http: bool,
     /// PEM of a CA to trust for this registry besides the usual ones.
     pub ca: Option<String>,
-}
-
-/// `[net.NAME]`: a container network.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Net {
-    /// Its addresses; the first one is the bridge's own. Between /8 and /29 for IPv4, /64 for IPv6.
-    pub subnet: IpNet,
 }

@@ -60,6 +60,10 @@ fn tables(out: &mut String, path: &str, spec: &Table) {
                 let full = format!("{full}.NAME");
                 (format!("`[{full}]`"), full, table)
             }
+            Kind::NamesOrTables { table, .. } => {
+                let full = format!("{full}.NAME");
+                (format!("`[{full}]`"), full, table)
+            }
             _ => continue,
         };
         section(out, &title, table);
@@ -128,6 +132,9 @@ fn type_of(kind: &Kind) -> String {
         Kind::Number { min, max } => format!("number, {min} to {max}"),
         Kind::TextList { form, .. } => format!("array of {}, `[\"{}\"]`", form.name, form.example),
         Kind::TextMap { name, .. } => format!("table of text, `{{ {} = \"…\" }}`", name.example),
+        Kind::NamesOrTables { name, .. } => {
+            format!("array of {}, `[\"{}\"]`, or table", name.name, name.example)
+        }
         Kind::Table(_) | Kind::TableList { .. } | Kind::Named { .. } => "table".to_owned(),
     }
 }

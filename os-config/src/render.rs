@@ -8,6 +8,7 @@ mod refresh;
 
 pub use refresh::{Refresh, Telling, refresh, refreshes, stays_until_reboot};
 
+use crate::firewall::firewall_rules;
 use crate::model::NodeConfig;
 
 /// What a node knows about itself that its TOML does not say.
@@ -55,6 +56,8 @@ const TIMESYNCD: &str = "/etc/systemd/timesyncd.conf.d/90-orlop-node.conf";
 /// Files below `/etc` that are ours by directory and beginning of their name, and that not every
 /// TOML has: one that is not rendered is to be removed.
 pub const OWN_FILES: [(&str, &str); 1] = [(network::DIR, network::INTERFACE_PREFIX)];
+/// The rules of the firewall, which `orlop-firewall.service` applies before there is a network.
+pub const FIREWALL_PATH: &str = "/etc/orlop/firewall.nft";
 
 const WORLD_READABLE: u32 = 0o644;
 const DEFAULT_TIMEZONE: &str = "UTC";
@@ -88,6 +91,7 @@ pub fn render(config: &NodeConfig, facts: &NodeFacts) -> Vec<RenderedFile> {
         file(SYSCTL, sysctls(config)),
         file(RESOLVED, network::resolved(&config.network)),
         file(TIMESYNCD, timesyncd(&config.time.servers)),
+        file(FIREWALL_PATH, firewall_rules(&config.firewall)),
     ];
     let networks = network::networks(&config.network).into_iter();
     files.extend(networks.map(|(name, content)| file(&format!("{}{name}", network::DIR), content)));

@@ -95,6 +95,12 @@ fn value(kind: &Kind) -> Value {
             "propertyNames": text(name),
             "additionalProperties": text(value),
         }),
+        Kind::NamesOrTables { name, table: spec } => json!({
+            "type": ["array", "object"],
+            "items": text(name),
+            "propertyNames": text(name),
+            "additionalProperties": table(spec),
+        }),
         Kind::Table(spec) => table(spec),
         Kind::TableList { table: spec, max } => {
             json!({"type": "array", "items": table(spec), "maxItems": max})
@@ -132,7 +138,10 @@ mod tests {
                 out.push((path.clone(), serde_json::from_str(default).unwrap()));
             }
             match key.kind {
-                Kind::Table(table) | Kind::TableList { table, .. } | Kind::Named { table, .. } => {
+                Kind::Table(table)
+                | Kind::TableList { table, .. }
+                | Kind::NamesOrTables { table, .. }
+                | Kind::Named { table, .. } => {
                     defaults(table, &path, out);
                 }
                 _ => {}

@@ -59,6 +59,11 @@ pub(crate) enum Kind {
     Table(&'static Table),
     /// An array of tables.
     TableList { table: &'static Table, max: usize },
+    /// An array of names, or a table of tables under those names, with more to say about each.
+    NamesOrTables {
+        name: &'static Form,
+        table: &'static Table,
+    },
     /// A table of tables with free names, `[container.NAME]`.
     Named {
         name: &'static Form,
@@ -94,6 +99,7 @@ impl Kind {
             Self::Integer { .. } => "a whole number",
             Self::Number { .. } => "a number",
             Self::TextList { .. } => "an array of strings",
+            Self::NamesOrTables { .. } => "an array of names, or a table",
             Self::TextMap { .. } | Self::Table(_) | Self::Named { .. } => "a table",
             Self::TableList { .. } => "an array of tables",
         }

@@ -86,7 +86,7 @@ fn an_unknown_key_is_said_with_the_nearest_known_one() {
 #[test]
 fn what_this_version_does_not_support_is_said_and_not_passed_over() {
     let said = said_about(&[
-        "schema = 1\n[firewall]\ninbound = \"deny\"\n[kernel]\nargs = [\"quiet\"]\n[secret.hub]\nfrom = \"credential\"",
+        "schema = 1\n[log]\nforward = {}\n[kernel]\nargs = [\"quiet\"]\n[secret.hub]\nfrom = \"credential\"",
         "schema = 1\n[os]\nimage = \"os:1\"\nverify = [\"k\"]",
         "schema = 1\n[container.web]\nimage = \"web\"\nkind = \"task\"",
         "schema = 1\n[update]\nlock = \"https://lock.lab\"",

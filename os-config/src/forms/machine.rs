@@ -2,6 +2,7 @@
 
 use super::Problem;
 use super::network::is_host;
+use crate::limits::MAX_INTERFACE;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -9,8 +10,7 @@ use std::net::IpAddr;
 const MAX_MODULE: usize = 55;
 /// The longest value that one write to `/proc/sys` takes (Linux, a page).
 const MAX_SYSCTL_VALUE: usize = 4095;
-/// The longest name of an interface (Linux, `IFNAMSIZ` less its terminator).
-const MAX_INTERFACE: usize = 15;
+
 /// Bytes of an ethernet address.
 const MAC_BYTES: usize = 6;
 

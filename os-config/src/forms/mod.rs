@@ -1,5 +1,6 @@
 //! The text forms of values: each read from a string into its type, or refused with a reason.
 
+mod firewall;
 mod host;
 mod machine;
 mod network;
@@ -7,11 +8,14 @@ mod pem;
 mod published;
 mod quantity;
 
+pub(crate) use firewall::allow;
 pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone, unit};
 pub(crate) use machine::{
     address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,
 };
-pub(crate) use network::{host_port, http_url, listen, own_port_path, registry_host, subnet};
+pub(crate) use network::{
+    address6, alias, host_port, http_url, listen, own_port_path, registry_host, subnet, subnet6,
+};
 pub(crate) use pem::certificates;
 pub(crate) use published::{port, volume_mount};
 pub(crate) use quantity::{duration, memory, time_of_day, weekdays};

@@ -2,7 +2,8 @@
 
 use super::Problem;
 use super::host::is_dns_label;
-use ipnet::IpNet;
+use crate::limits::MAX_HOST_NAME;
+use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 const MIN_PREFIX_V4: u8 = 8;
@@ -182,4 +183,33 @@ fn is_for_hosts(net: IpNet) -> bool {
                 && !v6.is_unicast_link_local()
         }
     }
+}
+
+/// The IPv6 subnet beside an IPv4 one.
+pub(crate) fn subnet6(text: &str) -> Result<Ipv6Net, Problem> {
+    match subnet(text)? {
+        IpNet::V6(net) => Ok(net),
+        IpNet::V4(_) => Err(Problem::new(format!("`{text}` is not an IPv6 subnet"))
+            .help("write one such as \"fd00:88:1::/64\"")),
+    }
+}
+
+/// An IPv6 address.
+pub(crate) fn address6(text: &str) -> Result<Ipv6Addr, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(format!("`{text}` is not an IPv6 address"))
+            .help("write one such as \"fd00:88:1::10\"")
+    })
+}
+
+/// A further name of a container: a host name in lower case, as the name server compares them.
+pub(crate) fn alias(text: &str) -> Result<String, Problem> {
+    let ok = text.len() <= MAX_HOST_NAME
+        && text.split('.').all(is_dns_label)
+        && !text.bytes().any(|b| b.is_ascii_uppercase());
+    if ok {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::new(format!("`{text}` cannot be an alias"))
+        .help("small letters, digits and `-`, in parts parted by `.`, such as \"db\""))
 }

@@ -1,13 +1,14 @@
 //! Published ports and mounted volumes: `"8080:80/tcp"`, `"data:/var/lib/data:ro"`.
 
 use super::Problem;
-use super::network::port_number;
+use super::firewall::port_range;
+use crate::limits::MAX_PUBLISHED;
 use crate::model::{Name, Port, Protocol, VolumeMount};
 use std::fmt;
 use std::net::IpAddr;
 
-const PORT_HELP: &str =
-    "write `[address:]host:container[/tcp|udp]`, such as \"8080:80\" or \"127.0.0.1:5353:53/udp\"";
+const PORT_HELP: &str = "write `[address:]host:container[/tcp|udp]`, such as \"8080:80\", \"127.0.0.1:5353:53/udp\" or \
+                         \"8000-8009:80-89\"";
 const VOLUME_HELP: &str = "write `volume:/path[:ro]`, such as \"data:/var/lib/app\"";
 
 /// A published port.
@@ -28,11 +29,22 @@ pub(crate) fn port(text: &str) -> Result<Port, Problem> {
         Some(_) => return Err(fail()),
         None => (None, front),
     };
+    let (host, last) = port_range(host)?;
+    let (container, last_inside) = port_range(container)?;
+    if last - host != last_inside - container {
+        let problem = Problem::new(format!("the two ranges of `{text}` differ in length"));
+        return Err(problem.help("write as many ports of the host as of the container"));
+    }
+    if usize::from(last - host) >= MAX_PUBLISHED {
+        let problem = Problem::new(format!("`{text}` is more than {MAX_PUBLISHED} ports"));
+        return Err(problem.help("publish fewer"));
+    }
     Ok(Port {
         host_ip: address.map(host_address).transpose()?,
-        host: port_number(host)?,
-        container: port_number(container)?,
+        host,
+        container,
         protocol,
+        count: last - host + 1,
     })
 }
 
@@ -104,7 +116,17 @@ impl fmt::Display for Port {
             Some(IpAddr::V6(address)) => write!(f, "[{address}]:")?,
             None => {}
         }
-        write!(f, "{}:{}/{}", self.host, self.container, self.protocol)
+        let (host, container) = (self.host, self.container);
+        match self.count {
+            1 => write!(f, "{host}:{container}/{}", self.protocol),
+            _ => write!(
+                f,
+                "{host}-{}:{container}-{}/{}",
+                self.last_host(),
+                self.last_container(),
+                self.protocol
+            ),
+        }
     }
 }
 

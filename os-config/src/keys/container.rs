@@ -1,6 +1,7 @@
 //! The keys of `[volume.NAME]` and `[container.NAME]`.
 
 use super::forms::{DURATION, IMAGE, NAME, OWN_PORT, PORT, SIZE, TEXT, VOLUME};
+use super::network::ATTACHMENT;
 use crate::limits::{MAX_CPUS, MAX_PIDS, MIN_CPUS};
 use crate::spec::{Key, Kind, Presence, Table};
 
@@ -54,17 +55,18 @@ pub(super) const CONTAINER: Table = Table {
                 min: 0,
             },
             presence: Presence::Default("[]"),
-            doc: "Published ports, `[address:]host:container[/tcp|udp]`. No two containers publish the \
-                  same one.",
+            doc: "Published ports, `[address:]host:container[/tcp|udp]`; ranges of the same length, \
+                  `8000-8009:80-89`, are many at once. No two containers publish the same one.",
         },
         Key {
             name: "networks",
-            kind: Kind::TextList {
-                form: &NAME,
-                min: 0,
+            kind: Kind::NamesOrTables {
+                name: &NAME,
+                table: &ATTACHMENT,
             },
             presence: Presence::Default("[]"),
-            doc: "The networks to join, each a `[net.NAME]` or `default`. None at all is `default`.",
+            doc: "The networks to join, each a `[net.NAME]` or `default`, as an array of names or as a table \
+                  with a table for each. None at all is `default`. The first one has the default route.",
         },
         Key {
             name: "volumes",

@@ -94,7 +94,9 @@ pub(super) const SUBNET: Form = Form {
 };
 pub(super) const PORT: Form = Form {
     name: "published port",
-    pattern: Some("^([0-9.]+:|\\[[0-9a-fA-F:.]+\\]:)?[0-9]+:[0-9]+(/(tcp|udp))?$"),
+    pattern: Some(
+        "^([0-9.]+:|\\[[0-9a-fA-F:.]+\\]:)?[0-9]+(-[0-9]+)?:[0-9]+(-[0-9]+)?(/(tcp|udp))?$",
+    ),
     example: "8080:80/tcp",
 };
 pub(super) const VOLUME: Form = Form {
@@ -132,6 +134,11 @@ pub(super) const INTERFACE_ADDRESS: Form = Form {
     pattern: Some("^[0-9a-fA-F.:]+/[0-9]+$"),
     example: "10.0.0.17/24",
 };
+pub(super) const SUBNET6: Form = Form {
+    name: "IPv6 subnet",
+    pattern: Some("^[0-9a-fA-F:]+/64$"),
+    example: "fd00:88:1::/64",
+};
 pub(super) const ADDRESS: Form = Form {
     name: "address",
     pattern: Some("^[0-9a-fA-F.:]+$"),
@@ -141,4 +148,19 @@ pub(super) const TIME_SERVER: Form = Form {
     name: "host",
     pattern: Some("^[A-Za-z0-9.:-]+$"),
     example: "ntp.example.com",
+};
+pub(super) const ADDRESS6: Form = Form {
+    name: "IPv6 address",
+    pattern: Some("^[0-9a-fA-F:.]+$"),
+    example: "fd00:88:1::10",
+};
+pub(super) const ALIAS: Form = Form {
+    name: "host name",
+    pattern: Some("^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$"),
+    example: "db",
+};
+pub(super) const ALLOW: Form = Form {
+    name: "firewall rule",
+    pattern: Some("^\\s*((tcp|udp)/[0-9]+(-[0-9]+)?|icmp)(\\s+from\\s+[0-9a-fA-F.:/]+)?\\s*$"),
+    example: "tcp/6443 from 10.0.0.0/8",
 };

@@ -3,15 +3,17 @@
 mod container;
 mod forms;
 mod machine;
+mod network;
 
 use crate::limits::{MAX_CHECKS, MAX_CONTAINERS, MAX_WINDOWS};
 use crate::spec::{Form, Key, Kind, Presence, Table};
 use container::{CONTAINER, VOLUME_TABLE};
 use forms::{
-    DAYS, DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, SUBNET, TEXT,
+    DAYS, DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, TEXT,
     TIME_OF_DAY, TIMEZONE, UNIT, URL,
 };
 use machine::{KERNEL, NETWORK, TIME};
+use network::{FIREWALL, NET};
 
 /// The most networks, volumes or registries: what the text limit allows is far more than a node needs.
 const MAX_NAMED: usize = 256;
@@ -34,13 +36,14 @@ pub(crate) const ROOT: Table = Table {
         section("network", &NETWORK),
         section("time", &TIME),
         section("api", &API),
+        section("firewall", &FIREWALL),
         named("registry", &REGISTRY, &REGISTRY_TABLE, MAX_NAMED),
         named("net", &NAME, &NET, MAX_NAMED),
         named("volume", &NAME, &VOLUME_TABLE, MAX_NAMED),
         named("container", &NAME, &CONTAINER, MAX_CONTAINERS),
     ],
     one_of: &[],
-    later: &["key", "proxy", "firewall", "log", "secret"],
+    later: &["key", "proxy", "log", "secret"],
 };
 
 const HOST: Table = Table {
@@ -299,20 +302,6 @@ const REGISTRY_TABLE: Table = Table {
     ],
     one_of: &[],
     later: &["mirrors", "login", "verify"],
-};
-
-const NET: Table = Table {
-    doc: "A container network. The network `default` is there without being declared, with 10.89.0.0/24; \
-          declared, it has other addresses.",
-    keys: &[Key {
-        name: "subnet",
-        kind: Kind::Text(&SUBNET),
-        presence: Presence::Required,
-        doc: "Its addresses: /8 to /29 for IPv4, /64 for IPv6. The first one is the bridge's own. No two \
-              networks overlap.",
-    }],
-    one_of: &[],
-    later: &[],
 };
 
 const fn section(name: &'static str, table: &'static Table) -> Key {

@@ -1,6 +1,6 @@
 //! `[volume.NAME]` and `[container.NAME]`.
 
-use super::Name;
+use super::{Attachment, Name};
 use crate::image_ref::ImageRef;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub struct Container {
     /// Published ports.
     pub ports: Vec<Port>,
     /// Networks to join; none at all is the built-in network `default` (10.89.0.0/24).
-    pub networks: Vec<Name>,
+    pub networks: Vec<Attachment>,
     /// Mounted volumes.
     pub volumes: Vec<VolumeMount>,
     /// How to tell that it is healthy.
@@ -43,17 +43,38 @@ pub struct Container {
     pub read_only: bool,
 }
 
-/// A published port, `[host_ip:]host:container[/tcp|udp]`.
+/// Published ports, `[host_ip:]host:container[/tcp|udp]`; `host` and `container` may be ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Port {
     /// The address it is published on; none is every address.
     pub host_ip: Option<IpAddr>,
-    /// Port on the host.
+    /// Port on the host, the first of a range.
     pub host: u16,
-    /// Port in the container.
+    /// Port in the container, the first of a range.
     pub container: u16,
     /// Default TCP.
     pub protocol: Protocol,
+    /// How many ports, one after the other; 1 for a single one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: u16,
+}
+
+/// A single port is serialised as it was before there were ranges: see `Net`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_one(count: &u16) -> bool {
+    *count == 1
+}
+
+impl Port {
+    /// The last port of the host.
+    pub fn last_host(&self) -> u16 {
+        self.host.saturating_add(self.count.saturating_sub(1))
+    }
+
+    /// The last port in the container.
+    pub fn last_container(&self) -> u16 {
+        self.container.saturating_add(self.count.saturating_sub(1))
+    }
 }
 
 /// The protocol of a published port.

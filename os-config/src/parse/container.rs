@@ -1,12 +1,13 @@
 //! `[container.NAME]` and its health probe.
 
 use super::context::{Context, Noun, Published};
+use super::network::{Publisher, attachments};
 use super::node::{image, name};
 use super::section::Section;
 use crate::forms::{self, Problem};
-use crate::limits::MAX_PROBE;
-use crate::model::{Container, Cpus, Health, Name, Port, Probe, Restart, VolumeMount};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::limits::{MAX_PROBE, MAX_PUBLISHED};
+use crate::model::{Attachment, Container, Cpus, Health, Name, Port, Probe, Restart, VolumeMount};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const MIN_PROBE: Duration = Duration::from_millis(100);
@@ -28,12 +29,13 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
     let image = section.text(cx, "image", image);
     let command = words(cx, section, "command");
     report_empty_program(cx, section, "command", command.as_deref());
+    let networks = attachments(cx, name, section);
     Some(Container {
         command,
         args: words(cx, section, "args"),
         env: section.text_map(cx, "env", forms::env_name, forms::env_value),
-        ports: ports(cx, name, section),
-        networks: networks(cx, section),
+        ports: ports(cx, name, section, &networks),
+        networks,
         volumes: volumes(cx, section),
         health: section
             .section(cx, "health")
@@ -75,7 +77,12 @@ fn report_empty_program(
     }
 }
 
-fn ports(cx: &mut Context, name: &Name, section: &Section<'_>) -> Vec<Port> {
+fn ports(
+    cx: &mut Context,
+    name: &Name,
+    section: &Section<'_>,
+    networks: &[Attachment],
+) -> Vec<Port> {
     let ports = section.texts(cx, "ports", forms::port).unwrap_or_default();
     for (span, port) in &ports {
         let holder = format!("container `{name}`");
@@ -85,20 +92,21 @@ fn ports(cx: &mut Context, name: &Name, section: &Section<'_>) -> Vec<Port> {
             port: *port,
         });
     }
-    ports.into_iter().map(|(_, port)| port).collect()
-}
-
-fn networks(cx: &mut Context, section: &Section<'_>) -> Vec<Name> {
-    let mut seen: BTreeSet<Name> = BTreeSet::new();
-    let networks = section.texts(cx, "networks", name).unwrap_or_default();
-    for (span, network) in &networks {
-        cx.refer(Noun::Net, network.as_str(), span.clone());
-        if !seen.insert(network.clone()) {
-            let problem = Problem::new(format!("network `{network}` is named twice"));
-            cx.report(span.clone(), problem.help("remove one of the two"));
-        }
+    let count: usize = ports.iter().map(|(_, port)| usize::from(port.count)).sum();
+    if count > MAX_PUBLISHED {
+        let problem = Problem::new(format!("{count} ports are published"));
+        cx.report(
+            section.span_of("ports"),
+            problem.help(format!("a container publishes at most {MAX_PUBLISHED}")),
+        );
     }
-    networks.into_iter().map(|(_, network)| network).collect()
+    if !ports.is_empty() {
+        cx.publishers.push(Publisher {
+            span: section.span_of("ports"),
+            nets: networks.iter().map(|one| one.net.clone()).collect(),
+        });
+    }
+    ports.into_iter().map(|(_, port)| port).collect()
 }
 
 fn volumes(cx: &mut Context, section: &Section<'_>) -> Vec<VolumeMount> {

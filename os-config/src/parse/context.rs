@@ -1,5 +1,6 @@
 //! What the parser gathers on its way through the file: findings, and what they refer to.
 
+use super::network::{Attached, Publisher};
 use crate::diagnostic::{Finding, nearest};
 use crate::forms::Problem;
 use crate::limits::{MAX_CONTAINERS, MAX_DIAGNOSTICS};
@@ -44,6 +45,8 @@ pub(crate) struct Context {
     pub(crate) findings: Vec<Finding>,
     pub(crate) published: Vec<Published>,
     pub(crate) subnets: Vec<Subnet>,
+    pub(crate) attached: Vec<Attached>,
+    pub(crate) publishers: Vec<Publisher>,
     declared: BTreeMap<Noun, BTreeSet<String>>,
     /// Whether the API is told to listen, well or badly.
     pub(crate) api_listens: bool,
@@ -89,6 +92,8 @@ impl Context {
             findings: Vec::new(),
             published: Vec::new(),
             subnets: Vec::new(),
+            attached: Vec::new(),
+            publishers: Vec::new(),
             declared,
             api_listens: root
                 .get("api")
@@ -140,15 +145,18 @@ impl Context {
     pub(crate) fn report_port_clashes(&mut self) {
         let mut published = std::mem::take(&mut self.published);
         published.sort_by_key(|entry| entry.span.start);
-        let mut held: BTreeMap<(Protocol, u16), Vec<Published>> = BTreeMap::new();
+        let mut held: BTreeMap<Protocol, Vec<Published>> = BTreeMap::new();
         for entry in published {
-            let holders = held
-                .entry((entry.port.protocol, entry.port.host))
-                .or_default();
-            if let Some(first) = holders.iter().find(|first| addresses_meet(first, &entry)) {
+            let holders = held.entry(entry.port.protocol).or_default();
+            let clash = holders.iter().find(|first| {
+                ports_meet(&first.port, &entry.port) && addresses_meet(first, &entry)
+            });
+            if let Some(first) = clash {
                 let message = format!(
                     "port {}/{} of the host is taken by {}",
-                    entry.port.host, entry.port.protocol, first.holder
+                    first.port.host.max(entry.port.host),
+                    entry.port.protocol,
+                    first.holder
                 );
                 let help = "take another port of the host, or another address".to_owned();
                 self.report(entry.span.clone(), Problem::new(message).help(help));
@@ -177,6 +185,11 @@ impl Context {
             seen.push((subnet.name, subnet.net));
         }
     }
+}
+
+/// Whether two entries have a port of the host in common.
+fn ports_meet(a: &Port, b: &Port) -> bool {
+    a.host <= b.last_host() && b.host <= a.last_host()
 }
 
 /// Whether two holders of the same port number hold it on a common address.

@@ -4,6 +4,7 @@ mod container;
 mod context;
 mod gate;
 mod machine;
+mod network;
 mod node;
 mod section;
 mod update;
@@ -12,7 +13,7 @@ mod value;
 use crate::diagnostic::{Diagnostics, Finding};
 use crate::limits::MAX_TEXT_BYTES;
 use crate::machine::{Kernel, Network, Time};
-use crate::model::{Api, Gate, Host, NodeConfig, Update};
+use crate::model::{Api, Firewall, Gate, Host, NodeConfig, Update};
 use context::Context;
 use ipnet::{IpNet, Ipv4Net};
 use section::Section;
@@ -44,6 +45,7 @@ impl Default for NodeConfig {
             network: Network::default(),
             time: Time::default(),
             api: Api::default(),
+            firewall: Firewall::default(),
             registry: Default::default(),
             net: Default::default(),
             volume: Default::default(),
@@ -96,13 +98,16 @@ fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
         network: machine::network(cx, &root),
         time: machine::time(cx, &root),
         api: node::api(cx, &root),
+        firewall: network::firewall(cx, &root),
         registry: node::registries(cx, &root),
-        net: node::nets(cx, &root),
+        net: network::nets(cx, &root),
         volume: node::volumes(cx, &root),
         container: container::containers(cx, &root),
     };
     cx.report_port_clashes();
     cx.report_subnet_clashes(default_subnet());
+    network::report_attachments(cx, &config.net);
+    network::report_locked_out(cx, &root, &config.firewall, config.api.listen);
     config
 }
 

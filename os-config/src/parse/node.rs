@@ -1,10 +1,10 @@
-//! `[host]`, `[os]`, `[api]`, `[registry]`, `[net]` and `[volume]`.
+//! `[host]`, `[os]`, `[api]`, `[registry]` and `[volume]`.
 
-use super::context::{Context, Published, Subnet};
+use super::context::{Context, Published};
 use super::section::Section;
 use crate::forms::{self, Problem};
 use crate::image_ref::ImageRef;
-use crate::model::{Api, Host, Name, Net, Os, Port, Protocol, Registry, Volume};
+use crate::model::{Api, Host, Name, Os, Port, Protocol, Registry, Volume};
 use std::collections::BTreeMap;
 
 pub(super) fn host(cx: &mut Context, root: &Section<'_>) -> Host {
@@ -57,6 +57,7 @@ pub(super) fn api(cx: &mut Context, root: &Section<'_>) -> Api {
             host: address.port(),
             container: address.port(),
             protocol: Protocol::Tcp,
+            count: 1,
         };
         let span = api.span_of("listen");
         cx.published.push(Published {
@@ -91,22 +92,6 @@ pub(super) fn name(text: &str) -> Result<Name, Problem> {
             Name::MAX_LEN
         ))
     })
-}
-
-pub(super) fn nets(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Net> {
-    let mut out = BTreeMap::new();
-    for (name, section) in root.named(cx, "net", name) {
-        if let Some(subnet) = section.text(cx, "subnet", forms::subnet) {
-            let span = section.span_of("subnet");
-            cx.subnets.push(Subnet {
-                span,
-                name: name.to_string(),
-                net: subnet,
-            });
-            out.insert(name, Net { subnet });
-        }
-    }
-    out
 }
 
 pub(super) fn volumes(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Volume> {

@@ -306,7 +306,9 @@ impl<'a> Section<'a> {
         key: &str,
         read: impl Fn(&str) -> Result<N, Problem>,
     ) -> Vec<(N, Section<'a>)> {
-        let Some(Kind::Named { table: spec, .. }) = self.spec.key(key).map(|key| &key.kind) else {
+        let Some(Kind::Named { table: spec, .. } | Kind::NamesOrTables { table: spec, .. }) =
+            self.spec.key(key).map(|key| &key.kind)
+        else {
             return Vec::new();
         };
         let Some(table) = self.value(key).and_then(|value| value.get_ref().as_table()) else {

@@ -58,6 +58,16 @@ pub(super) fn check_value(cx: &mut Context, key: &'static Key, value: &Located<'
                 .iter()
                 .for_each(|(_, value)| check_string(cx, key, value));
         }
+        (Kind::NamesOrTables { .. }, DeValue::Array(array)) => {
+            array
+                .iter()
+                .for_each(|element| check_string(cx, key, element));
+        }
+        (Kind::NamesOrTables { .. }, DeValue::Table(table)) => {
+            table
+                .iter()
+                .for_each(|(_, value)| check_table(cx, key, value));
+        }
         (Kind::TableList { max, .. }, DeValue::Array(array)) => {
             check_count(cx, key, array.len(), *max, value.span());
             array
@@ -179,6 +189,7 @@ pub(super) fn example(kind: &Kind) -> String {
         Kind::Integer { min, .. } => min.to_string(),
         Kind::Number { .. } => "1.5".to_owned(),
         Kind::TextList { form, .. } => format!("[\"{}\"]", form.example),
+        Kind::NamesOrTables { name, .. } => format!("[\"{}\"]", name.example),
         Kind::TextMap { name, .. } => format!("{{ {} = \"text\" }}", name.example),
         Kind::Table(_) | Kind::Named { .. } => "{ … }".to_owned(),
         Kind::TableList { .. } => "[{ … }]".to_owned(),

@@ -2,8 +2,8 @@
 
 use super::network::DIR as NETWORK_DIR;
 use super::{
-    HOSTNAME, HOSTS, LOCALTIME, MODULES, NodeFacts, RESOLVED, RenderedFile, SYSCTL, TIMESYNCD,
-    render,
+    FIREWALL_PATH, HOSTNAME, HOSTS, LOCALTIME, MODULES, NodeFacts, RESOLVED, RenderedFile, SYSCTL,
+    TIMESYNCD, render,
 };
 use crate::model::NodeConfig;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,8 @@ use std::fmt;
 pub enum Refresh {
     /// The kernel gets the host name.
     HostName,
+    /// The kernel gets the rules of the firewall.
+    Firewall,
     /// systemd-modules-load runs again.
     Modules,
     /// systemd-sysctl runs again.
@@ -42,7 +44,7 @@ impl Refresh {
     /// The unit that is told, and how; none where it is the kernel.
     pub fn unit(self) -> Option<(&'static str, Telling)> {
         match self {
-            Self::HostName => None,
+            Self::HostName | Self::Firewall => None,
             Self::Modules => Some(("systemd-modules-load.service", Telling::RunAgain)),
             Self::Sysctl => Some(("systemd-sysctl.service", Telling::RunAgain)),
             Self::Network => Some(("systemd-networkd.service", Telling::Reload)),
@@ -55,6 +57,7 @@ impl Refresh {
 impl fmt::Display for Refresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unit() {
+            None if *self == Self::Firewall => f.write_str("sets the firewall"),
             None => f.write_str("sets the host name"),
             Some((unit, Telling::Reload)) => write!(f, "reloads {}", bare(unit)),
             Some((unit, Telling::Restart | Telling::RunAgain)) => {
@@ -75,6 +78,7 @@ fn bare(unit: &str) -> &str {
 pub fn refresh(path: &str) -> Option<Refresh> {
     match path {
         HOSTNAME => Some(Refresh::HostName),
+        FIREWALL_PATH => Some(Refresh::Firewall),
         HOSTS | LOCALTIME => None,
         MODULES => Some(Refresh::Modules),
         SYSCTL => Some(Refresh::Sysctl),
@@ -148,6 +152,7 @@ mod tests {
                 "time.servers = [\"ntp.lab\"]",
                 &["restarts systemd-timesyncd"],
             ),
+            ("firewall.inbound = \"deny\"", &["sets the firewall"]),
             ("[container.web]\nimage = \"web:1\"", &[]),
         ] {
             assert_eq!(told(base, &format!("{base}{change}")), expected, "{change}");
