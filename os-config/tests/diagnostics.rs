@@ -84,6 +84,72 @@ fn an_unknown_key_is_said_with_the_nearest_known_one() {
 }
 
 #[test]
+fn a_network_that_cannot_be_is_said_with_what_to_write() {
+    let web = "[container.web]\nimage = \"web\"\n";
+    let said = said_about(&[
+        "schema = 1\n[net.a]\nsubnet = \"10.1.0.0/24\"\ngateway = \"10.2.0.1\"\n\
+         [net.b]\nsubnet = \"10.3.0.0/24\"\ngateway = \"10.3.0.255\"\ngateway6 = \"fe80::1%eth0\"\n\
+         [net.c]\nsubnet = \"10.4.0.0/24\"\ngateway6 = \"fd00::1\"",
+        "schema = 1\n[net.a]\nsubnet = \"fd00:1::/64\"\nsubnet6 = \"fd00:2::/64\"\n\
+         [net.b]\nsubnet = \"10.1.0.0/24\"\nsubnet6 = \"fd00:1::/64\"\n\
+         [net.c]\nsubnet = \"10.2.0.0/24\"\nsubnet6 = \"10.3.0.0/24\"",
+        "schema = 1\n[net.a]\nsubnet = \"10.1.0.0/24\"\nparent = \"eth0\"\n\
+         [net.b]\nsubnet = \"10.2.0.0/24\"\ndriver = \"macvlan\"\n\
+         [net.c]\nsubnet = \"10.3.0.0/24\"\ndriver = \"ipvlan\"\nparent = \"et/h0\"\ndns = true",
+        &format!(
+            "schema = 1\n{web}networks = {{ default = {{ address = \"10.89.0.1\", address6 = \"fd00::2\" }}, \
+             frnt = {{ address = \"10.1.0.2\" }} }}"
+        ),
+        &format!(
+            "schema = 1\n{web}networks = {{ default = {{ address = \"10.89.0.7\", aliases = [\"A\", \"a_b\"] }} }}\n\
+             [container.db]\nimage = \"db\"\nnetworks = {{ default = {{ address = \"10.89.0.7\" }} }}"
+        ),
+        &format!(
+            "schema = 1\n[net.a]\nsubnet = \"10.1.0.0/24\"\ninternal = true\ndns = false\n{web}\
+             networks = {{ a = {{ aliases = [\"b\"] }} }}\nports = [\"80:80\"]"
+        ),
+        &format!("schema = 1\n{web}networks = [{{ net = \"a\" }}]"),
+        &format!("schema = 1\n{web}networks = {{ default = \"10.89.0.7\" }}"),
+        &format!(
+            "schema = 1\n{web}ports = [\"80-82:80-81\", \"90-85:90-95\", \"100-9000:100-9000\", \"200-210:1-11\", \"205:205\"]"
+        ),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_firewall_that_cannot_be_or_locks_the_api_out_is_said() {
+    let pem = include_str!("../../docs/examples/every-key.toml");
+    let (_, rest) = pem.split_once("clients = ").unwrap();
+    let (pem, _) = rest.split_once("[firewall]").unwrap();
+    let api = format!("[api]\nlisten = \"0.0.0.0:6443\"\nclients = {pem}");
+    let said = said_about(&[
+        "schema = 1\n[firewall]\nallow = [\"tcp/22\"]",
+        "schema = 1\n[firewall]\ninbound = \"deny\"\n\
+         allow = [\"tcp\", \"sctp/1\", \"tcp/0\", \"udp/9-8\", \"icmp to 10.0.0.0/8\", \"icmp from 10.0.0.1/8\", \"tcp/1 from me\"]",
+    ]);
+    insta::assert_snapshot!(said);
+    for (allow, good) in [
+        ("tcp/6443 from 10.0.0.0/8", true),
+        ("tcp/6000-7000", true),
+        ("udp/6443", false),
+    ] {
+        let text = format!(
+            "schema = 1\nfirewall = {{ inbound = \"deny\", allow = [\"{allow}\"] }}\n{api}"
+        );
+        let read = orlop_config::parse("node.toml", &text);
+        assert_eq!(read.is_ok(), good, "{allow}: {read:?}");
+        if let Err(problems) = read {
+            let problem = &problems.list()[0];
+            assert_eq!(
+                problem.message,
+                "the firewall lets nobody reach the API on port 6443"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_this_version_does_not_support_is_said_and_not_passed_over() {
     let said = said_about(&[
         "schema = 1\n[log]\nforward = {}\n[kernel]\nargs = [\"quiet\"]\n[secret.hub]\nfrom = \"credential\"",

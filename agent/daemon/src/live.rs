@@ -122,6 +122,14 @@ impl Live {
             }
             problems.extend(sysctl::differences(&self.paths, config));
         }
+        let rules = orlop_config::firewall_rules(&config.firewall);
+        // Also without a change: others may have removed them.
+        if let Err(error) = self.runtime.set_firewall(rules).await {
+            problems.push(format!(
+                "cannot put the firewall in place: {}",
+                chain(&error)
+            ));
+        }
         self.problems.set(Topic::Machine, problems);
         self.api.send_if_modified(|api| {
             let differs = *api != config.api;

@@ -17,8 +17,8 @@ use std::ops::Range;
 pub(crate) struct Attached {
     container: String,
     net: Name,
-    /// Each wanted address, with its place.
-    addresses: Vec<(Range<usize>, IpAddr)>,
+    /// Each wanted address, with its place, and whether it is to be in `subnet6`.
+    addresses: Vec<(Range<usize>, IpAddr, bool)>,
     /// The place of `aliases`, where there are some.
     aliases: Option<Range<usize>>,
 }
@@ -117,7 +117,16 @@ fn gateway(
     subnet: Option<IpNet>,
 ) -> Option<IpAddr> {
     let address = section.text(cx, key, forms::address)?;
-    let subnet = subnet?;
+    let Some(subnet) = subnet else {
+        if key == "gateway6" && !section.has("subnet6") {
+            let problem = Problem::new("`gateway6` has no effect without `subnet6`");
+            cx.report(
+                section.span_of(key),
+                problem.help("add `subnet6`, or remove it"),
+            );
+        }
+        return None;
+    };
     if let Some(why) = unusable(&subnet, address) {
         cx.report(section.span_of(key), why);
         return None;
@@ -175,13 +184,16 @@ fn attachment(cx: &mut Context, container: &Name, net: Name, section: &Section<'
         let problem = Problem::new(format!("there are more than {MAX_ALIASES} aliases"));
         cx.report(span.clone(), problem);
     }
-    let places = [("address", address), ("address6", address6.map(IpAddr::V6))];
+    let places = [
+        ("address", address, false),
+        ("address6", address6.map(IpAddr::V6), true),
+    ];
     cx.attached.push(Attached {
         container: container.to_string(),
         net: net.clone(),
         addresses: places
             .into_iter()
-            .filter_map(|(key, address)| Some((section.span_of(key), address?)))
+            .filter_map(|(key, address, second)| Some((section.span_of(key), address?, second)))
             .collect(),
         aliases: (!aliases.is_empty()).then(|| section.span_of("aliases")),
     });
@@ -196,7 +208,7 @@ fn attachment(cx: &mut Context, container: &Name, net: Name, section: &Section<'
 /// Reports what containers ask of networks that those do not have.
 pub(super) fn report_attachments(cx: &mut Context, nets: &BTreeMap<Name, Net>) {
     let mut attached = std::mem::take(&mut cx.attached);
-    attached.sort_by_key(|one| one.addresses.first().map(|(span, _)| span.start));
+    attached.sort_by_key(|one| one.addresses.first().map(|(span, ..)| span.start));
     let mut holders: BTreeMap<(Name, IpAddr), String> = BTreeMap::new();
     for one in attached {
         let Some(net) = known(nets, &one.net) else {
@@ -208,9 +220,9 @@ pub(super) fn report_attachments(cx: &mut Context, nets: &BTreeMap<Name, Net>) {
             let problem = Problem::new(format!("network `{}` has no names", one.net));
             cx.report(span, problem.help("remove the aliases, or `dns = false`"));
         }
-        for (span, address) in one.addresses {
+        for (span, address, second) in one.addresses {
             let key = (one.net.clone(), address);
-            if let Some(why) = not_to_be_had(&net, address) {
+            if let Some(why) = not_to_be_had(&net, address, second) {
                 cx.report(span, why);
             } else if let Some(holder) = holders.insert(key, one.container.clone()) {
                 let problem = Problem::new(format!("{address} is taken by container `{holder}`"));
@@ -228,15 +240,12 @@ fn known(nets: &BTreeMap<Name, Net>, name: &Name) -> Option<Net> {
     }
 }
 
-fn not_to_be_had(net: &Net, address: IpAddr) -> Option<Problem> {
+/// Why a container cannot have `address` in the first or `second` subnet of `net`.
+fn not_to_be_had(net: &Net, address: IpAddr, second: bool) -> Option<Problem> {
     let subnets = net.subnets();
-    let Some((subnet, gateway)) = subnets
-        .iter()
-        .find(|(subnet, _)| subnet.addr().is_ipv4() == address.is_ipv4())
-    else {
-        let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-        let problem = Problem::new(format!("the network has no {family} addresses"));
-        return Some(problem.help("give it some by `subnet` or `subnet6`, or leave this out"));
+    let Some((subnet, gateway)) = subnets.get(usize::from(second)) else {
+        let problem = Problem::new("the network has no `subnet6`");
+        return Some(problem.help("give it one, or leave this out"));
     };
     if address == *gateway {
         let problem = Problem::new(format!("{address} is the gateway's own address"));

@@ -377,7 +377,7 @@ impl Draft<'_> {
                 x == y
                     && x.networks
                         .iter()
-                        .all(|net| a.net.get(net) == b.net.get(net))
+                        .all(|one| a.net.get(&one.net) == b.net.get(&one.net))
             }
             (None, _) | (_, None) => false,
         }

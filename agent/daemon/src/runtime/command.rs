@@ -136,6 +136,51 @@ pub(super) async fn run_well<A: AsRef<OsStr>>(
     })
 }
 
+/// More than the rules of a node with as many containers as it can have, each with many ports.
+const MOST_OUTPUT: u64 = 8 << 20;
+
+/// What `program` prints; none where it fails. It is killed when it takes longer than `limit`.
+///
+/// # Errors
+/// `Run` where it cannot be started, `Timeout`, `TooLong`.
+pub(super) async fn output<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: impl IntoIterator<Item = A>,
+    limit: Duration,
+) -> Result<Option<Vec<u8>>, StepError> {
+    let fail = |source| StepError::Run {
+        program: program.to_owned(),
+        source,
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(fail)?;
+    let mut said = Vec::new();
+    let work = async {
+        if let Some(pipe) = child.stdout.take() {
+            pipe.take(MOST_OUTPUT + 1).read_to_end(&mut said).await?;
+        }
+        child.wait().await
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(_)) if said.len() as u64 > MOST_OUTPUT => Err(StepError::TooLong {
+            program: program.to_owned(),
+            limit: MOST_OUTPUT,
+        }),
+        Ok(Ok(status)) => Ok(status.success().then_some(said)),
+        Ok(Err(source)) => Err(fail(source)),
+        Err(_) => Err(StepError::Timeout {
+            what: program.display().to_string(),
+            limit,
+        }),
+    }
+}
+
 /// The first of `places` where there is a file.
 pub(super) fn find(name: &'static str, places: &[&str]) -> Result<PathBuf, StepError> {
     let found = places.iter().map(Path::new).find(|path| path.is_file());

@@ -5,6 +5,7 @@ use super::desired::Desired;
 use super::error::{RuntimeError, Step, StepError};
 use super::execute::{Executor, lease};
 use super::live::Live;
+use super::net::{Guard, watch};
 use super::places::{Places, unit_name};
 use super::plan::{Action, Observed, Plan, plan};
 use super::root_mount::RootMounter;
@@ -31,14 +32,17 @@ struct Inner {
     executor: Executor,
     live: Arc<Live>,
     /// Held by the reconciliation under way.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
     watch: OnceLock<JoinHandle<()>>,
+    net_watch: OnceLock<JoinHandle<()>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(watch) = self.watch.get() {
-            watch.abort();
+        for watch in [&self.watch, &self.net_watch] {
+            if let Some(watch) = watch.get() {
+                watch.abort();
+            }
         }
     }
 }
@@ -46,16 +50,20 @@ impl Drop for Inner {
 impl Runtime {
     /// A runtime over `places`, which takes root file systems from `mounter`. Touches nothing.
     pub fn new(places: Places, mounter: Arc<dyn RootMounter>) -> Self {
+        let systemd = Systemd::default();
+        let guard = Arc::new(Guard::new(places.clone(), systemd.clone()));
         let executor = Executor {
             places,
             mounter,
-            systemd: Systemd::default(),
+            systemd,
+            guard,
         };
         let inner = Inner {
             executor,
             live: Arc::new(Live::new()),
-            turn: Mutex::default(),
+            turn: Arc::default(),
             watch: OnceLock::new(),
+            net_watch: OnceLock::new(),
         };
         Self {
             inner: Arc::new(inner),
@@ -140,16 +148,27 @@ impl Runtime {
         let Inner {
             executor,
             live,
-            watch,
-            ..
+            watch: unit_watch,
+            net_watch,
+            turn,
         } = &*self.inner;
-        watch.get_or_init(|| {
+        unit_watch.get_or_init(|| {
             tokio::spawn(monitor::watch(executor.systemd.clone(), Arc::clone(live)))
         });
+        net_watch
+            .get_or_init(|| tokio::spawn(watch(Arc::downgrade(&executor.guard), Arc::clone(turn))));
         live.set_monitors(|name, health, wake| {
             let places = executor.places.clone();
             monitor::spawn_probe(Arc::clone(live), places, name.clone(), health.clone(), wake)
         });
+    }
+
+    /// Puts the host's firewall in place, and keeps it so. Does nothing for a node that is a directory.
+    ///
+    /// # Errors
+    /// Where nft does not take the rules.
+    pub async fn set_firewall(&self, rules: String) -> Result<(), StepError> {
+        self.inner.executor.guard.set_firewall(rules).await
     }
 
     /// Every desired container, in the order of their names.

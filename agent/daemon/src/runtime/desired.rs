@@ -1,8 +1,8 @@
 //! What containers there shall be.
 
-use orlop_config::{Container, Digest, Name, Net, RootDigest, Volume};
+use orlop_config::{Attachment, Container, Digest, Name, Net, RootDigest, Volume};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// All containers that the node shall run, and what they share.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +76,7 @@ struct Hashed<'a> {
     config: &'a Container,
     root: &'a RootDigest,
     run: &'a ImageRun,
-    nets: BTreeMap<&'a Name, String>,
+    nets: BTreeMap<&'a Name, &'a Net>,
 }
 
 impl SpecHash {
@@ -85,8 +85,7 @@ impl SpecHash {
         let nets = container
             .networks()
             .iter()
-            .filter_map(|name| nets.get_key_value(name))
-            .map(|(name, net)| (name, net.subnet.to_string()))
+            .filter_map(|one| nets.get_key_value(&one.net))
             .collect();
         // `orlop_config::Container` names its image by reference: a tag that moves changes the
         // root digest, and a reference that is merely written otherwise changes nothing that runs.
@@ -97,6 +96,8 @@ impl SpecHash {
         };
         // A probe is asked from outside; changing it must not restart what is probed.
         config.health = None;
+        // Published ports are rules on the host.
+        config.ports = Vec::new();
         let hashed = Hashed {
             recipe: RECIPE,
             name: &container.name,
@@ -122,17 +123,11 @@ impl SpecHash {
 
 impl DesiredContainer {
     /// Networks to join, in order; never empty.
-    pub(super) fn networks(&self) -> Vec<Name> {
+    pub(super) fn networks(&self) -> Vec<Attachment> {
         if self.config.networks.is_empty() {
-            return vec![default_net_name()];
+            return vec![Attachment::plain(default_net_name())];
         }
-        let mut seen = BTreeSet::new();
-        self.config
-            .networks
-            .iter()
-            .filter(|name| seen.insert(*name))
-            .cloned()
-            .collect()
+        self.config.networks.clone()
     }
 }
 
@@ -153,7 +148,5 @@ fn default_net_name() -> Name {
 /// The built-in network: 10.89.0.0/24 (CONFIG.md).
 fn default_net() -> Net {
     let subnet = ipnet::Ipv4Net::new(std::net::Ipv4Addr::new(10, 89, 0, 0), 24);
-    Net {
-        subnet: subnet.expect("24 is a prefix length").into(),
-    }
+    Net::bridge(subnet.expect("24 is a prefix length").into())
 }

@@ -154,6 +154,23 @@ pub enum StepError {
         /// Where it was looked for.
         places: String,
     },
+    /// Rules or names of the networks could not be made, for anybody.
+    #[error("cannot make rules and names of the networks: {0}")]
+    Unsettled(String),
+    /// The kernel did not say whether rules have changed.
+    #[error("cannot ask the kernel for its rules")]
+    Rules {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A program said more than it may.
+    #[error("{} said more than {limit} bytes", program.display())]
+    TooLong {
+        /// The program.
+        program: PathBuf,
+        /// How much it may say.
+        limit: u64,
+    },
     /// Something took too long.
     #[error("{what} took longer than {} s", limit.as_secs())]
     Timeout {

@@ -5,14 +5,13 @@ use super::change::{Outcome, Outcomes};
 use super::command::{self, find};
 use super::desired::{Desired, DesiredContainer, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
-use super::lease::{Addresses, Leases};
-use super::netavark::Request;
-use super::network;
+use super::net::{self, Addresses, Guard, Leases, Request};
 use super::places::{Places, unit_name};
 use super::plan::{Action, Layer, Plan};
 use super::root_mount::RootMounter;
 use super::systemd::{Job, Systemd};
 use super::unit;
+use crate::chain::chain;
 use futures_util::stream::{self, StreamExt};
 use orlop_config::Name;
 use orlop_initrd::atomic_write::atomic_write;
@@ -42,6 +41,7 @@ pub(super) struct Executor {
     pub(super) places: Places,
     pub(super) mounter: Arc<dyn RootMounter>,
     pub(super) systemd: Systemd,
+    pub(super) guard: Arc<Guard>,
 }
 
 /// A container and its addresses, on the way up.
@@ -64,6 +64,10 @@ impl Executor {
     ) -> Outcomes {
         let mut outcomes = self.take_down(plan).await;
         self.remount(plan, desired, &mut outcomes).await;
+        let given = leased
+            .iter()
+            .filter_map(|(name, leased)| Some((name.clone(), leased.as_ref().ok()?.clone())))
+            .collect();
         let rising = rising(plan, desired, leased, &mut outcomes);
         let mut ready = Vec::new();
         let preparing = rising.iter().map(|rising| self.prepare(rising)).collect();
@@ -71,6 +75,21 @@ impl Executor {
             match result {
                 Ok(()) => ready.push(rising),
                 Err(error) => fail(&mut outcomes, &rising.container.name, error),
+            }
+        }
+        if let Err(error) = self.guard.settle(desired, &given).await {
+            log::error!(
+                "cannot make rules and names of the networks: {}",
+                chain(&error)
+            );
+            for rising in ready.drain(..) {
+                let name = &rising.container.name;
+                let source = StepError::Unsettled(error.to_string());
+                fail(
+                    &mut outcomes,
+                    name,
+                    RuntimeError::of(name, Step::Connect)(source),
+                );
             }
         }
         self.start_all(ready, &mut outcomes).await;
@@ -126,7 +145,7 @@ impl Executor {
             .await
             .map_err(of(Step::Remove))?;
         remove_file(&self.places.unit_file(name)).map_err(of(Step::Remove))?;
-        network::disconnect(&self.places, name)
+        net::disconnect(&self.places, name)
             .await
             .map_err(of(Step::Disconnect))?;
         let (places, container) = (self.places.clone(), name.clone());
@@ -186,7 +205,7 @@ impl Executor {
         let work = move || bundle::write_bundle(&places, &owned, &addresses);
         blocking(work, name, Step::WriteBundle).await?;
         let request = Request::new(container, &rising.addresses);
-        network::connect(&self.places, &self.systemd, name, &request)
+        net::connect(&self.places, name, &request)
             .await
             .map_err(RuntimeError::of(name, Step::Connect))?;
         self.write_unit(container, &rising.hash)

@@ -22,6 +22,7 @@ pub(super) fn desired_web() -> Desired {
             host: 8080,
             container: 80,
             protocol: Protocol::Tcp,
+            count: 1,
         }],
         networks: Vec::new(),
         volumes: vec![VolumeMount {

@@ -1,13 +1,13 @@
 //! The files of a container's `/etc` that say who and where it is. Pure.
 
-use super::lease::Addresses;
+use super::net::Addresses;
 use orlop_config::Name;
 use std::fmt::Write as _;
 
 /// `/etc/hosts`: itself. Others' names come from the networks' name servers.
 pub(super) fn hosts(name: &Name, addresses: &Addresses) -> String {
     let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
-    for (_, _, address) in &addresses.0 {
+    for address in addresses.all() {
         writeln!(text, "{address} {name}").expect("a String takes every write");
     }
     text
@@ -31,19 +31,27 @@ pub(super) fn hostname(name: &Name) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::name;
+    use super::super::fixture::{desired_web, name};
+    use super::super::net::Leases;
     use super::*;
+    use orlop_config::{Attachment, Net};
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_container_knows_itself_and_its_name_servers() {
-        let addresses = Addresses(vec![(
-            name("front"),
-            "10.88.1.0/24".parse().unwrap(),
-            "10.88.1.7".parse().unwrap(),
-        )]);
+        let mut net = Net::bridge("10.88.1.0/24".parse().unwrap());
+        net.subnet6 = Some("fd00:1::/64".parse().unwrap());
+        let mut desired = desired_web();
+        desired.containers[0].config.networks = vec![Attachment::plain(name("front"))];
+        let nets = BTreeMap::from([(name("front"), net)]);
+        let mut assigned = Leases::default().assign(&desired.containers, &nets);
+        let addresses = assigned.remove(&name("web")).unwrap().unwrap();
         let web = name("web");
-        assert!(hosts(&web, &addresses).ends_with("\n10.88.1.7 web\n"));
-        assert_eq!(resolv_conf(&addresses), "nameserver 10.88.1.1\n");
+        assert!(hosts(&web, &addresses).ends_with("\n10.88.1.2 web\nfd00:1::2 web\n"));
+        assert_eq!(
+            resolv_conf(&addresses),
+            "nameserver 10.88.1.1\nnameserver fd00:1::1\n"
+        );
         assert_eq!(hostname(&web), "web\n");
     }
 }

@@ -3,7 +3,7 @@
 use super::change::{ContainerChange, Outcome, Outcomes};
 use super::desired::{Desired, DesiredContainer};
 use super::error::StepError;
-use super::lease::Addresses;
+use super::net::Addresses;
 use super::systemd::UnitStatus;
 use super::view::{self, Progress};
 use orlop_api::{ContainerState, ContainerView, HealthState};

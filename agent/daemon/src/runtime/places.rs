@@ -79,9 +79,14 @@ impl Places {
         self.run.join("crun")
     }
 
-    /// netavark's and aardvark-dns' own state.
+    /// netavark's own state.
     pub(super) fn netavark_state(&self) -> PathBuf {
         self.run.join("netavark")
+    }
+
+    /// Names of containers, for aardvark-dns: a file for each network.
+    pub(super) fn names(&self) -> PathBuf {
+        self.netavark_state().join("names")
     }
 
     /// All writable layers.

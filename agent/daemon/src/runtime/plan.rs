@@ -185,9 +185,10 @@ mod tests {
         assert_eq!(action(&desired, found.clone()), Action::Replace);
         let (mut desired, found) = same();
         let subnet = "10.77.0.0/24".parse().unwrap();
-        desired
-            .nets
-            .insert(Name::new("default").unwrap(), orlop_config::Net { subnet });
+        desired.nets.insert(
+            Name::new("default").unwrap(),
+            orlop_config::Net::bridge(subnet),
+        );
         assert_eq!(action(&desired, found), Action::Replace);
     }
 

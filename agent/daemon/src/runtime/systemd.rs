@@ -26,14 +26,10 @@ trait Manager {
     fn subscribe(&self) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
-    fn list_units_by_patterns(
-        &self,
-        states: &[&str],
-        patterns: &[&str],
-    ) -> zbus::Result<Vec<ListedUnit>>;
     #[zbus(signal)]
     fn job_removed(
         &self,
@@ -51,21 +47,6 @@ trait Manager {
 trait UnitProperties {
     fn get_all(&self, interface: &str) -> zbus::Result<HashMap<String, OwnedVariant>>;
 }
-
-/// What systemd lists of a unit: name, description, load, active and sub state, what it follows,
-/// its path, its job's number, type and path.
-type ListedUnit = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OwnedObjectPath,
-    u32,
-    String,
-    OwnedObjectPath,
-);
 
 /// A unit as systemd sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +79,8 @@ pub(super) enum Exit {
 pub(super) enum Job {
     Start,
     Stop,
+    /// Also where it does not run.
+    Restart,
 }
 
 /// The connection to systemd; made when first needed, and again when it broke.
@@ -165,7 +148,7 @@ impl Systemd {
         limited("Reload", JOB_LIMIT, self.manager().await?.reload()).await
     }
 
-    /// Starts or stops `unit` and waits until that is done. Idempotent.
+    /// Starts, stops or restarts `unit` and waits until that is done. Idempotent.
     ///
     /// # Errors
     /// `Job` where systemd could not carry it out; a unit that does not exist is stopped already.
@@ -175,6 +158,10 @@ impl Systemd {
         let asked = match job {
             Job::Start => {
                 limited("StartUnit", CALL_LIMIT, manager.start_unit(unit, "replace")).await
+            }
+            Job::Restart => {
+                let asked = manager.restart_unit(unit, "replace");
+                limited("RestartUnit", CALL_LIMIT, asked).await
             }
             Job::Stop => limited("StopUnit", CALL_LIMIT, manager.stop_unit(unit, "replace")).await,
         };
@@ -208,18 +195,6 @@ impl Systemd {
                 limit: JOB_LIMIT,
             }),
         }
-    }
-
-    /// Stops every unit whose name matches `pattern` and whose description holds `text`.
-    pub(super) async fn stop_described(&self, pattern: &str, text: &str) -> Result<(), StepError> {
-        let manager = self.manager().await?;
-        let list = manager.list_units_by_patterns(&[], std::slice::from_ref(&pattern));
-        for unit in limited("ListUnitsByPatterns", CALL_LIMIT, list).await? {
-            if unit.1.contains(text) {
-                self.run_job(&unit.0, Job::Stop).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Forgets that `unit` failed. Idempotent; a unit that is not there is fine.

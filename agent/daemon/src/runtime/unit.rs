@@ -23,7 +23,7 @@ pub(super) const SUBGROUP: &str = "runtime";
 pub(super) const PAYLOAD_GROUP: &str = "payload";
 /// Conflicts and orderings of a unit that goes on over a soft reboot and ends at a real shutdown
 /// (systemd-soft-reboot.service(8), "Resource pass-through").
-const SURVIVE: &str = "\
+pub(super) const SURVIVE: &str = "\
 SurviveFinalKillSignal=yes
 IgnoreOnIsolate=yes
 DefaultDependencies=no

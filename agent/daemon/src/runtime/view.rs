@@ -1,11 +1,9 @@
 //! A container as callers see it. Pure.
 
 use super::desired::DesiredContainer;
-use super::lease::Addresses;
+use super::net::Addresses;
 use super::systemd::{Exit, UnitStatus};
 use orlop_api::{ContainerState, ContainerView, HealthState, ImageView};
-use orlop_config::{Port, Protocol};
-use std::net::IpAddr;
 
 /// How far the agent is with a container, beside what systemd says of its unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,20 +51,6 @@ pub(super) fn detail(progress: &Progress, status: &UnitStatus, probe: &str) -> S
     }
 }
 
-/// A port as the TOML writes it.
-fn port(port: &Port) -> String {
-    let protocol = match port.protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    };
-    let numbers = format!("{}:{}/{protocol}", port.host, port.container);
-    match port.host_ip {
-        Some(IpAddr::V6(ip)) => format!("[{ip}]:{numbers}"),
-        Some(ip) => format!("{ip}:{numbers}"),
-        None => numbers,
-    }
-}
-
 /// All of it.
 pub(super) fn view(
     container: &DesiredContainer,
@@ -92,14 +76,14 @@ pub(super) fn view(
         restarts: status.restarts,
         addresses: addresses
             .iter()
-            .flat_map(|addresses| {
-                addresses
-                    .0
-                    .iter()
-                    .map(|(_, _, address)| address.to_string())
-            })
+            .flat_map(|addresses| addresses.all().map(|address| address.to_string()))
             .collect(),
-        ports: container.config.ports.iter().map(port).collect(),
+        ports: container
+            .config
+            .ports
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         started: status.started,
     }
 }
@@ -108,6 +92,7 @@ pub(super) fn view(
 mod tests {
     use super::super::fixture::desired_web;
     use super::*;
+    use orlop_config::{Port, Protocol};
 
     fn status(active: &str, sub: &str, exit: Option<Exit>) -> UnitStatus {
         UnitStatus {

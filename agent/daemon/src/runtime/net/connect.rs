@@ -1,12 +1,12 @@
 //! Connects containers to their networks, by netavark, in namespaces that outlive a restart.
 
-use super::command::{find, run_well};
-use super::error::StepError;
+use super::super::command::{find, run_well};
+use super::super::error::StepError;
+use super::super::observe::{mount_points, read_text};
+use super::super::places::Places;
+use super::bridges;
 use super::netavark::Request;
 use super::netns;
-use super::observe::{mount_points, read_text};
-use super::places::Places;
-use super::systemd::Systemd;
 use orlop_config::Name;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -19,15 +19,6 @@ const NETAVARK: [&str; 3] = [
     "/usr/libexec/podman/netavark",
     "/usr/bin/netavark",
 ];
-const AARDVARK: [&str; 3] = [
-    "/usr/lib/podman/aardvark-dns",
-    "/usr/libexec/podman/aardvark-dns",
-    "/usr/bin/aardvark-dns",
-];
-/// How netavark names it when it complains.
-const AARDVARK_NAME: &str = "aardvark-dns";
-/// netavark starts aardvark-dns by systemd-run, in a unit of this kind, so that it outlives us.
-const TRANSIENT_SCOPES: &str = "run-*.scope";
 /// A set-up takes about 60 ms; this is for a loaded machine and a cold disk.
 const NETAVARK_LIMIT: Duration = Duration::from_secs(30);
 /// Files of the bundle are for root only.
@@ -35,9 +26,8 @@ const FILE_MODE: u32 = 0o600;
 
 /// Makes `name`'s network namespace and connects it as `request` says, or does nothing where that
 /// has been done to its end. What another request left is removed first. Idempotent.
-pub(super) async fn connect(
+pub(in super::super) async fn connect(
     places: &Places,
-    systemd: &Systemd,
     name: &Name,
     request: &Request,
 ) -> Result<(), StepError> {
@@ -45,29 +35,51 @@ pub(super) async fn connect(
     if is_connected(places, name, &wanted)? {
         return Ok(());
     }
-    match set_up(places, name, &wanted).await {
-        Err(StepError::Ended { said, .. }) if said.contains(AARDVARK_NAME) => {
-            log::warn!(
-                "stopping the name server, which lost its way, and starting it anew: {said}"
-            );
-            // One whose PID file was lost holds the port, and netavark cannot talk to it. The new
-            // one reads everybody's names again.
-            let state = places.netavark_state();
-            systemd
-                .stop_described(TRANSIENT_SCOPES, &state.to_string_lossy())
-                .await?;
-            set_up(places, name, &wanted).await
-        }
-        result => result,
-    }
+    set_up(places, name, request, &wanted).await
 }
 
-async fn set_up(places: &Places, name: &Name, wanted: &[u8]) -> Result<(), StepError> {
+/// Makes the links of `name` again that have been lost, in the namespace that its processes are in:
+/// that of process `pid` where it is not kept under its name any more. Open connections go on.
+pub(super) async fn connect_again(
+    places: &Places,
+    name: &Name,
+    request: &Request,
+    pid: u32,
+) -> Result<(), StepError> {
+    let path = places.netns_file(name);
+    let wanted = to_json(request, &places.network_request(name))?;
+    remove_file(&places.network_ready(name))?;
+    if !mount_points()?.contains(&path) {
+        netns::keep_again(&path, pid)?;
+    }
+    if let Err(error) = netavark(places, name, "teardown", &wanted).await {
+        log::debug!("ignoring that not everything of {name} was left to be removed: {error}");
+    }
+    write(&places.network_request(name), &wanted)?;
+    make_links(places, name, request, &wanted).await
+}
+
+async fn set_up(
+    places: &Places,
+    name: &Name,
+    request: &Request,
+    wanted: &[u8],
+) -> Result<(), StepError> {
     disconnect(places, name).await?;
     netns::create(&places.netns_file(name))?;
     // Before the set-up, so that a set-up cut short can be torn down.
     write(&places.network_request(name), wanted)?;
+    make_links(places, name, request, wanted).await
+}
+
+async fn make_links(
+    places: &Places,
+    name: &Name,
+    request: &Request,
+    wanted: &[u8],
+) -> Result<(), StepError> {
     netavark(places, name, "setup", wanted).await?;
+    request.cables().try_for_each(bridges::allow_hairpin)?;
     write(&places.network_ready(name), b"")
 }
 
@@ -92,7 +104,7 @@ fn is_connected(places: &Places, name: &Name, wanted: &[u8]) -> Result<bool, Ste
 }
 
 /// Takes back what [`connect`] did, also where that was cut short. Idempotent.
-pub(super) async fn disconnect(places: &Places, name: &Name) -> Result<(), StepError> {
+pub(in super::super) async fn disconnect(places: &Places, name: &Name) -> Result<(), StepError> {
     remove_file(&places.network_ready(name))?;
     let path = places.netns_file(name);
     if let Some(request) = read_text(&places.network_request(name))? {
@@ -126,16 +138,13 @@ async fn netavark(
     request: &[u8],
 ) -> Result<(), StepError> {
     let program = find("netavark", &NETAVARK)?;
-    let aardvark = find(AARDVARK_NAME, &AARDVARK)?;
     let state = places.netavark_state();
     std::fs::create_dir_all(&state).map_err(StepError::file("create", &state))?;
-    let arguments: [OsString; 9] = [
+    let arguments: [OsString; 7] = [
         "--config".into(),
         state.into(),
-        "--aardvark-binary".into(),
-        aardvark.into(),
         "--firewall-driver".into(),
-        "nftables".into(),
+        "none".into(),
         "--rootless=false".into(),
         verb.into(),
         places.netns_file(name).into(),

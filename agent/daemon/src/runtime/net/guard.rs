@@ -1,0 +1,202 @@
+//! Keeps what the networks need besides links as it shall be: rules, names, and links that were lost.
+
+use super::super::desired::{Desired, DesiredContainer};
+use super::super::error::StepError;
+use super::super::observe::mount_points;
+use super::super::places::{Places, unit_name};
+use super::super::systemd::Systemd;
+use super::connect::connect_again;
+use super::lease::Addresses;
+use super::name_server::{self, Tended};
+use super::names::name_files;
+use super::netavark::{Request, bridge_name, cable_name};
+use super::nft::Tables;
+use super::rules::{self, Publisher};
+use super::{bridges, rules::TABLE};
+use orlop_config::{FIREWALL_TABLE, Name, NetDriver};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How often a look is taken: one question to the kernel and a few small files.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The guard.
+pub(in super::super) struct Guard {
+    places: Places,
+    systemd: Systemd,
+    tables: Tables,
+    wanted: Mutex<Wanted>,
+}
+
+#[derive(Default)]
+struct Wanted {
+    containers: BTreeMap<Name, (DesiredContainer, Addresses)>,
+}
+
+impl Wanted {
+    fn addresses(&self) -> BTreeMap<Name, Addresses> {
+        let all = self.containers.iter();
+        all.map(|(name, (_, addresses))| (name.clone(), addresses.clone()))
+            .collect()
+    }
+
+    /// Every bridge with its network, and every cable with its bridge.
+    fn links(&self) -> (BTreeMap<String, Name>, BTreeMap<String, String>) {
+        let (mut bridges, mut cables) = (BTreeMap::new(), BTreeMap::new());
+        for (name, (_, addresses)) in &self.containers {
+            for (cable, bridge, net) in cables_of(name, addresses) {
+                bridges.insert(bridge.clone(), net);
+                cables.insert(cable, bridge);
+            }
+        }
+        (bridges, cables)
+    }
+}
+
+/// The cables of a container, each with bridge and network.
+fn cables_of(name: &Name, addresses: &Addresses) -> Vec<(String, String, Name)> {
+    let joined = addresses.0.iter();
+    joined
+        .filter(|joined| joined.net.driver == NetDriver::Bridge)
+        .map(|joined| {
+            let net = &joined.name;
+            (cable_name(name, net), bridge_name(net), net.clone())
+        })
+        .collect()
+}
+
+impl Guard {
+    pub(in super::super) fn new(places: Places, systemd: Systemd) -> Self {
+        Self {
+            places,
+            systemd,
+            tables: Tables::default(),
+            wanted: Mutex::default(),
+        }
+    }
+
+    /// Whether the rules and links that this process sees are those of the node: not so for a node
+    /// that is a directory, as in tests.
+    fn is_in_charge(&self) -> bool {
+        self.places == Places::node()
+    }
+
+    /// Puts the host's firewall in place.
+    pub(in super::super) async fn set_firewall(&self, rules: String) -> Result<(), StepError> {
+        if self.is_in_charge() {
+            self.tables.put(FIREWALL_TABLE, rules).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes rules and names those of `desired`, and removes links that nobody needs. Called when all
+    /// of its links are made, before what is new is started. Idempotent.
+    pub(in super::super) async fn settle(
+        &self,
+        desired: &Desired,
+        given: &BTreeMap<Name, Addresses>,
+    ) -> Result<(), StepError> {
+        if !self.is_in_charge() {
+            return Ok(());
+        }
+        let mut wanted = self.wanted.lock().await;
+        wanted.containers = desired
+            .containers
+            .iter()
+            .filter_map(|container| {
+                let addresses = given.get(&container.name)?.clone();
+                Some((container.name.clone(), (container.clone(), addresses)))
+            })
+            .collect();
+        let (bridges, cables) = wanted.links();
+        bridges::sweep(&bridges.keys().chain(cables.keys()).cloned().collect())?;
+        let publishers: Vec<_> = wanted.containers.values().map(publisher).collect();
+        self.tables.put(TABLE, rules::rules(&publishers)).await?;
+        self.tend_names(&wanted).await.map(drop)
+    }
+
+    /// Looks whether everything is still there, and makes again what is not.
+    async fn look(&self) {
+        match self.tables.look().await {
+            Ok(mended) => {
+                for table in mended {
+                    log::warn!("the rules of table {table} were gone or changed; put again");
+                }
+            }
+            Err(error) => log::warn!("cannot look at the rules: {error}"),
+        }
+        let wanted = self.wanted.lock().await;
+        for (container, addresses) in wanted.containers.values() {
+            if let Err(error) = self.look_at_links(container, addresses).await {
+                let name = &container.name;
+                log::warn!(container = name.as_str(); "cannot connect {name} again: {error}");
+            }
+        }
+        match self.tend_names(&wanted).await {
+            Ok(Tended::Well | Tended::Told | Tended::Stopped) => {}
+            Ok(Tended::Started) => log::warn!("the name server was gone; started again"),
+            Ok(Tended::Replaced) => log::info!("the name server is that of this OS image now"),
+            Err(error) => log::warn!("cannot look after the name server: {error}"),
+        }
+    }
+
+    /// Names are served in networks whose bridge is there: on another the server cannot listen, and
+    /// it would not begin at all.
+    async fn tend_names(&self, wanted: &Wanted) -> Result<Tended, StepError> {
+        let there = bridges::own_links()?;
+        let (bridges, _) = wanted.links();
+        let nets: BTreeSet<Name> = bridges
+            .into_iter()
+            .filter_map(|(bridge, net)| there.contains(&bridge).then_some(net))
+            .collect();
+        let files = name_files(&nets, &wanted.addresses());
+        name_server::tend(&self.places, &self.systemd, &files).await
+    }
+
+    /// Connects a running container again that has lost its namespace's name or a cable.
+    async fn look_at_links(
+        &self,
+        container: &DesiredContainer,
+        addresses: &Addresses,
+    ) -> Result<(), StepError> {
+        let (name, places) = (&container.name, &self.places);
+        let cables = cables_of(name, addresses);
+        let plugged =
+            |(cable, bridge, _): &(String, String, Name)| bridges::is_plugged(cable, bridge);
+        let kept = mount_points()?.contains(&places.netns_file(name));
+        if kept && cables.iter().all(plugged) {
+            return Ok(());
+        }
+        let Some(pid) = self.systemd.status(&unit_name(name)).await?.pid else {
+            // Its next start makes it from the beginning.
+            return Ok(());
+        };
+        log::warn!(container = name.as_str(); "{name} has lost its network; connecting it again");
+        let request = Request::new(container, addresses);
+        connect_again(places, name, &request, pid).await
+    }
+}
+
+fn publisher((container, addresses): &(DesiredContainer, Addresses)) -> Publisher<'_> {
+    Publisher {
+        name: &container.name,
+        ports: &container.config.ports,
+        addresses,
+    }
+}
+
+/// Takes a look every two seconds, but not while `turn` is held: then all is being made anyway. Ends
+/// with the guard.
+pub(in super::super) async fn watch(guard: Weak<Guard>, turn: Arc<Mutex<()>>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(guard) = guard.upgrade().filter(|guard| guard.is_in_charge()) else {
+            return;
+        };
+        if let Ok(_turn) = turn.try_lock() {
+            guard.look().await;
+        }
+    }
+}
