@@ -19,7 +19,7 @@ pub(crate) struct Checked {
     /// The root that the next boot mounts, for a boot to be compared with.
     pub(crate) boots: Option<String>,
     /// What the agent takes the next boot for.
-    pub(crate) decision: Option<String>,
+    pub(crate) decision: Option<&'static str>,
 }
 
 /// Checks the two partitions of a disk against what has to hold in a phase.
@@ -111,7 +111,7 @@ fn check_boots(
         let decision = check_decision(esp, state, about, &entry, &entries, boot, checked);
         if boot == 0 {
             checked.boots = Some(entry.root.to_string());
-            checked.decision = decision.map(|decision| format!("{decision:?}"));
+            checked.decision = Some(words_for(&decision));
         }
         if choice.rename.is_none() {
             return;
@@ -132,7 +132,7 @@ fn check_decision(
     entries: &[EntryFile],
     boot: u32,
     checked: &mut Checked,
-) -> Option<BootDecision> {
+) -> BootDecision {
     let booted = Booted {
         root: entry.root.clone(),
         boot: BootId(format!("boot {boot} after the cut")),
@@ -173,5 +173,19 @@ fn check_decision(
         }
         BootDecision::UnknownImage { root } => fail(format!("no generation has the root {root}")),
     }
-    Some(decision)
+    decision
+}
+
+/// What the agent takes a boot for, in words.
+fn words_for(decision: &BootDecision) -> &'static str {
+    match decision {
+        BootDecision::FirstBoot => "first boot",
+        BootDecision::Normal { .. } => "nothing under way",
+        BootDecision::TrialStarts { .. } => "trial starts",
+        BootDecision::TrialGoesOn { .. } => "trial goes on",
+        BootDecision::TrialWentDead { .. } => "trial went dead",
+        BootDecision::SwitchInterrupted { .. } => "switch was cut short",
+        BootDecision::EndingInterrupted { .. } => "end of a trial was cut short",
+        BootDecision::UnknownImage { .. } => "unknown image",
+    }
 }

@@ -11,6 +11,9 @@ use std::process::{Command, Stdio};
 /// Repairs that need nobody to decide were made; the kernel makes the same at a mount.
 const REPAIRED: i32 = 1;
 
+/// Blocks that are copied at once.
+const RUN_BLOCKS: usize = 64;
+
 /// Checks a file system by a copy of all but the data of its files, which e2fsck never reads. None
 /// where it is clean, or becomes so by the journal and what needs no decision (`-p`); else what
 /// e2fsck says.
@@ -41,13 +44,21 @@ fn copy(disk: &Disk, volume: &Ext4<'_>, cache: &mut DataCache, scratch: &Path) -
     let (first, blocks) = volume.extent();
     let file = File::create(scratch)?;
     file.set_len(blocks * BLOCK as u64)?;
-    let mut buffer = vec![0; BLOCK];
-    for block in 0..blocks {
-        if disk.is_zero(usize::try_from(first + block)?) || data.contains(&block) {
-            continue;
+    let wanted = |block: &u64| {
+        let at = usize::try_from(first + block).unwrap_or(usize::MAX);
+        !disk.is_zero(at) && !data.contains(block)
+    };
+    let mut buffer = vec![0; RUN_BLOCKS * BLOCK];
+    let mut block = 0;
+    while block < blocks {
+        let longest = blocks.min(block + RUN_BLOCKS as u64);
+        let run = (block..longest).take_while(wanted).count();
+        if run > 0 {
+            let buffer = &mut buffer[..run * BLOCK];
+            disk.read((first + block) * BLOCK as u64, buffer)?;
+            file.write_all_at(buffer, block * BLOCK as u64)?;
         }
-        disk.read((first + block) * BLOCK as u64, &mut buffer)?;
-        file.write_all_at(&buffer, block * BLOCK as u64)?;
+        block += run.max(1) as u64;
     }
     Ok(())
 }

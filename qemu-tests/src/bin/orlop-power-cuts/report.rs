@@ -5,7 +5,7 @@ use crate::boots::Booted;
 use crate::cuts::{Loss, Plan};
 use crate::recording::Recording;
 use crate::run::CheckedCut;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -85,7 +85,22 @@ pub(crate) fn table(
     for (phase, row) in phases.iter().zip(&rows) {
         text.push_str(&row.text(&phase.name));
     }
-    write!(text, "{}", all.text("**all**"))?;
+    writeln!(text, "{}", all.text("**all**"))?;
+    let mut boots: BTreeMap<&str, usize> = BTreeMap::new();
+    for cut in found {
+        *boots
+            .entry(cut.checked.decision.unwrap_or("none"))
+            .or_default() += 1;
+    }
+    let boots: Vec<_> = boots
+        .iter()
+        .map(|(what, count)| format!("{what}: {count}"))
+        .collect();
+    writeln!(
+        text,
+        "What the agent takes the boot after the cut for: {}.",
+        boots.join("; ")
+    )?;
     Ok((text, all.failures + all.not_booted == 0))
 }
 

@@ -14,12 +14,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// What is in memory; the images are there while they are checked.
 const MEMORY: &str = "/dev/shm";
 /// Views of partitions that are kept. Cuts beside each other often share one.
 const MAX_VIEWS: usize = 64;
+/// Word is given each time that so many cuts are done.
+const PROGRESS: usize = 500;
 
 /// A cut that was checked.
 #[derive(Clone, Debug)]
@@ -37,11 +40,14 @@ pub(crate) fn check_all(
     threads: usize,
 ) -> Outcome<Vec<CheckedCut>> {
     let threads = threads.max(1);
+    let done = AtomicUsize::new(0);
     let mut all = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|share| {
+                let done = &done;
                 scope.spawn(move || {
                     let mut player = Player::new(recording)?;
+                    player.done = Some((done, plan.cuts.len()));
                     player.play(plan, |cut| cut.interval % threads == share)
                 })
             })
@@ -86,6 +92,8 @@ struct Player<'a> {
     esps: HashMap<u64, Arc<EspView>>,
     states: HashMap<u64, Arc<StateView>>,
     copy_to: Option<PathBuf>,
+    /// How many cuts are done, and how many there are to do.
+    done: Option<(&'a AtomicUsize, usize)>,
     // Last: the disk is closed before its folder goes.
     dir: tempfile::TempDir,
 }
@@ -114,6 +122,7 @@ impl<'a> Player<'a> {
             esps: HashMap::new(),
             states: HashMap::new(),
             copy_to: None,
+            done: None,
             dir,
         })
     }
@@ -174,6 +183,12 @@ impl<'a> Player<'a> {
                 state
             }
         };
+        if let Some((done, all)) = self.done {
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(PROGRESS) {
+                println!("{done} of {all} cuts checked");
+            }
+        }
         let phase = &about.phases[about.phase_at(cut.position)];
         let checked = check(&esp, &state, about, phase, &self.boot_loader);
         Ok(CheckedCut {

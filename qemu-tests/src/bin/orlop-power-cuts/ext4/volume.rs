@@ -4,8 +4,10 @@ use super::inode::Inode;
 use super::journal::{self, Replay};
 use crate::disk::{BLOCK, Disk};
 use crate::fields::{le16, le32};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Where the superblock is, in bytes.
 const SUPERBLOCK_AT: u64 = 1024;
@@ -41,6 +43,8 @@ pub(crate) struct Ext4<'a> {
     inode_bytes: u16,
     descriptor_bytes: u16,
     replay: Replay,
+    /// Blocks of inode tables and descriptors that were read: thousands of inodes are asked for.
+    tables: RefCell<HashMap<u64, Rc<Vec<u8>>>>,
 }
 
 impl<'a> Ext4<'a> {
@@ -58,12 +62,14 @@ impl<'a> Ext4<'a> {
             inode_bytes: 256,
             descriptor_bytes: 32,
             replay: Replay::default(),
+            tables: RefCell::default(),
         };
         let recover = volume.read_superblock()?;
         if recover {
             let inode = volume.inode(journal::INODE)?;
             let places = volume.places(&inode)?;
             volume.replay = journal::follow(&volume, &places, cache)?;
+            volume.tables.borrow_mut().clear();
             volume.read_superblock()?;
         }
         Ok(volume)
@@ -134,6 +140,16 @@ impl<'a> Ext4<'a> {
         }
     }
 
+    /// As [`Self::block`], kept for the next time.
+    fn table_block(&self, number: u64) -> Result<Rc<Vec<u8>>, Ext4Error> {
+        if let Some(known) = self.tables.borrow().get(&number) {
+            return Ok(Rc::clone(known));
+        }
+        let block = Rc::new(self.block(number)?);
+        self.tables.borrow_mut().insert(number, Rc::clone(&block));
+        Ok(block)
+    }
+
     /// The hash of a block's content after the replay, as far as caches are concerned: an escaped
     /// block has one of its own.
     pub(super) fn hash(&self, number: u64) -> Result<u64, Ext4Error> {
@@ -156,7 +172,7 @@ impl<'a> Ext4<'a> {
         let (group, inside) = (index / self.per_group, index % self.per_group);
         let (table, _) = self.inode_table(group)?;
         let at = u64::from(inside) * u64::from(self.inode_bytes);
-        let block = self.block(table + at / BLOCK as u64)?;
+        let block = self.table_block(table + at / BLOCK as u64)?;
         let at = usize::try_from(at % BLOCK as u64).unwrap_or_default();
         Ok(Inode::read(number, &block[at..at + 128]))
     }
@@ -169,7 +185,7 @@ impl<'a> Ext4<'a> {
     /// Where a group's inodes begin, and how many have ever been used.
     fn inode_table(&self, group: u32) -> Result<(u64, u32), Ext4Error> {
         let at = u64::from(group) * u64::from(self.descriptor_bytes);
-        let block = self.block(1 + at / BLOCK as u64)?;
+        let block = self.table_block(1 + at / BLOCK as u64)?;
         let at = usize::try_from(at % BLOCK as u64).unwrap_or_default();
         let descriptor = &block[at..at + usize::from(self.descriptor_bytes)];
         let mut unused = u32::from(le16(descriptor, 0x1c));
