@@ -30,7 +30,7 @@ pub(crate) fn boot(
     count: usize,
     jobs: usize,
 ) -> Outcome<Vec<Booted>> {
-    let chosen = Mutex::new(choose(recording, plan, found, count).into_iter());
+    let chosen = Mutex::new(choose(plan, found, count).into_iter());
     let booted = Mutex::new(Vec::new());
     thread::scope(|scope| {
         let work = || -> Outcome<()> {
@@ -67,18 +67,10 @@ pub(crate) fn boot(
 }
 
 /// One of each phase in turn, at random within it; none twice.
-fn choose<'a>(
-    recording: &Recording,
-    plan: &Plan,
-    found: &'a [CheckedCut],
-    count: usize,
-) -> Vec<(usize, &'a CheckedCut)> {
+fn choose<'a>(plan: &Plan, found: &'a [CheckedCut], count: usize) -> Vec<(usize, &'a CheckedCut)> {
     let mut by_phase: BTreeMap<usize, Vec<&CheckedCut>> = BTreeMap::new();
     for cut in found {
-        by_phase
-            .entry(recording.about.phase_at(cut.cut.position))
-            .or_default()
-            .push(cut);
+        by_phase.entry(cut.cut.phase).or_default().push(cut);
     }
     let mut random = Random::new(plan.seed ^ 2, 0);
     let mut chosen = Vec::new();

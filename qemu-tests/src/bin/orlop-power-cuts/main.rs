@@ -53,7 +53,7 @@ struct Options {
     #[arg(long)]
     keep: bool,
     /// Cuts between flushes; there is one at every flush besides.
-    #[arg(long, value_name = "N", default_value_t = 3000)]
+    #[arg(long, value_name = "N", default_value_t = 5000)]
     between: usize,
     /// Repeats a run's choice of cuts.
     #[arg(long, value_name = "N", env = "ORLOP_TEST_SEED")]
@@ -96,7 +96,7 @@ fn run(options: &Options) -> Outcome<bool> {
         .seed
         .unwrap_or_else(|| u64::from(std::process::id()));
     println!("seed {seed}: ORLOP_TEST_SEED={seed} repeats this choice of cuts");
-    let plan = Plan::of(&recording.log, options.between, seed)?;
+    let plan = Plan::of(&recording, options.between, seed)?;
     if let Some(id) = options.only {
         let found = run::write_image(&recording, &plan, id, &options.dir.join("cut.img"))?;
         println!("{found:#?}");

@@ -55,10 +55,7 @@ pub(crate) fn table(
     let mut rows = vec![Row::default(); phases.len()];
     let mut all = Row::default();
     for cut in found {
-        for row in [
-            &mut rows[recording.about.phase_at(cut.cut.position)],
-            &mut all,
-        ] {
+        for row in [&mut rows[cut.cut.phase], &mut all] {
             match cut.cut.loss {
                 Loss::AtFlush => row.flushes += 1,
                 _ => row.between += 1,
@@ -82,7 +79,11 @@ pub(crate) fn table(
         plan.seed,
         took.as_secs_f64(),
     );
-    for (phase, row) in phases.iter().zip(&rows) {
+    for (phase, row) in phases
+        .iter()
+        .zip(&rows)
+        .filter(|(_, row)| !row.distinct.is_empty())
+    {
         text.push_str(&row.text(&phase.name));
     }
     writeln!(text, "{}", all.text("**all**"))?;
@@ -108,7 +109,7 @@ pub(crate) fn table(
 pub(crate) fn print_failures(recording: &Recording, found: &[CheckedCut]) {
     let bad = found.iter().filter(|cut| !cut.checked.failures.is_empty());
     for cut in bad.take(SHOWN) {
-        let phase = &recording.about.phases[recording.about.phase_at(cut.cut.position)];
+        let phase = &recording.about.phases[cut.cut.phase];
         println!("cut {} in {}, {:?}:", cut.cut.id, phase.name, cut.cut);
         for failure in &cut.checked.failures {
             println!("    {failure}");

@@ -11,6 +11,8 @@ use crate::state::{Caches, StateView};
 use crate::window::{Window, apply};
 use orlop_config::Digest;
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use std::thread;
 
 /// What is in memory; the images are there while they are checked.
 const MEMORY: &str = "/dev/shm";
+/// What the folders there are called, before the number of their process.
+const FOLDER: &str = "orlop-power-cuts-";
 /// Views of partitions that are kept. Cuts beside each other often share one.
 const MAX_VIEWS: usize = 64;
 /// Word is given each time that so many cuts are done.
@@ -100,12 +104,7 @@ struct Player<'a> {
 
 impl<'a> Player<'a> {
     fn new(recording: &'a Recording) -> Outcome<Self> {
-        let memory = Path::new(MEMORY);
-        let dir = if memory.is_dir() {
-            tempfile::tempdir_in(memory)?
-        } else {
-            tempfile::tempdir()?
-        };
+        let dir = folder()?;
         let copy = dir.path().join("disk");
         copy_sparse(&recording.disk, &copy)?;
         let mut disk = Disk::open(&copy)?;
@@ -189,7 +188,7 @@ impl<'a> Player<'a> {
                 println!("{done} of {all} cuts checked");
             }
         }
-        let phase = &about.phases[about.phase_at(cut.position)];
+        let phase = &about.phases[cut.phase];
         let checked = check(&esp, &state, about, phase, &self.boot_loader);
         Ok(CheckedCut {
             cut: *cut,
@@ -197,6 +196,31 @@ impl<'a> Player<'a> {
             checked,
         })
     }
+}
+
+/// A folder for images, named after this process. Those of processes that were killed go first: they
+/// take memory.
+fn folder() -> Outcome<tempfile::TempDir> {
+    let memory = Path::new(MEMORY);
+    if !memory.is_dir() {
+        return Ok(tempfile::tempdir()?);
+    }
+    for entry in fs::read_dir(memory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name
+            .strip_prefix(FOLDER)
+            .and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            match fs::remove_dir_all(entry.path()) {
+                // Another process sweeps, too.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+    }
+    let own = format!("{FOLDER}{}-", std::process::id());
+    Ok(tempfile::Builder::new().prefix(&own).tempdir_in(memory)?)
 }
 
 fn keep<T>(views: &mut HashMap<u64, Arc<T>>, identity: u64, view: &Arc<T>) {

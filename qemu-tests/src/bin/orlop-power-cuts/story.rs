@@ -141,25 +141,48 @@ impl Notes<'_> {
     }
 }
 
+/// A switch: its name, the command, the generation and the OS version before it, and after it.
+type Switch<'a> = (&'a str, &'a [&'a str], (u64, &'a str), (u64, &'a str));
+
 fn tell(node: &RemoteNode, notes: &mut Notes<'_>, second: &str) -> Outcome<()> {
+    let (one, two) = ((1, FIRST), (2, SECOND));
+    let switches: [Switch<'_>; 4] = [
+        (
+            "apply, with a restart",
+            &["update", "apply", "--mode", "reboot"],
+            one,
+            two,
+        ),
+        (
+            "roll back, with a restart",
+            &["rollback", "--mode", "reboot"],
+            two,
+            one,
+        ),
+        (
+            "forth again, live",
+            &["rollback", "--to", "2", "--mode", "live"],
+            one,
+            two,
+        ),
+        ("roll back, live", &["rollback", "--mode", "live"], two, one),
+    ];
     notes.begin("first boot", &[None, Some(1)], None)?;
     node.wait_ready(0, BOOT)?;
     node.wait_status("generation 1 good", BOOT, settled(FIRST))?;
     notes.begin("stage", &[Some(1)], None)?;
     say(node, &["update", "stage", second])?;
     notes.begin("staged", &[Some(1)], Some(2))?;
-    node.wait_status("an idle node", BOOT, settled(FIRST))?;
-    notes.begin("apply", &[Some(1), Some(2)], None)?;
-    say(
-        node,
-        &["update", "apply", "--wait", "--timeout", SWITCH_TIMEOUT],
-    )?;
-    node.wait_status("generation 2 good", BOOT, settled(SECOND))?;
-    notes.begin("committed", &[Some(2)], None)?;
-    node.wait_status("an idle node", BOOT, settled(SECOND))?;
-    notes.begin("roll back", &[Some(2), Some(1)], None)?;
-    say(node, &["rollback", "--wait", "--timeout", SWITCH_TIMEOUT])?;
-    node.wait_status("generation 1 again", BOOT, settled(FIRST))?;
+    for (name, command, (from, _), (to, version)) in switches {
+        notes.begin(name, &[Some(from), Some(to)], None)?;
+        say(
+            node,
+            &[command, &["--wait", "--timeout", SWITCH_TIMEOUT]].concat(),
+        )?;
+        node.wait_status("the switch decided", BOOT, settled(version))?;
+        // What was told holds from here on, whether anything more is written or not.
+        notes.begin(&format!("told of: {name}"), &[Some(to)], None)?;
+    }
     notes.begin("power off", &[Some(1)], None)?;
     node.machine().power_off(BOOT)?;
     Ok(())

@@ -25,7 +25,7 @@ const SEED: u64 = 7;
 
 fn check(steps: &[Step]) -> Vec<CheckedCut> {
     let (recording, _dir) = Synthetic::new().record(steps);
-    let plan = Plan::of(&recording.log, BETWEEN, SEED).unwrap();
+    let plan = Plan::of(&recording, BETWEEN, SEED).unwrap();
     assert!(plan.flushes() >= 2 * steps.len());
     let found = check_all(&recording, &plan, 1).unwrap();
     assert_eq!(found.len(), plan.cuts.len());

@@ -43,6 +43,11 @@ impl Window {
         })
     }
 
+    /// Where the log is being read.
+    pub(crate) fn position(&self) -> u64 {
+        self.log.position()
+    }
+
     /// Goes on to the next flush; none at the end of the log.
     pub(crate) fn next_flush(&mut self) -> Outcome<Option<Flush>> {
         while let Some(entry) = self.log.next_entry()? {
@@ -76,5 +81,44 @@ pub(crate) fn apply(disk: &mut Disk, entry: &Entry) -> Outcome<()> {
         Action::Write(data) => disk.write(entry.offset, data),
         Action::Zeroes | Action::Discard => disk.zero(entry.offset, entry.length),
         Action::Flush | Action::PowerOn => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orlop_machines::disk_log::LogWriter;
+
+    #[test]
+    fn a_flush_covers_what_was_answered_before_it_was_asked_for_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = LogWriter::open(&path, 1 << 20).unwrap();
+        let mut add = |action: Action, batch, offset| {
+            let length = if action == Action::Flush { 0 } else { 512 };
+            let entry = Entry {
+                action,
+                durable: false,
+                batch,
+                offset,
+                length,
+            };
+            log.add(&entry).unwrap();
+        };
+        add(Action::Write(vec![1; 512]), 1, 0);
+        // These two were on their way together.
+        add(Action::Write(vec![2; 512]), 2, 512);
+        add(Action::Flush, 2, 0);
+        add(Action::Zeroes, 3, 1024);
+        add(Action::Flush, 4, 0);
+        log.publish().unwrap();
+        let mut window = Window::open(&path).unwrap();
+        let mut settled = Vec::new();
+        while let Some(flush) = window.next_flush().unwrap() {
+            let entries = window.settle(flush);
+            settled.push(entries.iter().map(|entry| entry.offset).collect::<Vec<_>>());
+        }
+        assert_eq!(settled, [vec![0], vec![512, 1024]]);
+        assert!(window.pending.is_empty());
     }
 }
