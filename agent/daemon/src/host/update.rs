@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The longest sleep towards a window: the node's clock may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The shortest: a window that opens within this second.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 /// The wait after a switch that could not be begun, for want of room, say.
 const SWITCH_AGAIN: Duration = Duration::from_secs(600);
 
@@ -95,24 +97,37 @@ impl Rounds {
             _ => Instant::now() + first_wait(every, random()),
         };
         self.look = Some((every, due));
-        if may_act(shared) && due <= Instant::now() {
-            tell(shared, look(shared).await);
+        if !may_act(shared) {
+            // What is due waits for what is under way: its end is a change.
+            return Instant::now() + LONGEST_SLEEP;
+        }
+        let mut fetching = false;
+        if due <= Instant::now() {
+            let looked = look(shared).await;
+            fetching = matches!(looked, Ok(true));
+            tell(shared, looked.map(drop));
             self.look = Some((every, Instant::now() + next_wait(every, random())));
-        } else if may_act(shared) {
+        }
+        if !fetching {
             self.switch(shared, &config).await;
         }
-        let due = self.look.map_or_else(Instant::now, |(_, due)| due);
-        let left = due.saturating_duration_since(Instant::now());
+        self.wake(shared, &config)
+    }
+
+    /// When the next thing is due; tells when the next look is.
+    fn wake(&self, shared: &Shared, config: &NodeConfig) -> Instant {
+        let now = Instant::now();
+        let due = self.look.map_or(now, |(_, due)| due);
+        let left = due.saturating_duration_since(now);
         let at = clock::now().0.saturating_add(left.as_secs());
         shared.next_look.send_replace(Some(at));
-        let opens = window_opens(&config).map_or(0, |at| at.0.saturating_sub(clock::now().0));
-        let to_window = Duration::from_secs(opens).clamp(Duration::from_secs(1), LONGEST_SLEEP);
-        // What is due while something else is under way waits for that: its end is a change.
-        if may_act(shared) {
-            due.min(Instant::now() + to_window)
-        } else {
-            Instant::now() + LONGEST_SLEEP
-        }
+        let to_window = window_opens(config).map(|opens| {
+            let secs = opens.0.saturating_sub(clock::now().0);
+            now + Duration::from_secs(secs).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+        });
+        let again = Some(self.not_before).filter(|again| *again > now);
+        let others = [to_window, again].into_iter().flatten();
+        others.fold(due, Instant::min)
     }
 
     /// Switches to what the agent has staged, where it may now.
@@ -143,7 +158,6 @@ impl Rounds {
 /// Whether nothing is under way.
 fn may_act(shared: &Shared) -> bool {
     matches!(*shared.phase.borrow(), Phase::Idle | Phase::Degraded)
-        && shared.jobs.running().is_none()
 }
 
 fn tell(shared: &Shared, result: Result<(), Fault>) {
@@ -170,11 +184,12 @@ async fn asked<T>(
 }
 
 /// One look: stages what has come, if a reference stands for something else now.
-async fn look(shared: &Shared) -> Result<(), Fault> {
+/// True where it fetches.
+async fn look(shared: &Shared) -> Result<bool, Fault> {
     let (generation, text) = shared.running_generation()?;
     let wanted = stage::wanted(&StageRequest::default(), &generation, &text)?;
     if !has_news(shared, &generation, &wanted).await? {
-        return Ok(());
+        return Ok(false);
     }
     let (reply, answer) = oneshot::channel();
     let ask = Ask::Stage {
@@ -184,7 +199,7 @@ async fn look(shared: &Shared) -> Result<(), Fault> {
         caller: Caller::Agent,
         reply,
     };
-    asked(shared, ask, answer).await.map(|_: JobId| ())
+    asked(shared, ask, answer).await.map(|_: JobId| true)
 }
 
 /// Whether an image that is not on hold has come, and is neither running nor staged already.

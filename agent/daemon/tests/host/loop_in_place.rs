@@ -23,7 +23,7 @@ fn toml(host: &str, check: &str) -> String {
 }
 
 /// A machine as `orlop-image disk` makes it: OS 1 runs, and the store has it.
-async fn installed() -> (tempfile::TempDir, Paths) {
+pub(super) async fn installed(toml: &str) -> (tempfile::TempDir, Paths) {
     let images = tempfile::tempdir().unwrap();
     let os = os_image::make(images.path(), "1");
     let (dir, paths) = bare_with_root(os.root.as_str());
@@ -40,7 +40,7 @@ async fn installed() -> (tempfile::TempDir, Paths) {
         "/efi/loader/entries/orlop-1.conf",
         entry.content().as_bytes(),
     );
-    put(&paths, "/efi/orlop/node.toml", toml("one", "").as_bytes());
+    put(&paths, "/efi/orlop/node.toml", toml.as_bytes());
     (dir, paths)
 }
 
@@ -75,7 +75,7 @@ async fn applied(host: &Host, config: String) -> VerdictView {
     .unwrap()
 }
 
-async fn come_to(host: &Host, phase: Phase) {
+pub(super) async fn come_to(host: &Host, phase: Phase) {
     timeout(PATIENCE, async {
         while host.phase() != phase {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -87,7 +87,7 @@ async fn come_to(host: &Host, phase: Phase) {
 
 #[tokio::test]
 async fn a_good_config_is_committed_and_a_bad_one_thrown_out_with_its_check_named() {
-    let (_dir, paths) = installed().await;
+    let (_dir, paths) = installed(&toml("one", "")).await;
     let host = start(&paths, Phase::Idle).await;
     let first = host.status().await.current.unwrap();
     assert_eq!(
@@ -135,7 +135,7 @@ async fn a_good_config_is_committed_and_a_bad_one_thrown_out_with_its_check_name
 
 #[tokio::test]
 async fn an_agent_that_is_killed_in_a_trial_goes_on_judging() {
-    let (_dir, paths) = installed().await;
+    let (_dir, paths) = installed(&toml("one", "")).await;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -157,7 +157,7 @@ async fn an_agent_that_is_killed_in_a_trial_goes_on_judging() {
 
 #[tokio::test]
 async fn an_os_image_is_staged_whole_and_a_switch_that_cannot_restart_leaves_the_node_as_it_was() {
-    let (dir, paths) = installed().await;
+    let (dir, paths) = installed(&toml("one", "")).await;
     let host = start(&paths, Phase::Idle).await;
     let os = os_image::make(dir.path(), "2");
     let job = ended(&host, host.stage(stage(&os.reference), ROOT).await.unwrap()).await;

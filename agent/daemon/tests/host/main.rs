@@ -10,6 +10,7 @@
 mod full_disk;
 mod loop_in_place;
 mod os_image;
+mod update_policy;
 
 use futures_util::StreamExt as _;
 use orlop_api::{
