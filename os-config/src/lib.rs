@@ -16,6 +16,7 @@
 //! assert_eq!(first.help.as_deref(), Some("did you mean `name`?"));
 //! ```
 
+mod changes;
 mod diagnostic;
 mod digest;
 mod duration;
@@ -34,6 +35,7 @@ mod size;
 mod spec;
 mod window;
 
+pub use changes::{KeyChange, changed_keys};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use digest::{Digest, DigestError, RootDigest};
 pub use duration::{DurationError, format_duration, parse_duration};

@@ -4,6 +4,7 @@
 //! what `orlop --json` prints. A field may be added; none is renamed or removed within `v1`.
 
 mod answer;
+mod diff;
 mod event;
 mod fault;
 mod job;
@@ -11,6 +12,10 @@ mod request;
 mod view;
 
 pub use answer::{Answer, StreamEnd};
+pub use diff::{
+    Change, ContainerDiff, Diff, DiffQuery, FileChange, FileChanges, KeyChange, OsDiff,
+    PackageChange,
+};
 pub use event::{Event, EventKind};
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};

@@ -136,6 +136,9 @@ pub struct GenerationView {
     pub status: GenerationStatus,
     /// Whether it runs now.
     pub current: bool,
+    /// Whether it stays on record until it is unpinned.
+    #[serde(default)]
+    pub pinned: bool,
     /// The OS.
     pub os: ImageView,
     /// Digest of the TOML.

@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    config_apply, config_check, config_show, container_logs, job, pki_client, pki_init, rollback,
-    update_apply, update_release, update_stage,
+    config_apply, config_check, config_show, container_logs, diff, generations, job, pki_client,
+    pki_init, rollback, update_apply, update_release, update_stage,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -100,8 +100,10 @@ pub(crate) struct Connection {
 pub(crate) enum Command {
     /// Show how the node stands.
     Status,
-    /// List every generation on record, newest first.
-    Generations,
+    /// List every generation on record, newest first; pin one.
+    Generations(generations::Options),
+    /// Show what two generations differ in.
+    Diff(diff::Options),
     /// The node's TOML.
     #[command(subcommand)]
     Config(Config),

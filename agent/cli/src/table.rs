@@ -44,6 +44,11 @@ impl Table {
         }
     }
 
+    /// Rows that need no heading.
+    pub(crate) fn without_headings() -> Self {
+        Self::new(&[])
+    }
+
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }
@@ -55,17 +60,21 @@ impl Table {
                 .iter()
                 .filter_map(|row| row.get(column))
                 .map(|cell| cell.text.chars().count())
-                .chain([self.headings[column].len()])
+                .chain(self.headings.get(column).map(|text| text.len()))
                 .max()
                 .unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..self.headings.len()).map(width).collect();
-        let headings = self
+        let columns = self.rows.iter().map(Vec::len);
+        let columns = columns.chain([self.headings.len()]).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let headings: Vec<_> = self
             .headings
             .iter()
             .map(|text| Cell::toned(text, Some(Tone::Strong)))
             .collect();
-        std::iter::once(&headings)
+        let headings = (!headings.is_empty()).then_some(&headings);
+        headings
+            .into_iter()
             .chain(&self.rows)
             .map(|row| line(row, &widths, screen))
             .collect()

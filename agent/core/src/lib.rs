@@ -12,6 +12,7 @@
 
 pub mod boot;
 mod confirmation;
+mod diff;
 mod gate;
 mod generation;
 mod machine;
@@ -28,6 +29,7 @@ mod why;
 mod why_tests;
 
 pub use confirmation::{Confirmation, Moment};
+pub use diff::{DiffSide, FileDetail, diff};
 pub use gate::{CheckResult, Gate, GateCheck, GateVerdict, UnknownCheck};
 pub use generation::{
     ContainerImage, Generation, GenerationError, GenerationId, Origin, OsImage, Timestamp, Uptime,

@@ -4,7 +4,7 @@ use crate::boot::BootSequence;
 use crate::{Confirmation, Generation, GenerationId, Means, Timestamp, Trigger, Uptime, Verdict};
 use orlop_config::{Digest, RootDigest};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The format of the state file that this crate writes.
 pub const STATE_FORMAT: u32 = 1;
@@ -141,6 +141,9 @@ pub struct NodeState {
     /// Images that failed.
     #[serde(default)]
     pub held: Vec<Held>,
+    /// Generations that stay on record until they are unpinned.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pinned: BTreeSet<GenerationId>,
 }
 
 /// A state file that cannot be used.
@@ -201,6 +204,7 @@ impl NodeState {
             staged_by_agent: false,
             trial: None,
             held: Vec::new(),
+            pinned: BTreeSet::new(),
         }
     }
 

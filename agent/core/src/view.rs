@@ -2,6 +2,7 @@
 
 use crate::{CheckSeen, ContainerImage, Generation, GenerationStatus, OsImage, Trigger, Verdict};
 use orlop_api::{CheckView, GenerationView, ImageView, VerdictView};
+use std::collections::BTreeSet;
 
 impl From<GenerationStatus> for orlop_api::GenerationStatus {
     fn from(status: GenerationStatus) -> Self {
@@ -84,16 +85,18 @@ impl From<&Verdict> for VerdictView {
 }
 
 /// A generation as callers see it. `running` is the id of the one that runs
-/// ([`NodeState::running`](crate::NodeState::running)).
+/// ([`NodeState::running`](crate::NodeState::running)), `pinned` those that are pinned.
 pub fn generation_view(
     generation: &Generation,
     status: GenerationStatus,
     running: Option<crate::GenerationId>,
+    pinned: &BTreeSet<crate::GenerationId>,
 ) -> GenerationView {
     GenerationView {
         id: generation.id.0,
         status: status.into(),
         current: running == Some(generation.id),
+        pinned: pinned.contains(&generation.id),
         os: (&generation.os).into(),
         config: generation.config.to_string(),
         containers: generation
@@ -117,8 +120,13 @@ mod tests {
             origin: Origin::FirstBoot,
             ..sample::generation(3, "1.2")
         };
-        let view = generation_view(&generation, GenerationStatus::Good, Some(GenerationId(3)));
-        assert_eq!((view.id, view.current), (3, true));
+        let view = generation_view(
+            &generation,
+            GenerationStatus::Good,
+            Some(GenerationId(3)),
+            &BTreeSet::from([generation.id]),
+        );
+        assert_eq!((view.id, view.current, view.pinned), (3, true, true));
         assert_eq!(view.status, orlop_api::GenerationStatus::Good);
         assert_eq!(view.os.version.as_deref(), Some("1.2"));
         assert_eq!(view.os.manifest, generation.os.manifest.as_str());
@@ -127,8 +135,13 @@ mod tests {
             "registry.example.com/web:1.4"
         );
         assert_eq!(view.origin, "first boot");
-        let other = generation_view(&generation, GenerationStatus::Failed, Some(GenerationId(4)));
-        assert!(!other.current);
+        let other = generation_view(
+            &generation,
+            GenerationStatus::Failed,
+            Some(GenerationId(4)),
+            &BTreeSet::new(),
+        );
+        assert!(!other.current && !other.pinned);
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub(crate) fn of_blocked(blocked: &Blocked) -> Fault {
         | Blocked::NothingToConfirm
         | Blocked::TooLateToConfirm { .. }
         | Blocked::NotGood { .. }
+        | Blocked::CannotPin { .. }
         | Blocked::NothingStaged
         | Blocked::NothingEarlier
         | Blocked::AlreadyThere { .. }

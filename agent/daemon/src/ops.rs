@@ -3,8 +3,8 @@
 use futures_util::stream::BoxStream;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, ConfigEntry, ConfigQuery, ConfigReport, ConfigView,
-    ConfirmView, ContainerView, Event, Fault, GenerationView, HeldView, Job, JobId, LogLine,
-    LogQuery, ReleaseRequest, RollBackRequest, StageRequest, Status, Why,
+    ConfirmView, ContainerView, Diff, DiffQuery, Event, Fault, GenerationView, HeldView, Job,
+    JobId, LogLine, LogQuery, ReleaseRequest, RollBackRequest, StageRequest, Status, Why,
 };
 pub use orlop_core::Uptime;
 use std::fmt;
@@ -27,6 +27,15 @@ pub enum Caller {
     },
 }
 
+/// Whether a generation stays on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinning {
+    /// Until it is unpinned.
+    Pin,
+    /// No longer than others.
+    Unpin,
+}
+
 /// What an operation that may only be rehearsed gives back.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Started {
@@ -43,6 +52,15 @@ pub trait Operations: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Status> + Send;
     /// Every generation on record, newest first.
     fn generations(&self) -> impl Future<Output = Vec<GenerationView>> + Send;
+    /// What two generations differ in.
+    fn diff(&self, query: DiffQuery) -> impl Future<Output = Result<Diff, Fault>> + Send;
+    /// Keeps a generation on record, or no longer than others.
+    fn pin(
+        &self,
+        generation: u64,
+        pinning: Pinning,
+        caller: Caller,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
     /// The config of a generation.
     fn config(&self, query: ConfigQuery) -> impl Future<Output = Result<ConfigView, Fault>> + Send;
     /// Every config on record by the generation that brought it, newest first.

@@ -252,6 +252,14 @@ impl<R: Running> Switch<R> {
         Ok(actions)
     }
 
+    /// Carries out a goal that changes the records alone and is no part of any switch: pinning.
+    ///
+    /// # Errors
+    /// [`SwitchError`].
+    pub async fn run_beside(&self, goal: &Goal) -> Result<(), SwitchError> {
+        self.run(goal).await.map(drop)
+    }
+
     /// Observes, plans, and carries out the plan.
     async fn run(&self, goal: &Goal) -> Result<Ends, SwitchError> {
         let plan = self.plan(goal)?;

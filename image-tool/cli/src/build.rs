@@ -7,6 +7,7 @@ mod libraries;
 mod oci;
 mod os_release;
 mod overlay;
+mod packages;
 mod recipe;
 mod select;
 mod tree;
@@ -175,6 +176,11 @@ fn root_tree(
     tree.insert(
         "usr/lib/os-release",
         Node::file(Content::Bytes(os_release.into()), 0o644),
+    );
+    let packages = orlop_image::encode_packages(&packages::list(base, &tree)?);
+    tree.insert(
+        orlop_image::PACKAGES_FILE,
+        Node::file(Content::Bytes(packages.into()), 0o644),
     );
     for (path, target) in &recipe.links {
         tree.insert(path, Node::link(target));

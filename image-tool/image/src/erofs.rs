@@ -10,13 +10,16 @@ use composefs::erofs::writer::{ValidatedFileSystem, mkfs_erofs_versioned};
 use composefs::fsverity::{FsVerityHashValue, Sha256HashValue, compute_verity};
 use composefs::tree;
 use orlop_config::RootDigest;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The EROFS layout. Part of every image's identity, so it never changes.
 pub(crate) const FORMAT: FormatVersion = FormatVersion::V1;
+
+/// The bits of a mode that are not its type.
+const PERMISSION_BITS: u32 = 0o7777;
 
 /// The metadata image of `tree` and its digest.
 pub(crate) fn image_of(tree: &Tree) -> Result<(Box<[u8]>, RootDigest), LayerError> {
@@ -151,6 +154,98 @@ fn walk(
                 }
             }
         }
+    }
+}
+
+/// What an entry of an image is. Two images that agree on it for a path have the same there, but for
+/// the time of its last change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// Permission bits.
+    pub mode: u32,
+    /// Its owner's user id.
+    pub uid: u32,
+    /// Its owner's group id.
+    pub gid: u32,
+    /// What it holds.
+    pub content: FileContent,
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// What an entry of an image holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileContent {
+    /// Other entries.
+    Directory,
+    /// A file so small that it is part of the metadata.
+    Inline(Vec<u8>),
+    /// A file that is an object.
+    Object(ObjectDigest),
+    /// A symbolic link's target.
+    Symlink(Vec<u8>),
+    /// A device node, pipe or socket: its type as in st_mode, and the device's number.
+    Special(u32, u64),
+}
+
+/// Every entry of a metadata image, by absolute path; without the root itself.
+pub(crate) fn files_in(image: &[u8]) -> Result<BTreeMap<PathBuf, FileState>, String> {
+    let fs = erofs_to_filesystem::<Sha256HashValue>(image).map_err(|e| format!("{e:#}"))?;
+    let mut found = BTreeMap::new();
+    walk_states(&fs, &fs.root, Path::new("/"), &mut found);
+    Ok(found)
+}
+
+fn walk_states(
+    fs: &tree::FileSystem<Sha256HashValue>,
+    directory: &tree::Directory<Sha256HashValue>,
+    path: &Path,
+    found: &mut BTreeMap<PathBuf, FileState>,
+) {
+    for (name, inode) in directory.entries() {
+        let path = path.join(name);
+        let state = match inode {
+            tree::Inode::Directory(child) => {
+                walk_states(fs, child, &path, found);
+                file_state(&child.stat, FileContent::Directory)
+            }
+            tree::Inode::Leaf(id, _) => {
+                let leaf = fs.leaf(*id);
+                file_state(&leaf.stat, content_of(&leaf.content))
+            }
+        };
+        found.insert(path, state);
+    }
+}
+
+fn file_state(stat: &tree::Stat, content: FileContent) -> FileState {
+    let xattrs = stat.xattrs.iter();
+    FileState {
+        mode: stat.st_mode & PERMISSION_BITS,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        content,
+        xattrs: xattrs
+            .map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()))
+            .collect(),
+    }
+}
+
+fn content_of(content: &tree::LeafContent<Sha256HashValue>) -> FileContent {
+    use tree::{LeafContent, RegularFile};
+    match content {
+        LeafContent::Regular(RegularFile::Inline(data)) => FileContent::Inline(data.to_vec()),
+        LeafContent::Regular(RegularFile::External(digest, _)) => {
+            FileContent::Object(object_digest(digest))
+        }
+        LeafContent::Symlink(target) => FileContent::Symlink(target.as_bytes().to_vec()),
+        LeafContent::BlockDevice(device) | LeafContent::CharacterDevice(device) => {
+            FileContent::Special(content.file_type_bits(), *device)
+        }
+        LeafContent::Fifo | LeafContent::Socket => {
+            FileContent::Special(content.file_type_bits(), 0)
+        }
+        // Files whose content is nowhere: this crate makes none.
+        LeafContent::Regular(_) => FileContent::Special(content.file_type_bits(), 0),
     }
 }
 

@@ -1,19 +1,55 @@
-//! `orlop generations`: every generation on record.
+//! `orlop generations`: every generation on record, and pinning.
 
 use super::{Ending, Outcome};
 use crate::client::Client;
 use crate::moment::time;
 use crate::screen::{Screen, Tone};
 use crate::table::{Cell, Table};
-use orlop_api::{GenerationStatus, GenerationView};
+use orlop_api::{Fault, GenerationStatus, GenerationView};
 
 /// How many digits of a digest people see.
 const SHORT_DIGEST: usize = 12;
 
-pub(crate) async fn run(client: &Client, screen: &Screen) -> Outcome {
-    let list: Vec<GenerationView> = client.get("/v1/generations").await?;
+/// Its options.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    change: Option<Pinning>,
+}
+
+/// `orlop generations pin` and `unpin`.
+#[derive(Debug, clap::Subcommand)]
+enum Pinning {
+    /// Keep a good generation until it is unpinned.
+    Pin {
+        /// Its number.
+        generation: u64,
+    },
+    /// Keep a generation no longer than others.
+    Unpin {
+        /// Its number.
+        generation: u64,
+    },
+}
+
+pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
+    let list: Vec<GenerationView> = match options.change {
+        None => client.get("/v1/generations").await?,
+        Some(Pinning::Pin { generation }) => change(client, generation, "pin").await?,
+        Some(Pinning::Unpin { generation }) => change(client, generation, "unpin").await?,
+    };
     screen.show(&list, |screen| text(screen, &list))?;
     Ok(Ending::Done)
+}
+
+/// The change is answered with every generation.
+async fn change(
+    client: &Client,
+    generation: u64,
+    verb: &str,
+) -> Result<Vec<GenerationView>, Fault> {
+    let path = format!("/v1/generations/{generation}/{verb}");
+    client.post_bytes(&path, hyper::body::Bytes::new()).await
 }
 
 fn text(screen: &Screen, list: &[GenerationView]) -> String {
@@ -26,6 +62,7 @@ fn text(screen: &Screen, list: &[GenerationView]) -> String {
         "CONTAINERS",
         "CREATED",
         "ORIGIN",
+        "",
     ]);
     for one in list {
         let containers: Vec<&str> = one.containers.keys().map(String::as_str).collect();
@@ -42,6 +79,7 @@ fn text(screen: &Screen, list: &[GenerationView]) -> String {
             },
             time(one.created).into(),
             one.origin.as_str().into(),
+            if one.pinned { "pinned" } else { "" }.into(),
         ]);
     }
     table.render(screen)

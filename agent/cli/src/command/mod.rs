@@ -8,8 +8,9 @@ mod config_history;
 pub(crate) mod config_show;
 pub(crate) mod container_logs;
 mod container_ls;
+pub(crate) mod diff;
 mod events;
-mod generations;
+pub(crate) mod generations;
 pub(crate) mod job;
 pub(crate) mod pki_client;
 pub(crate) mod pki_init;
@@ -51,7 +52,8 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
     let client = &Client::new(Target::of(&args.connection)?);
     match command {
         Command::Status => status::run(client, screen).await,
-        Command::Generations => generations::run(client, screen).await,
+        Command::Generations(options) => generations::run(client, screen, &options).await,
+        Command::Diff(options) => diff::run(client, screen, &options).await,
         Command::Config(Config::Show(options)) => config_show::run(client, screen, &options).await,
         Command::Config(Config::Confirm) => config_confirm::run(client, screen).await,
         Command::Config(Config::History) => config_history::run(client, screen).await,

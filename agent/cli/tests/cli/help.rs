@@ -17,5 +17,7 @@ help!(help_of_config, "config");
 help!(help_of_config_apply, "config", "apply");
 help!(help_of_update_stage, "update", "stage");
 help!(help_of_rollback, "rollback");
+help!(help_of_diff, "diff");
+help!(help_of_generations, "generations");
 help!(help_of_container_logs, "container", "logs");
 help!(help_of_pki_client, "pki", "client");

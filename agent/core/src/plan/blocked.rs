@@ -68,6 +68,12 @@ pub enum Blocked {
         /// Which.
         generation: GenerationId,
     },
+    /// The generation is not worth keeping.
+    #[error("cannot pin generation {generation}: it never passed its gate")]
+    CannotPin {
+        /// Which.
+        generation: GenerationId,
+    },
     /// There is nothing to apply.
     #[error("cannot apply: no generation is staged; `orlop update stage` stages one")]
     NothingStaged,

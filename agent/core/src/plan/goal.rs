@@ -1,7 +1,9 @@
 //! What is asked of the planner.
 
 use super::switch::Order;
-use super::{Blocked, Ends, Means, Observed, Policy, Step, ending, release, settle, stage, switch};
+use super::{
+    Blocked, Ends, Means, Observed, Policy, Step, ending, pin, release, settle, stage, switch,
+};
 use crate::{Generation, GenerationId, Timestamp, TrialStage, Trigger};
 use orlop_api::Mode;
 use std::time::Duration;
@@ -73,6 +75,16 @@ pub enum Goal {
     Release {
         /// Its manifest's digest or the beginning of it, with `sha256:` or without.
         digest: String,
+    },
+    /// Keep a good generation until it is unpinned.
+    Pin {
+        /// Which.
+        generation: GenerationId,
+    },
+    /// Keep a generation no longer than others.
+    Unpin {
+        /// Which.
+        generation: GenerationId,
     },
     /// No switch is under way and this generation runs: make records and ESP agree with that.
     Settle {
@@ -150,6 +162,8 @@ pub fn plan(
         Goal::GiveTryBack => ending::give_try_back(observed, policy, now),
         Goal::Confirm { caller } => ending::confirm(observed, policy, caller, now),
         Goal::Release { digest } => release::release(observed, policy, digest),
+        Goal::Pin { generation } => pin::pin(observed, policy, *generation),
+        Goal::Unpin { generation } => pin::unpin(observed, policy, *generation),
         Goal::Settle { generation } => settle::settle(observed, policy, *generation),
     }
 }

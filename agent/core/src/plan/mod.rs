@@ -10,6 +10,7 @@ mod goal;
 mod live_tests;
 mod means;
 mod observed;
+mod pin;
 mod release;
 mod settle;
 mod stage;

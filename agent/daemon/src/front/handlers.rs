@@ -4,14 +4,14 @@ use super::access::Peer;
 use super::reply::{self, Reply};
 use super::routes::Endpoint;
 use super::{audit, body};
-use crate::ops::{Operations, Started};
+use crate::ops::{Operations, Pinning, Started};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use futures_util::StreamExt;
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, ConfigQuery, Fault, FaultKind, JobId, LogQuery,
+    ApplyConfigRequest, ApplyRequest, ConfigQuery, DiffQuery, Fault, FaultKind, JobId, LogQuery,
     ReleaseRequest, RollBackRequest, StageRequest, StreamEnd,
 };
 use serde_json::{Value, json};
@@ -25,6 +25,44 @@ pub(crate) async fn status<O: Operations>(State(ops): State<Arc<O>>) -> Reply {
 }
 
 pub(crate) async fn generations<O: Operations>(State(ops): State<Arc<O>>) -> Reply {
+    reply::ok(&ops.generations().await)
+}
+
+pub(crate) async fn diff<O: Operations>(
+    State(ops): State<Arc<O>>,
+    query: Result<Query<DiffQuery>, QueryRejection>,
+) -> Reply {
+    let Query(query) = query.map_err(|error| usage("the query", &error.body_text()))?;
+    reply::ok(&ops.diff(query).await?)
+}
+
+pub(crate) async fn pin<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Reply {
+    set_pin(&*ops, &peer, id, (Pinning::Pin, Endpoint::Pin)).await
+}
+
+pub(crate) async fn unpin<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Reply {
+    set_pin(&*ops, &peer, id, (Pinning::Unpin, Endpoint::Unpin)).await
+}
+
+/// Answers with every generation.
+async fn set_pin<O: Operations>(
+    ops: &O,
+    peer: &Peer,
+    id: Result<Path<u64>, PathRejection>,
+    (pinning, endpoint): (Pinning, Endpoint),
+) -> Reply {
+    let Path(id) = id.map_err(|error| usage("the generation's number", &error.body_text()))?;
+    let result = ops.pin(id, pinning, peer.caller.clone()).await;
+    audit::record(&peer.caller, endpoint.as_str(), &result);
+    result?;
     reply::ok(&ops.generations().await)
 }
 

@@ -31,6 +31,8 @@ pub enum Endpoint {
     Status,
     /// Every generation.
     Generations,
+    /// What two generations differ in.
+    Diff,
     /// The config that runs.
     Config,
     /// Every config on record.
@@ -59,6 +61,10 @@ pub enum Endpoint {
     Apply,
     /// Switches to an earlier generation.
     RollBack,
+    /// Keeps a generation on record.
+    Pin,
+    /// Keeps a generation no longer than others.
+    Unpin,
     /// Cancels a job.
     Cancel,
 }
@@ -98,6 +104,7 @@ const fn change(path: &'static str, endpoint: Endpoint) -> Route {
 pub const ROUTES: &[Route] = &[
     read("/v1/status", Endpoint::Status),
     read("/v1/generations", Endpoint::Generations),
+    read("/v1/diff", Endpoint::Diff),
     read("/v1/config", Endpoint::Config),
     read("/v1/config/history", Endpoint::ConfigHistory),
     read("/v1/why", Endpoint::Why),
@@ -117,6 +124,8 @@ pub const ROUTES: &[Route] = &[
     change("/v1/update/apply", Endpoint::Apply),
     change("/v1/update/release", Endpoint::Release),
     change("/v1/rollback", Endpoint::RollBack),
+    change("/v1/generations/{id}/pin", Endpoint::Pin),
+    change("/v1/generations/{id}/unpin", Endpoint::Unpin),
     change("/v1/jobs/{id}/cancel", Endpoint::Cancel),
 ];
 
@@ -142,6 +151,7 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
     match endpoint {
         Endpoint::Status => get(handlers::status::<O>),
         Endpoint::Generations => get(handlers::generations::<O>),
+        Endpoint::Diff => get(handlers::diff::<O>),
         Endpoint::Config => get(handlers::config::<O>),
         Endpoint::ConfigHistory => get(handlers::config_history::<O>),
         Endpoint::Confirm => post(handlers::confirm::<O>),
@@ -156,6 +166,8 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::Stage => post(handlers::stage::<O>),
         Endpoint::Apply => post(handlers::apply::<O>),
         Endpoint::RollBack => post(handlers::roll_back::<O>),
+        Endpoint::Pin => post(handlers::pin::<O>),
+        Endpoint::Unpin => post(handlers::unpin::<O>),
         Endpoint::Cancel => post(handlers::cancel::<O>),
     }
 }
@@ -211,6 +223,7 @@ impl Endpoint {
         match self {
             Self::Status => "status",
             Self::Generations => "generations",
+            Self::Diff => "diff",
             Self::Config => "config",
             Self::ConfigHistory => "config-history",
             Self::Confirm => "confirm",
@@ -225,6 +238,8 @@ impl Endpoint {
             Self::Stage => "stage",
             Self::Apply => "apply",
             Self::RollBack => "roll-back",
+            Self::Pin => "pin",
+            Self::Unpin => "unpin",
             Self::Cancel => "cancel",
         }
     }

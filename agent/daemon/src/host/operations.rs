@@ -1,18 +1,18 @@
 //! The operations that every front door calls.
 
 use super::shared::{Ask, Shared};
-use super::views;
+use super::{diff, views};
 use crate::chain::chain;
-use crate::ops::{Caller, Operations, Started};
+use crate::ops::{Caller, Operations, Pinning, Started};
 use crate::switch::observe;
 use crate::{clock, config, faults, stage};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, ConfigEntry, ConfigQuery, ConfigReport, ConfigView,
-    ConfirmView, ContainerView, Event, Fault, FaultKind, GenerationView, HeldView, Job, JobId,
-    LogLine, LogQuery, Mode, Operation, Phase, ReleaseRequest, RollBackRequest, StageRequest,
-    Status, Why,
+    ConfirmView, ContainerView, Diff, DiffQuery, Event, Fault, FaultKind, GenerationView, HeldView,
+    Job, JobId, LogLine, LogQuery, Mode, Operation, Phase, ReleaseRequest, RollBackRequest,
+    StageRequest, Status, Why,
 };
 use orlop_config::limits::MAX_TRIAL;
 use orlop_config::{Api, Digest};
@@ -165,6 +165,21 @@ impl Operations for Host {
 
     async fn generations(&self) -> Vec<GenerationView> {
         views::generations(&self.shared)
+    }
+
+    async fn diff(&self, query: DiffQuery) -> Result<Diff, Fault> {
+        diff::diff(&self.shared, &query).await
+    }
+
+    async fn pin(&self, generation: u64, pinning: Pinning, caller: Caller) -> Result<(), Fault> {
+        let generation = GenerationId(generation);
+        self.ask(|reply| Ask::Pin {
+            generation,
+            pinning,
+            caller,
+            reply,
+        })
+        .await
     }
 
     async fn config(&self, query: ConfigQuery) -> Result<ConfigView, Fault> {

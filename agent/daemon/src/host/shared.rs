@@ -6,7 +6,7 @@ use crate::booted::Boot;
 use crate::chain::chain;
 use crate::gate::{self, Reached};
 use crate::live::Live;
-use crate::ops::{Caller, Started};
+use crate::ops::{Caller, Pinning, Started};
 use crate::paths::Paths;
 use crate::problems::Problems;
 use crate::records::Records;
@@ -61,6 +61,13 @@ pub(super) enum Ask {
         digest: String,
         caller: Caller,
         reply: oneshot::Sender<Result<HeldView, Fault>>,
+    },
+    /// Keep a generation on record, or no longer than others.
+    Pin {
+        generation: GenerationId,
+        pinning: Pinning,
+        caller: Caller,
+        reply: oneshot::Sender<Result<(), Fault>>,
     },
     /// The agent is told to end.
     Stop { reply: oneshot::Sender<()> },

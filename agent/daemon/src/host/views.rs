@@ -26,8 +26,13 @@ fn view(
     id: GenerationId,
 ) -> Option<GenerationView> {
     let generation = records.generations.get(&id)?;
-    let status = records.state.as_ref()?.status(id)?;
-    Some(generation_view(generation, status, running))
+    let state = records.state.as_ref()?;
+    Some(generation_view(
+        generation,
+        state.status(id)?,
+        running,
+        &state.pinned,
+    ))
 }
 
 /// `orlop status`.

@@ -4,14 +4,15 @@
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, CheckView, ConfigEntry, ConfigQuery, ConfigReport,
-    ConfigView, ConfirmView, ContainerState, ContainerView, DiagnosticView, Event, EventKind,
-    Fault, FaultKind, GateView, GenerationStatus, GenerationView, HealthState, HeldView, ImageView,
-    Job, JobId, JobState, LogLine, LogQuery, Operation, Phase, Progress, ReleaseRequest,
-    RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
+    ApplyConfigRequest, ApplyRequest, Change, CheckView, ConfigEntry, ConfigQuery, ConfigReport,
+    ConfigView, ConfirmView, ContainerDiff, ContainerState, ContainerView, DiagnosticView, Diff,
+    DiffQuery, Event, EventKind, Fault, FaultKind, FileChange, FileChanges, GateView,
+    GenerationStatus, GenerationView, HealthState, HeldView, ImageView, Job, JobId, JobState,
+    KeyChange, LogLine, LogQuery, Operation, OsDiff, PackageChange, Phase, Progress,
+    ReleaseRequest, RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
 };
 
-use orlopd::ops::{Caller, Operations, Started, Uptime};
+use orlopd::ops::{Caller, Operations, Pinning, Started, Uptime};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -119,6 +120,7 @@ fn generation(id: u64, status: GenerationStatus, current: bool) -> GenerationVie
         id,
         status,
         current,
+        pinned: id == 1,
         os: image(
             "registry.example.com/orlop/os:stable",
             'a',
@@ -152,6 +154,56 @@ fn held() -> HeldView {
         manifest: format!("sha256:{}", "d".repeat(64)),
         reference: Some("registry.example.com/web:1.5".to_owned()),
         generation: 3,
+    }
+}
+
+fn a_diff(from: u64, to: u64, files: bool) -> Diff {
+    let text = |text: &str| Some(text.to_owned());
+    let package = |name: &str, from, to| PackageChange {
+        name: name.to_owned(),
+        from,
+        to,
+    };
+    let changed = |path: &str, change| FileChange {
+        path: path.to_owned(),
+        change,
+    };
+    let list = vec![
+        changed("/usr/bin/crun", Change::Changed),
+        changed("/usr/lib/new.so", Change::Added),
+        changed("/usr/lib/old.so", Change::Removed),
+    ];
+    let os = OsDiff {
+        from: image("registry.example.com/orlop/os:stable", 'a', Some("2.0")),
+        to: image("registry.example.com/orlop/os:stable", 'd', Some("4.0")),
+        kernel: false,
+        packages: Some(vec![
+            package("crun", text("1.21-1"), text("1.21-2")),
+            package("libnew1", None, text("0.3")),
+            package("libold1", text("0.2"), None),
+        ]),
+        files: Some(FileChanges {
+            added: 1,
+            removed: 1,
+            changed: 1,
+            list: if files { list } else { Vec::new() },
+        }),
+    };
+    Diff {
+        from,
+        to,
+        os: (from != to).then_some(os),
+        config: vec![KeyChange {
+            key: "container.db.image".to_owned(),
+            from: None,
+            to: text("\"db:16\""),
+        }],
+        config_differs: true,
+        containers: vec![ContainerDiff {
+            name: "db".to_owned(),
+            from: None,
+            to: Some(image("registry.example.com/db:16", 'e', None)),
+        }],
     }
 }
 
@@ -242,6 +294,19 @@ impl Operations for MemoryNode {
             generation(2, GenerationStatus::Trial, true),
             generation(1, GenerationStatus::Good, false),
         ]
+    }
+
+    async fn diff(&self, query: DiffQuery) -> Result<Diff, Fault> {
+        let to = query.to.unwrap_or(4);
+        if to > 4 {
+            let message = format!("cannot find generation {to}");
+            return Err(Fault::new(FaultKind::NotFound, message));
+        }
+        Ok(a_diff(query.from.unwrap_or(2), to, query.files))
+    }
+
+    async fn pin(&self, generation: u64, pinning: Pinning, caller: Caller) -> Result<(), Fault> {
+        self.note(format!("{pinning:?} {generation}"), &caller)
     }
 
     async fn config_history(&self) -> Vec<ConfigEntry> {

@@ -4,7 +4,7 @@ use super::super::first;
 use super::super::shared::{Ask, Shared};
 use super::{Driver, Pending};
 use crate::chain::chain;
-use crate::ops::{Caller, Started};
+use crate::ops::{Caller, Pinning, Started};
 use crate::stage::{self, Wanted};
 use crate::switch::SwitchError;
 use crate::systemd::Systemd;
@@ -82,6 +82,20 @@ impl Driver {
                 caller,
                 reply,
             } => answer(reply, self.release(digest, &caller).await),
+            Ask::Pin {
+                generation,
+                pinning,
+                caller,
+                reply,
+            } => {
+                log::info!(caller:% = caller; "asked to {pinning:?} generation {generation}");
+                let goal = match pinning {
+                    Pinning::Pin => Goal::Pin { generation },
+                    Pinning::Unpin => Goal::Unpin { generation },
+                };
+                let done = self.switch.run_beside(&goal).await;
+                answer(reply, done.map_err(|error| faults::of_switch(&error)));
+            }
             Ask::Stop { reply } => {
                 self.stop().await;
                 answer(reply, ());
