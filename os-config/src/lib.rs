@@ -41,7 +41,7 @@ pub use digest::{Digest, DigestError, RootDigest};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use firewall::{BRIDGE_PREFIX, FIREWALL_TABLE, firewall_rules, replaced_table};
 pub use image_ref::{ImageRef, ImageRefError};
-pub use machine::{Interface, Kernel, Network, Time, sysctl_path};
+pub use machine::{Generations, Interface, Kernel, Network, Time, sysctl_path};
 pub use model::{
     Allow, Api, Attachment, ByteSize, Check, Container, Cpus, Disruption, Firewall, Gate, Health,
     Host, Inbound, Name, Net, NetDriver, NodeConfig, Os, Port, Probe, Protocol, Registry, Restart,

@@ -21,6 +21,17 @@ pub const MAX_TRIAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest time of a health probe's keys.
 pub const MAX_PROBE: Duration = Duration::from_secs(60 * 60);
 
+/// How many generations stay on record where the TOML does not say. A generation costs a few kilobytes
+/// and what of its images no other one has; eight of them, each with an OS image that shares nothing,
+/// are about a gigabyte, and go back over a week of daily updates.
+pub const DEFAULT_KEEP_GENERATIONS: usize = 8;
+
+/// The fewest generations that may be kept: the one that runs and the one to go back to.
+pub const MIN_KEEP_GENERATIONS: u64 = 2;
+
+/// The most generations that may be kept: all are read at each switch.
+pub const MAX_KEEP_GENERATIONS: u64 = 200;
+
 /// The longest host name, in bytes (Linux, `HOST_NAME_MAX`).
 pub const MAX_HOST_NAME: usize = 64;
 

@@ -1,5 +1,6 @@
-//! The machine's own settings: `[kernel]`, `[network]` and `[time]`.
+//! The machine's own settings: `[generations]`, `[kernel]`, `[network]` and `[time]`.
 
+use crate::limits::DEFAULT_KEEP_GENERATIONS;
 use ipnet::IpNet;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -41,6 +42,22 @@ pub struct Interface {
 pub struct Time {
     /// NTP servers, names or addresses; none at all leaves the OS image's.
     pub servers: Vec<String>,
+}
+
+/// `[generations]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Generations {
+    /// How many stay on record, the pinned ones not counted. The one that runs, a staged one and the
+    /// ones to go back to always do.
+    pub keep: usize,
+}
+
+impl Default for Generations {
+    fn default() -> Self {
+        Self {
+            keep: DEFAULT_KEEP_GENERATIONS,
+        }
+    }
 }
 
 /// The file below `/proc/sys` that a sysctl's name means: the first of `.` and `/` in it parts the

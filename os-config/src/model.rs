@@ -4,7 +4,7 @@ mod container;
 mod network;
 
 use crate::image_ref::ImageRef;
-use crate::machine::{Kernel, Network, Time};
+use crate::machine::{Generations, Kernel, Network, Time};
 use crate::window::Window;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub struct NodeConfig {
     pub update: Update,
     /// What makes a new generation good.
     pub gate: Gate,
+    /// How many generations are kept.
+    pub generations: Generations,
     /// The kernel's settings.
     pub kernel: Kernel,
     /// The machine's own network.

@@ -6,7 +6,7 @@ use crate::{
     Observed, Origin, OsImage, Timestamp, Trial, TrialKind, TrialStage, Uptime,
 };
 use orlop_config::{Digest, RootDigest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const UKI_SIZE: u64 = 50 << 20;
 
@@ -65,6 +65,8 @@ pub(crate) fn node(others: &[Generation]) -> Observed {
         uki_sizes: all().map(|g| (g.os.root.clone(), UKI_SIZE)).collect(),
         configs: BTreeMap::new(),
         checks: Vec::new(),
+        config_files: BTreeSet::new(),
+        verdicts: BTreeMap::new(),
         state,
     }
 }

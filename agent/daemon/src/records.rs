@@ -9,7 +9,7 @@ use orlop_core::{
     Generation, GenerationId, NodeState, StateError, Verdict, boot::BootSequence,
     paths as core_paths,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -201,6 +201,20 @@ pub fn config(paths: &Paths, digest: &Digest) -> Result<Option<String>, RecordEr
         Ok(text) => Ok(Some(text)),
         Err(_) => Err(RecordError::NotText { path }),
     }
+}
+
+/// The digest of every TOML on record, by their names. A missing directory is empty.
+pub fn config_files(paths: &Paths) -> BTreeSet<Digest> {
+    let Ok(entries) = fs::read_dir(paths.place(core_paths::CONFIGS)) else {
+        return BTreeSet::new();
+    };
+    let digest = |entry: io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        format!("sha256:{}", name.strip_suffix(".toml")?)
+            .parse()
+            .ok()
+    };
+    entries.filter_map(digest).collect()
 }
 
 /// A TOML that the operator left for the first boot; none where there is no such file.

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// A download that nobody went on with for this long is given up.
 const MAX_PARTIAL_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How temporary names begin: ours (`atomic_write`) and those of composefs 0.9.4.
+const TEMPORARY: [&str; 2] = [".new-", ".symlink-"];
+
 /// What a garbage collection removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcReport {
@@ -26,8 +29,8 @@ pub struct GcReport {
 }
 
 impl Store {
-    /// Removes everything that no image of `keep` needs: objects, records, UKIs, and partial
-    /// downloads older than a day. Blocking; waits until no pull is under way. Records go first, so
+    /// Removes everything that no image of `keep` needs: objects, records, UKIs, partial downloads older
+    /// than a day, and temporary names that a power cut left. Blocking; waits until no pull is under way. Records go first, so
     /// that a crash leaves no record without its objects.
     pub fn gc(&self, keep: &BTreeSet<RootDigest>) -> Result<GcReport, StoreError> {
         let _lock = self.lock(LockMode::Exclusive)?;
@@ -38,6 +41,9 @@ impl Store {
             }
         }
         let records = self.side("records");
+        for dir in [&records, &self.dir().join("images")] {
+            remove_leftovers(dir)?;
+        }
         sync_dir(&records).map_err(|source| io_error("sync", &records, source))?;
         for uki in list(&self.side("uki"))? {
             let root = uki.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
@@ -63,6 +69,17 @@ impl Store {
         (report.objects, report.bytes) = (removed.objects_removed, removed.objects_bytes);
         Ok(report)
     }
+}
+
+/// Removes the temporary names that a power cut left in `dir`. Nobody else writes now.
+fn remove_leftovers(dir: &Path) -> Result<(), StoreError> {
+    for path in list(dir)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| TEMPORARY.iter().any(|prefix| name.starts_with(prefix))) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> Result<bool, StoreError> {

@@ -1,10 +1,28 @@
-//! The keys of the machine's own settings: `[kernel]`, `[network]` and `[time]`.
+//! The keys of the machine's own settings: `[generations]`, `[kernel]`, `[network]` and `[time]`.
 
 use super::forms::{
     ADDRESS, INTERFACE, INTERFACE_ADDRESS, MAC, MODULE, SYSCTL, SYSCTL_VALUE, TIME_SERVER,
 };
 use super::{MAX_NAMED, named};
+use crate::limits::{MAX_KEEP_GENERATIONS, MIN_KEEP_GENERATIONS};
 use crate::spec::{Key, Kind, Presence, Table};
+
+pub(super) const GENERATIONS: Table = Table {
+    doc: "What the node remembers.",
+    keys: &[Key {
+        name: "keep",
+        kind: Kind::Integer {
+            min: MIN_KEEP_GENERATIONS,
+            max: MAX_KEEP_GENERATIONS,
+        },
+        presence: Presence::Default("8"),
+        doc: "How many generations stay on record, pinned ones not counted. The one that runs, a staged \
+              one and the newest good ones to go back to always do. What only older ones need is removed \
+              from the disk.",
+    }],
+    one_of: &[],
+    later: &[],
+};
 
 pub(super) const KERNEL: Table = Table {
     doc: "The kernel's settings.",

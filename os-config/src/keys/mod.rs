@@ -12,7 +12,7 @@ use forms::{
     DAYS, DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, TEXT,
     TIME_OF_DAY, TIMEZONE, UNIT, URL,
 };
-use machine::{KERNEL, NETWORK, TIME};
+use machine::{GENERATIONS, KERNEL, NETWORK, TIME};
 use network::{FIREWALL, NET};
 
 /// The most networks, volumes or registries: what the text limit allows is far more than a node needs.
@@ -32,6 +32,7 @@ pub(crate) const ROOT: Table = Table {
         section("os", &OS),
         section("update", &UPDATE),
         section("gate", &GATE),
+        section("generations", &GENERATIONS),
         section("kernel", &KERNEL),
         section("network", &NETWORK),
         section("time", &TIME),

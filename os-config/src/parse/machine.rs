@@ -1,13 +1,21 @@
-//! `[kernel]`, `[network]` and `[time]`.
+//! `[generations]`, `[kernel]`, `[network]` and `[time]`.
 
 use super::context::Context;
 use super::section::Section;
 use crate::forms::{self, Problem};
-use crate::machine::{Interface, Kernel, Network, Time, sysctl_path};
+use crate::machine::{Generations, Interface, Kernel, Network, Time, sysctl_path};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
+
+pub(super) fn generations(cx: &mut Context, root: &Section<'_>) -> Generations {
+    let keep = root
+        .section(cx, "generations")
+        .and_then(|section| section.integer("keep"))
+        .and_then(|keep| usize::try_from(keep).ok());
+    keep.map_or_else(Generations::default, |keep| Generations { keep })
+}
 
 pub(super) fn kernel(cx: &mut Context, root: &Section<'_>) -> Kernel {
     let Some(kernel) = root.section(cx, "kernel") else {

@@ -12,7 +12,7 @@ mod value;
 
 use crate::diagnostic::{Diagnostics, Finding};
 use crate::limits::MAX_TEXT_BYTES;
-use crate::machine::{Kernel, Network, Time};
+use crate::machine::{Generations, Kernel, Network, Time};
 use crate::model::{Api, Firewall, Gate, Host, NodeConfig, Update};
 use context::Context;
 use ipnet::{IpNet, Ipv4Net};
@@ -41,6 +41,7 @@ impl Default for NodeConfig {
             os: None,
             update: Update::default(),
             gate: Gate::default(),
+            generations: Generations::default(),
             kernel: Kernel::default(),
             network: Network::default(),
             time: Time::default(),
@@ -94,6 +95,7 @@ fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
         os: node::os(cx, &root),
         update: update::update(cx, &root),
         gate: gate::gate(cx, &root),
+        generations: machine::generations(cx, &root),
         kernel: machine::kernel(cx, &root),
         network: machine::network(cx, &root),
         time: machine::time(cx, &root),

@@ -32,6 +32,16 @@ impl<'a> Draft<'a> {
         self.steps.push(step);
     }
 
+    /// The steps so far.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The last step so far.
+    pub(super) fn last(&self) -> Option<&Step> {
+        self.steps.last()
+    }
+
     /// The plan, with what people read left to fill in.
     pub(super) fn plan(self, purpose: impl Into<String>, why: impl Into<String>) -> Plan {
         Plan {
@@ -41,6 +51,8 @@ impl<'a> Draft<'a> {
             derived: Means::Nothing,
             used: Means::Nothing,
             why: why.into(),
+            interrupts: Vec::new(),
+            stays: Vec::new(),
             steps: self.steps,
         }
     }

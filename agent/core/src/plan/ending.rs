@@ -229,7 +229,9 @@ fn carry_out(mut draft: Draft<'_>, trial: &Trial, verdict: &Verdict) -> Result<P
         draft.record_state();
     }
     let (purpose, why) = words(trial, verdict);
+    let interrupts = draft.interrupts(tried, running);
     let mut plan = draft.plan(purpose, why);
+    plan.interrupts = interrupts;
     plan.from = Some(tried.id);
     plan.to = Some(running.id);
     if !stays {

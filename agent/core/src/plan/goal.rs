@@ -109,6 +109,10 @@ pub struct Plan {
     pub used: Means,
     /// Why, a sentence for people.
     pub why: String,
+    /// What a switch interrupts, and for about how long, a phrase each.
+    pub interrupts: Vec<String>,
+    /// What of the old config stays in force until the machine restarts, a phrase each.
+    pub stays: Vec<String>,
     /// The steps.
     pub steps: Vec<Step>,
 }

@@ -55,6 +55,29 @@ fn the_operator_and_then_the_config_may_ask_for_a_restart_instead() {
 }
 
 #[test]
+fn a_live_swap_says_which_containers_go_on_and_which_are_replaced() {
+    let (mut first, mut second) = (generation(1, "1"), same_kernel());
+    let web = first.containers["web"].clone();
+    let db = crate::ContainerImage {
+        manifest: orlop_config::Digest::of(b"newer"),
+        ..web.clone()
+    };
+    first.containers.insert("db".to_owned(), web);
+    second.containers.insert("db".to_owned(), db);
+    let mut observed = node(&[second]);
+    observed.generations.insert(first.id, first);
+    let plan = planned(&observed, &APPLY).unwrap();
+    assert_eq!(
+        plan.interrupts,
+        [
+            "host services restart: about a second",
+            "container db is replaced: a few seconds",
+            "the other containers go on",
+        ]
+    );
+}
+
+#[test]
 fn a_live_swap_to_another_kernel_is_refused() {
     let goal = Goal::Apply {
         mode: Some(Mode::Live),

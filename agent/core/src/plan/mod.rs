@@ -6,6 +6,7 @@ mod confirm_tests;
 mod draft;
 mod ending;
 mod goal;
+mod interrupts;
 #[cfg(test)]
 mod live_tests;
 mod means;

@@ -4,7 +4,7 @@ use crate::boot::{Booted, EntryFile};
 use crate::confirmation::Moment;
 use crate::{CheckSeen, Generation, GenerationId, NodeState, Timestamp, Uptime};
 use orlop_config::{Digest, NodeConfig, RootDigest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The node as it is, read anew before each plan.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub struct Observed {
     pub configs: BTreeMap<Digest, NodeConfig>,
     /// What the gate at work last saw; empty where none is.
     pub checks: Vec<CheckSeen>,
+    /// Every TOML on record, by digest.
+    pub config_files: BTreeSet<Digest>,
+    /// Every verdict on record: its number, and the generation that it is about.
+    pub verdicts: BTreeMap<u32, GenerationId>,
 }
 
 impl Observed {
@@ -59,19 +63,19 @@ pub struct Policy {
     pub switch_attempts: u32,
     /// Bytes of the ESP that stay free: for the renames and directory entries of a switch.
     pub esp_reserve: u64,
-    /// How many generations stay on record; the current one, the one to go back to and a staged or
-    /// tried one always do.
-    pub keep_generations: usize,
+    /// How many verdicts stay on record, besides the newest of each generation.
+    pub keep_verdicts: usize,
 }
 
 impl Default for Policy {
-    /// 3 tries, 5 attempts, 1 MiB, 16 generations.
+    /// 3 tries, 5 attempts, 1 MiB, 100 verdicts: a few hundred kilobytes, and more trials than anybody
+    /// looks back at.
     fn default() -> Self {
         Self {
             tries: 3,
             switch_attempts: 5,
             esp_reserve: 1 << 20,
-            keep_generations: 16,
+            keep_verdicts: 100,
         }
     }
 }

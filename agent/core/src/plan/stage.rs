@@ -121,6 +121,7 @@ pub(super) fn begin(
         format!("begin with generation {}", generation.id),
         "the node has no generation yet; there is nothing to go back to",
     );
+    plan.interrupts = vec!["nothing that runs yet".to_owned()];
     plan.to = Some(generation.id);
     (plan.derived, plan.used) = (Means::Config, Means::Config);
     Ok(plan)

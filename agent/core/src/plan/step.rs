@@ -31,6 +31,16 @@ pub enum Step {
         /// Whose.
         generation: GenerationId,
     },
+    /// Removes a TOML that no generation on record has any more, if it is there.
+    RemoveConfig {
+        /// Which.
+        path: String,
+    },
+    /// Removes an old verdict's file, if it is there.
+    RemoveVerdict {
+        /// Which.
+        path: String,
+    },
     /// Writes the state file ([`NodeState::encode`]).
     RecordState {
         /// Where to.

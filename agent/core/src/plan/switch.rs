@@ -155,6 +155,15 @@ fn switch(
             format_duration(within)
         );
     }
+    if used > derived {
+        plan.why.push_str(match (target.mode, derived) {
+            (Some(_), _) => "; the operator asks for a restart",
+            (None, Means::Live) => {
+                "; `[update] disruption` or the kernel that runs asks for a restart"
+            }
+            (None, _) => "; another OS image runs than the records say",
+        });
+    }
     Ok(plan)
 }
 
@@ -314,8 +323,14 @@ fn titled(
             from.os.version, to.os.version
         ),
     };
+    let interrupts = draft.interrupts(from, to);
+    let stays = match used {
+        Means::Reboot => Vec::new(),
+        _ => draft.stays(from, to),
+    };
     let mut plan = draft.plan(format!("switch to generation {}", to.id), why);
     plan.to = Some(to.id);
+    (plan.interrupts, plan.stays) = (interrupts, stays);
     (plan.derived, plan.used) = (derived, used);
     plan
 }
@@ -346,8 +361,17 @@ impl Draft<'_> {
         Some(orlop_config::refreshes(config(from?)?, config(to)?))
     }
 
+    /// What of the config of `from` only a restart of the machine takes back.
+    fn stays(&self, from: &Generation, to: &Generation) -> Vec<String> {
+        let config = |generation: &Generation| self.observed.configs.get(&generation.config);
+        match (config(from), config(to)) {
+            (Some(from), Some(to)) => orlop_config::stays_until_reboot(from, to),
+            _ => Vec::new(),
+        }
+    }
+
     /// Names of the containers to stop and to start.
-    fn containers_to_replace(
+    pub(super) fn containers_to_replace(
         &self,
         from: Option<&Generation>,
         to: &Generation,

@@ -16,6 +16,15 @@ impl fmt::Display for Plan {
                 write!(f, ", carried out as a {}", self.used)?;
             }
             writeln!(f)?;
+            let interrupts = match self.interrupts[..] {
+                [] => "nothing".to_owned(),
+                _ => self.interrupts.join("; "),
+            };
+            writeln!(f, "  interrupts: {interrupts}")?;
+        }
+        if !self.stays.is_empty() {
+            let stays = self.stays.join(", ");
+            writeln!(f, "  until the machine restarts: {stays} stays in force")?;
         }
         if self.steps.is_empty() {
             writeln!(f, "  nothing to do")?;
@@ -37,6 +46,8 @@ impl fmt::Display for Step {
             Self::RemoveGeneration { path, generation } => {
                 write!(f, "forget generation {generation}: remove {path}")
             }
+            Self::RemoveConfig { path } => write!(f, "remove config {path}"),
+            Self::RemoveVerdict { path } => write!(f, "remove old verdict {path}"),
             Self::RecordState { path, state } => {
                 write!(f, "record in {path}: ")?;
                 state_words(state, f)

@@ -286,6 +286,8 @@ impl Node {
                 .collect(),
             configs: BTreeMap::new(),
             checks: Vec::new(),
+            config_files: self.configs.clone(),
+            verdicts: BTreeMap::new(),
         }
     }
 
@@ -439,6 +441,11 @@ impl Node {
                 let name = file_name(path);
                 self.esp.entries.retain(|file| file.name != name);
             }
+            Step::RemoveConfig { path } => {
+                self.configs
+                    .retain(|config| orlop_core::paths::config(config) != *path);
+            }
+            Step::RemoveVerdict { .. } => {}
             Step::RenderEtc { config, .. } => assert!(self.configs.contains(config)),
             Step::ReplaceContainers { generation, .. } => {
                 assert!(self.generations.contains_key(generation));

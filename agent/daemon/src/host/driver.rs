@@ -16,7 +16,7 @@ use crate::switch::{Switch, SwitchError};
 use orlop_api::{EventKind, Fault, FaultKind, Phase, Progress};
 use orlop_config::Digest;
 use orlop_core::boot::BootDecision;
-use orlop_core::{Action, Asker, Event, IllegalEvent, Origin, Then, Trigger};
+use orlop_core::{Action, Asker, Event, Goal, IllegalEvent, Origin, Then, Trigger};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -194,6 +194,9 @@ impl Driver {
                     asker: pending.asker,
                 };
                 let result = self.take(event).await;
+                if matches!(result, Ok(Some(_))) {
+                    self.tidy().await;
+                }
                 let end = match (result, pending.then) {
                     (Ok(None), Then::Wait) => {
                         Ok((Some(id.0), format!("generation {id} is staged")))
@@ -344,6 +347,19 @@ impl Driver {
             self.collect_garbage().await;
         }
         Ok(result?)
+    }
+
+    /// After a staging whose records could not be written: what was, goes, and the room that its images
+    /// took is given back.
+    async fn tidy(&self) {
+        let running = *self.shared.running.borrow();
+        if let (Phase::Idle, Some(generation)) = (self.switch.phase(), running) {
+            let settled = self.switch.run_beside(&Goal::Settle { generation }).await;
+            if let Err(error) = settled {
+                log::warn!("ignoring until later: {}", chain(&error));
+            }
+        }
+        self.collect_garbage().await;
     }
 
     /// Frees what no generation needs, unless a fetching is under way: what that has brought is

@@ -107,12 +107,17 @@ impl Shared {
     /// Frees what neither the OS that runs nor any generation on record needs. Only while nothing is
     /// being fetched, which would be lost. A failure is logged: there is a next time.
     pub(super) async fn collect_garbage(&self) {
-        let generations = match self.records() {
-            Ok(records) if records.problems.is_empty() => records.generations,
+        let (state, generations) = match self.records() {
+            Ok(records) if records.problems.is_empty() => (records.state, records.generations),
             Ok(_) => return log::warn!("not freeing the store: not all records can be read"),
             Err(fault) => return log::warn!("not freeing the store: {fault}"),
         };
-        let needed = generations.values().flat_map(|generation| {
+        // A generation that the state does not list is left of a staging that failed.
+        let listed = generations.values().filter(|generation| {
+            let state = state.as_ref();
+            state.is_none_or(|state| state.generations.contains_key(&generation.id))
+        });
+        let needed = listed.flat_map(|generation| {
             let containers = generation.containers.values().map(|image| &image.root);
             containers.chain([&generation.os.root])
         });

@@ -80,6 +80,10 @@ pub fn observe(paths: &Paths, store: &Store, boot: &Boot) -> Result<Observed, Ob
         .map(|generation| &generation.config)
         .collect();
     let configs = read_configs(paths, digests);
+    let verdicts = records.verdicts.iter();
+    let verdicts = verdicts
+        .map(|verdict| (verdict.number, verdict.generation))
+        .collect();
     Ok(Observed {
         state: records.state.unwrap_or_else(|| NodeState::first(next_boot)),
         generations: records.generations,
@@ -89,5 +93,7 @@ pub fn observe(paths: &Paths, store: &Store, boot: &Boot) -> Result<Observed, Ob
         uki_sizes,
         configs,
         checks: Vec::new(),
+        config_files: crate::records::config_files(paths),
+        verdicts,
     })
 }

@@ -108,6 +108,8 @@ pub(super) async fn carry_out<R: Running>(
         Step::WriteConfig { .. }
         | Step::WriteGeneration { .. }
         | Step::RemoveGeneration { .. }
+        | Step::RemoveConfig { .. }
+        | Step::RemoveVerdict { .. }
         | Step::RecordState { .. }
         | Step::RecordVerdict { .. }
         | Step::WriteUki { .. }
@@ -148,7 +150,9 @@ fn change_files(
         }
         Step::RemoveEntry { path }
         | Step::RemoveUki { path, .. }
-        | Step::RemoveGeneration { path, .. } => Ok(effects.remove(&paths.place(path))?),
+        | Step::RemoveGeneration { path, .. }
+        | Step::RemoveConfig { path }
+        | Step::RemoveVerdict { path } => Ok(effects.remove(&paths.place(path))?),
         // Not files: carried out by `carry_out`.
         Step::RenderEtc { .. }
         | Step::ReplaceContainers { .. }

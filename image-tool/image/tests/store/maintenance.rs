@@ -47,6 +47,30 @@ async fn a_scrub_finds_a_flipped_byte_and_a_new_pull_heals_it() {
 }
 
 #[tokio::test]
+async fn garbage_collection_removes_temporary_names_that_a_power_cut_left() {
+    let bench = Bench::new();
+    let layer = Layer::plain(Tar::new().file("a", &noise(100, 1)).bytes());
+    let keep = bench.import(&[layer]).await.unwrap();
+    let left = [
+        "orlop/records/.new-Ab12",
+        "images/.symlink-Ab12",
+        "orlop/uki/.new-Cd34",
+    ]
+    .map(|name| bench.store.dir().join(name));
+    for path in &left {
+        fs::write(path, "half").unwrap();
+    }
+    bench
+        .store
+        .gc(&BTreeSet::from([keep.root.clone()]))
+        .unwrap();
+    for path in &left {
+        assert!(!path.exists(), "{}", path.display());
+    }
+    assert_eq!(bench.store.record(&keep.manifest).unwrap(), Some(keep));
+}
+
+#[tokio::test]
 async fn garbage_collection_keeps_what_is_needed_and_nothing_else() {
     let bench = Bench::new();
     let (shared, own, other) = (noise(1000, 1), noise(2000, 2), noise(3000, 3));

@@ -87,15 +87,7 @@ impl Driver {
                 pinning,
                 caller,
                 reply,
-            } => {
-                log::info!(caller:% = caller; "asked to {pinning:?} generation {generation}");
-                let goal = match pinning {
-                    Pinning::Pin => Goal::Pin { generation },
-                    Pinning::Unpin => Goal::Unpin { generation },
-                };
-                let done = self.switch.run_beside(&goal).await;
-                answer(reply, done.map_err(|error| faults::of_switch(&error)));
-            }
+            } => answer(reply, self.pin(generation, pinning, &caller).await),
             Ask::Stop { reply } => {
                 self.stop().await;
                 answer(reply, ());
@@ -137,6 +129,22 @@ impl Driver {
         })?;
         log::info!(caller:% = caller; "{caller} released {}", gone.manifest);
         Ok(gone)
+    }
+
+    /// Pins or unpins a generation.
+    async fn pin(
+        &self,
+        generation: GenerationId,
+        pinning: Pinning,
+        caller: &Caller,
+    ) -> Result<(), Fault> {
+        log::info!(caller:% = caller; "asked to {pinning:?} generation {generation}");
+        let goal = match pinning {
+            Pinning::Pin => Goal::Pin { generation },
+            Pinning::Unpin => Goal::Unpin { generation },
+        };
+        let done = self.switch.run_beside(&goal).await;
+        done.map_err(|error| faults::of_switch(&error))
     }
 
     /// Checks a request to stage, and makes its job.
