@@ -76,6 +76,9 @@ pub struct Status {
     pub problems: Vec<String>,
     /// Version of the agent.
     pub agent: String,
+    /// `IMAGE_VERSION` of the os-release that is mounted now; none where there is none.
+    #[serde(default)]
+    pub os_release: Option<String>,
     /// Whether the running root was mounted with fs-verity required.
     pub verity: bool,
     /// Seconds since the machine started.

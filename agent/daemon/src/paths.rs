@@ -63,6 +63,11 @@ impl Paths {
         self.place("/run/orlop")
     }
 
+    /// What the OS image says of itself (os-release(5)).
+    pub fn os_release(&self) -> PathBuf {
+        self.place("/usr/lib/os-release")
+    }
+
     /// Where a soft reboot takes the next root from.
     pub fn next_root(&self) -> PathBuf {
         self.place("/run/nextroot")

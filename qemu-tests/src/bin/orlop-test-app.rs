@@ -7,12 +7,15 @@
 //! | `/started` | nanoseconds since 1970 at its start: another number is another process |
 //! | `/file/PATH` | what is in the file `/PATH`, as text, or 500 and why it cannot be read |
 //! | `/ticks` | how many times a tenth of a second has passed since its start |
+//! | `/stream` | a line `<number>` every 20 ms, without end |
+//!
+//! Told to count, it appends a line `<number> <microseconds since its start>` to a file every 20 ms.
 
 use clap::Parser;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +24,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two ticks.
 const TICK: Duration = Duration::from_millis(100);
+/// Time between two lines of a stream, and between two counts.
+const STEP: Duration = Duration::from_millis(20);
 /// So many ticks are a line in the log.
 const TICKS_PER_LINE: u32 = 100;
 
@@ -36,6 +41,9 @@ struct Options {
     /// Never be healthy.
     #[arg(long, env = "APP_SICK")]
     sick: bool,
+    /// Append a counter to this file.
+    #[arg(long, env = "APP_COUNT_TO")]
+    count_to: Option<PathBuf>,
 }
 
 struct App {
@@ -61,6 +69,14 @@ fn main() -> io::Result<()> {
         started_nanos,
     }));
     thread::spawn(move || app.log_ticks());
+    if let Some(path) = &app.options.count_to {
+        let mut file = File::options().append(true).create(true).open(path)?;
+        thread::spawn(move || {
+            if let Err(error) = app.count_to(&mut file) {
+                println!("cannot count any more: {error}");
+            }
+        });
+    }
     for client in listener.incoming() {
         let client = client?;
         thread::spawn(move || {
@@ -96,6 +112,24 @@ impl App {
         }
     }
 
+    /// Each count is a write of its own, so that the file shows when this process did not run.
+    fn count_to(&self, file: &mut File) -> io::Result<()> {
+        for number in 0_u64.. {
+            writeln!(file, "{number} {}", self.started.elapsed().as_micros())?;
+            thread::sleep(STEP);
+        }
+        Ok(())
+    }
+
+    fn stream(mut client: &TcpStream) -> io::Result<()> {
+        write!(client, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+        for number in 0_u64.. {
+            writeln!(client, "{number}")?;
+            thread::sleep(STEP);
+        }
+        Ok(())
+    }
+
     fn serve(&self, mut client: &TcpStream) -> io::Result<()> {
         client.set_read_timeout(Some(CLIENT_TIMEOUT))?;
         let mut reader = BufReader::new(client);
@@ -108,7 +142,11 @@ impl App {
                 break;
             }
         }
-        let (status, body) = self.answer(request.split(' ').nth(1).unwrap_or_default());
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        if path == "/stream" {
+            return Self::stream(client);
+        }
+        let (status, body) = self.answer(path);
         let length = body.len();
         write!(
             client,

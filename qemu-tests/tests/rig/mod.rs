@@ -13,3 +13,4 @@ pub(crate) mod raw_disk;
 pub(crate) mod small_disk;
 pub(crate) mod tap;
 pub(crate) mod tree;
+pub(crate) mod witness;

@@ -10,8 +10,9 @@ use orlop_machines::{
 };
 use serde::Serialize;
 use serde_json::json;
+use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +105,7 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "2s", retries = 2, s
         let dir = self.dir(name);
         let disk = node_dir::from_layout(&os_layout(), Some(tag), config, &dir);
         let disk = disk.unwrap_or_else(|error| panic!("{}", error_text(&error)));
+        let state = disk.state.clone();
         let lan = self.lan.port().unwrap();
         let address = lan.address;
         let namespace = NamespaceSpec {
@@ -123,6 +125,7 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "2s", retries = 2, s
         Node {
             machine,
             address,
+            state,
             lan: &self.lan,
         }
     }
@@ -144,6 +147,7 @@ pub(crate) fn os_layout() -> PathBuf {
 pub(crate) struct Node<'a> {
     pub(crate) machine: Machine,
     address: Ipv4Addr,
+    state: PathBuf,
     lan: &'a Lan,
 }
 
@@ -183,8 +187,18 @@ impl Node<'_> {
 
     /// One request to the container `web`, from outside of the machine.
     pub(crate) fn web(&self, path: &str) -> io::Result<http::Answer> {
-        let stream = self.lan.connect((self.address, WEB).into())?;
-        ask_tcp(stream, Method::GET, path, "")
+        ask_tcp(self.connect_web()?, Method::GET, path, "")
+    }
+
+    /// A connection to the container `web`, from outside of the machine.
+    pub(crate) fn connect_web(&self) -> io::Result<TcpStream> {
+        self.lan.connect((self.address, WEB).into())
+    }
+
+    /// A file of the state partition, as text.
+    pub(crate) fn read_state(&self, path: &str) -> String {
+        let path = self.state.join(path);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// Starts a job and waits for its good end.

@@ -76,6 +76,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         job: shared.jobs.latest(),
         problems,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
+        os_release: image_version(shared),
         verity: shared.boot.verity,
         uptime_secs: clock::uptime().0 / 1000,
     }
@@ -145,6 +146,15 @@ fn updates(shared: &Shared) -> Option<UpdatesView> {
         window_opens: opens.map(|at| at.0),
         window_opens_local: opens.map(|at| local_time(at, &zone)),
     })
+}
+
+/// The version that the mounted OS says of itself, whatever the records say (os-release(5)).
+fn image_version(shared: &Shared) -> Option<String> {
+    let text = fs::read_to_string(shared.paths.os_release()).ok()?;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("IMAGE_VERSION="))?;
+    Some(value.trim_matches('"').to_owned())
 }
 
 /// Every generation on record, newest first.

@@ -283,6 +283,7 @@ impl Operations for MemoryNode {
             problems: vec!["check `tcp 10.0.0.1:443` fails: connection refused".to_owned()],
             agent: "0.1.0".to_owned(),
             verity: true,
+            os_release: Some("1".to_owned()),
             uptime_secs: 3725,
         }
     }

@@ -1,0 +1,99 @@
+//! Live swaps on namespace machines: the OS changes under the containers, which do not notice.
+
+#[cfg(test)]
+mod rig;
+
+use orlop_api::Trigger;
+use rig::node::{Node, Rig};
+use rig::witness::{StreamWitness, longest_gap_of_counts};
+use std::time::Duration;
+
+/// Swaps in a row.
+const SWAPS: u64 = 10;
+/// The counter counts every 20 ms; nothing may hold it up for longer than this.
+const LONGEST_GAP: Duration = Duration::from_millis(250);
+
+/// The TOML of [`Rig::config`] with a second container, which counts into a volume.
+fn with_counter(rig: &Rig) -> String {
+    let image = rig.image("test/app:1");
+    rig.config("1")
+        + &format!(
+            r#"
+[volume.counts]
+
+[container.counter]
+image = "{image}"
+env = {{ APP_COUNT_TO = "/data/counts" }}
+volumes = ["counts:/data"]
+"#
+        )
+}
+
+/// The first process of a container, and how often systemd has started it again.
+fn process_of(node: &Node<'_>, container: &str) -> String {
+    let unit = format!("orlop-container-{container}.service");
+    let properties = "--property=MainPID,NRestarts,ActiveEnterTimestampMonotonic";
+    node.run(&["systemctl", "show", properties, &unit])
+}
+
+#[test]
+fn ten_live_swaps_change_the_os_and_no_container_notices() {
+    let rig = Rig::new();
+    rig.push_os("1");
+    rig.push_os("2");
+    let node = rig.node("swap", "1", &with_counter(&rig));
+    node.wait_idle();
+    let started = node.wait_web("/started");
+    let processes = || ["web", "counter"].map(|name| process_of(&node, name));
+    let before = processes();
+    let boots = node.machine.status().unwrap().boots;
+    let witness = StreamWitness::on(node.connect_web().unwrap()).unwrap();
+
+    for swap in 0..SWAPS {
+        let version = if swap % 2 == 0 { "2" } else { "1" };
+        node.update(&rig.image(&format!("orlop/os:{version}")));
+        let verdict = node.wait_verdict(swap + 2);
+        assert_eq!(verdict.trigger, Trigger::Gate, "{verdict:?}");
+        let status = node.wait_idle();
+        assert_eq!(status.os_release.as_deref(), Some(version));
+        assert_eq!(node.wait_web("/started"), started);
+        assert_eq!(processes(), before);
+        println!(
+            "swap {swap}: to {version}, longest gap on the connection {:?}",
+            witness.longest_gap()
+        );
+    }
+    assert_eq!(node.machine.status().unwrap().boots, boots);
+    let (lines, gap) = witness.end();
+    println!("{lines} lines on one connection, longest gap {gap:?}");
+    let counts = node.read_state("volumes/counts/counts");
+    let gap = longest_gap_of_counts(&counts);
+    println!("{} counts, longest gap {gap:?}", counts.lines().count());
+    assert!(gap <= LONGEST_GAP, "{gap:?}");
+}
+
+#[test]
+fn a_live_swap_whose_gate_fails_swaps_back() {
+    let rig = Rig::new();
+    rig.push_os("2");
+    let config = rig.config("1").replace(
+        "[container.web]",
+        "[[gate.check]]\ntcp = \"127.0.0.1:1\"\n\n[container.web]",
+    );
+    let node = rig.node("back", "1", &rig.config("1"));
+    node.wait_idle();
+    let started = node.wait_web("/started");
+    let boots = node.machine.status().unwrap().boots;
+    let config = format!("{config}\n[os]\nimage = \"{}\"\n", rig.image("orlop/os:2"));
+    node.switch("/v1/config/apply", &serde_json::json!({ "config": config }));
+    let verdict = node.wait_verdict(2);
+    assert_eq!((verdict.good, verdict.running), (false, 1), "{verdict:?}");
+    let Trigger::Check { check, .. } = &verdict.trigger else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(check, "tcp 127.0.0.1:1");
+    let status = node.wait_idle();
+    assert_eq!(status.os_release.as_deref(), Some("1"));
+    assert_eq!(node.wait_web("/started"), started);
+    assert_eq!(node.machine.status().unwrap().boots, boots);
+}
