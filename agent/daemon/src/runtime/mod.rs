@@ -31,6 +31,7 @@ mod process;
 mod root_mount;
 mod seccomp;
 mod spec;
+mod survive;
 mod systemd;
 mod unit;
 mod view;

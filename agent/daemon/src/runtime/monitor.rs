@@ -5,6 +5,7 @@ use super::health::HealthMachine;
 use super::live::Live;
 use super::places::{Places, name_of_unit, unit_name};
 use super::probe::probe;
+use super::survive;
 use super::systemd::Systemd;
 use futures_util::StreamExt;
 use orlop_config::{Health, Name};
@@ -21,7 +22,16 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 /// Asks systemd for the unit of `name`.
 pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) {
     match systemd.status(&unit_name(name)).await {
-        Ok(status) => live.set_status(name, status),
+        Ok(status) => {
+            // Whoever started it again, systemd or the agent: its groups are new.
+            if status.pid.is_some()
+                && let Err(error) = survive::mark(&unit_name(name))
+            {
+                let name = name.as_str();
+                log::warn!(container = name; "{name} may not live through a live swap: {error}");
+            }
+            live.set_status(name, status);
+        }
         Err(error) => log::warn!(container = name.as_str(); "cannot ask for {name}: {error}"),
     }
 }

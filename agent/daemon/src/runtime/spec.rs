@@ -250,15 +250,19 @@ fn namespaces(network: PathBuf) -> Result<Vec<LinuxNamespace>, OciSpecError> {
     Ok(all)
 }
 
-/// The container's cgroup: below its unit's, beside the one of the runtime's own processes. A
-/// slice `a-b.slice` is in `a.slice` (systemd.slice(5)).
+/// The container's cgroup: below its unit's, beside the one of the runtime's own processes.
 fn cgroup(unit: &str) -> PathBuf {
+    unit_group(unit).join(PAYLOAD_GROUP)
+}
+
+/// The cgroup of a container's unit. A slice `a-b.slice` is in `a.slice` (systemd.slice(5)).
+pub(super) fn unit_group(unit: &str) -> PathBuf {
     let mut path = PathBuf::from("/");
     let stem = SLICE.trim_end_matches(".slice");
     for (index, _) in stem.match_indices('-') {
         path.push(format!("{}.slice", &stem[..index]));
     }
-    path.join(SLICE).join(unit).join(PAYLOAD_GROUP)
+    path.join(SLICE).join(unit)
 }
 
 #[cfg(test)]
