@@ -8,6 +8,8 @@ mod ending;
 mod goal;
 mod interrupts;
 #[cfg(test)]
+mod keep_tests;
+#[cfg(test)]
 mod live_tests;
 mod means;
 mod observed;
