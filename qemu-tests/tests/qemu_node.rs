@@ -9,18 +9,24 @@ use orlop_core::Policy;
 use rig::esp::{Esp, next_boot};
 use rig::qemu::{QemuRig, Random, SWITCH, expect_either, expect_good, payload};
 use rig::raw_disk::{BLOCK, flip_a_bit_of};
+use rig::witness::{StreamWitness, longest_gap_of_counts};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// Power cuts in a row.
 const CUTS: u64 = 10;
+/// Live swaps in a row.
+const SWAPS: u64 = 10;
 /// Staging an OS image takes about so long.
 const STAGE: Duration = Duration::from_secs(20);
 /// The way from `orlop update apply` to the new version's trial takes about so long: the boot entry, the
 /// shutdown, firmware, boot loader, kernel, agent.
 const APPLY: Duration = Duration::from_secs(40);
+/// The way to the trial by a live swap.
+const SWAP: Duration = Duration::from_secs(8);
 /// The environment variable that repeats a run of power cuts.
 const SEED_VAR: &str = "ORLOP_TEST_SEED";
 
@@ -172,7 +178,10 @@ fn a_node_that_loses_its_power_ten_times_during_updates_always_comes_back_good()
             (&stage, STAGE)
         } else {
             node.orlop(&stage);
-            (&["update", "apply"], APPLY)
+            match cut % 2 {
+                0 => (&["update", "apply", "--mode", "reboot"], APPLY),
+                _ => (&["update", "apply", "--mode", "live"], SWAP),
+            }
         };
         // Spread over all of the step, at random within each fifth of it.
         let slice = u64::try_from(span.as_millis()).unwrap() / (CUTS / 2);
@@ -192,4 +201,32 @@ fn a_node_that_loses_its_power_ten_times_during_updates_always_comes_back_good()
         );
         assert_eq!(node.wait_web("/").body, "hello from 1\n");
     }
+}
+
+#[test]
+fn ten_live_swaps_on_the_real_disk_change_the_os_and_no_container_notices() {
+    let rig = QemuRig::new();
+    let node = rig.boot(&rig.disk_with_counter());
+    let boots = node.0.machine().status().unwrap().boots;
+    let started = node.wait_web("/started").body;
+    let witness = StreamWitness::on(TcpStream::connect(node.0.app()).unwrap()).unwrap();
+    for swap in 0..SWAPS {
+        let version = if swap % 2 == 0 { "2" } else { "1" };
+        node.orlop(&["update", "stage", &rig.os(version)]);
+        node.orlop(&["update", "apply", "--wait"]);
+        let status = node.wait_idle();
+        assert_eq!(status.os_release.as_deref(), Some(version));
+        expect_good(&status, swap + 2, version);
+        assert_eq!(node.wait_web("/started").body, started);
+        println!(
+            "swap {swap}: to {version}, longest gap on the connection {:?}",
+            witness.longest_gap()
+        );
+    }
+    assert_eq!(node.0.machine().status().unwrap().boots, boots);
+    let (lines, gap) = witness.end();
+    println!("{lines} lines on one connection, longest gap {gap:?}");
+    let counts = node.wait_web("/file/data/counts").body;
+    let gap = longest_gap_of_counts(counts.rsplit_once('\n').unwrap().0);
+    println!("{} counts, longest gap {gap:?}", counts.lines().count());
 }

@@ -74,8 +74,22 @@ impl QemuRig {
 
     /// Makes a disk that boots version 1 with one container, `web`, and a quick gate.
     pub(crate) fn disk(&self) -> PathBuf {
-        let (config, disk) = (self.path("node.toml"), self.path("disk.img"));
-        fs::write(&config, self.config()).unwrap();
+        self.disk_of(&self.config())
+    }
+
+    /// The same with a volume into which `web` counts, at `/data/counts`.
+    pub(crate) fn disk_with_counter(&self) -> PathBuf {
+        let counting = "env = { APP_COUNT_TO = \"/data/counts\" }\nvolumes = [\"counts:/data\"]\n";
+        let config = self
+            .config()
+            .replacen("ports =", &format!("{counting}ports ="), 1);
+        self.disk_of(&format!("{config}\n[volume.counts]\n"))
+    }
+
+    fn disk_of(&self, config: &str) -> PathBuf {
+        let (file, disk) = (self.path("node.toml"), self.path("disk.img"));
+        fs::write(&file, config).unwrap();
+        let config = file;
         make_disk(tools(), (&os_layout(), "1"), &config, &disk)
             .unwrap_or_else(|error| panic!("{}", error_text(&error)));
         disk

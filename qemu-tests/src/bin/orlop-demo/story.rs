@@ -70,14 +70,15 @@ fn chapters(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>
         node.show(&["update", "apply", "--dry-run"], 0).map(drop)
     })?;
     report.step("version 2: apply, reboot, gate passes, committed", || {
-        node.switch(&["update", "apply"], 0)?;
+        // Without the mode it would be a live swap, as version 3 is.
+        node.switch(&["update", "apply", "--mode", "reboot"], 0)?;
         expect_version(&node.status()?, "2")?;
         node.hello("1")
     })?;
     let sick = options.dir.join("sick.toml");
     fs::write(&sick, toml("3", "2-sick")?)?;
     report.step(
-        "version 3: its container never becomes healthy; back to 2 by itself",
+        "version 3, swapped live: its container never becomes healthy; back to 2 by itself",
         || {
             node.switch(&["config", "apply", &sick.display().to_string()], WENT_BACK)?;
             expect_version(&node.status()?, "2")?;
