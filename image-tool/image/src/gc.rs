@@ -29,9 +29,9 @@ pub struct GcReport {
 }
 
 impl Store {
-    /// Removes everything that no image of `keep` needs: objects, records, UKIs, partial downloads older
-    /// than a day, and temporary names that a power cut left. Blocking; waits until no pull is under way. Records go first, so
-    /// that a crash leaves no record without its objects.
+    /// Removes everything that no image of `keep` needs: objects, records, UKIs, partial downloads
+    /// older than a day, and temporary names that a power cut left. Blocking; waits until no pull is
+    /// under way. Records go first, so that a crash leaves no record without its objects.
     pub fn gc(&self, keep: &BTreeSet<RootDigest>) -> Result<GcReport, StoreError> {
         let _lock = self.lock(LockMode::Exclusive)?;
         let mut report = GcReport::default();
@@ -71,8 +71,12 @@ impl Store {
     }
 }
 
-/// Removes the temporary names that a power cut left in `dir`. Nobody else writes now.
+/// Removes the temporary names that a power cut left in `dir`. Nobody else writes now. The folder of the
+/// images comes with the first of them.
 fn remove_leftovers(dir: &Path) -> Result<(), StoreError> {
+    if !dir.exists() {
+        return Ok(());
+    }
     for path in list(dir)? {
         let name = path.file_name().and_then(|name| name.to_str());
         if name.is_some_and(|name| TEMPORARY.iter().any(|prefix| name.starts_with(prefix))) {

@@ -9,6 +9,7 @@
 
 mod full_disk;
 mod loop_in_place;
+mod no_space;
 mod os_image;
 mod update_policy;
 

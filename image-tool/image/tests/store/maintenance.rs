@@ -70,6 +70,17 @@ async fn garbage_collection_removes_temporary_names_that_a_power_cut_left() {
     assert_eq!(bench.store.record(&keep.manifest).unwrap(), Some(keep));
 }
 
+#[test]
+fn garbage_collection_frees_what_came_before_the_first_image() {
+    let bench = Bench::new();
+    let object = bench.store.dir().join("objects/ab").join("cd".repeat(31));
+    fs::create_dir_all(object.parent().unwrap()).unwrap();
+    fs::write(&object, noise(100, 1)).unwrap();
+    let report = bench.store.gc(&BTreeSet::new()).unwrap();
+    assert_eq!((report.objects, report.bytes), (1, 100));
+    assert!(!object.exists());
+}
+
 #[tokio::test]
 async fn garbage_collection_keeps_what_is_needed_and_nothing_else() {
     let bench = Bench::new();
