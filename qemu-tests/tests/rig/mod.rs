@@ -10,6 +10,7 @@ pub(crate) mod node;
 pub(crate) mod operator;
 pub(crate) mod qemu;
 pub(crate) mod raw_disk;
+pub(crate) mod remote;
 pub(crate) mod small_disk;
 pub(crate) mod tap;
 pub(crate) mod tree;

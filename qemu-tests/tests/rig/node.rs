@@ -4,9 +4,10 @@ use hyper::Method;
 use orlop_api::{Answer, Fault, Job, JobState, Phase, Status, VerdictView, Why};
 use orlop_config::Digest;
 use orlop_machines::http::{self, ask_tcp};
+use orlop_machines::layout::ImageFile;
 use orlop_machines::{
     ApiClient, ApiError, Lan, Life, Machine, MachineKind, MachineSpec, NamespaceSpec, Registry,
-    RootSource, Sample, Scratch, error_text, node_dir, write_samples,
+    RootSource, Sample, Scratch, error_text, node_dir, write_samples, write_samples_with,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -59,6 +60,23 @@ impl Rig {
     /// Puts an OS image of the build into the registry.
     pub(crate) fn push_os(&self, tag: &str) {
         self.registry.push(&os_layout(), tag, "orlop/os").unwrap();
+    }
+
+    /// Lets `test/app:stable` stand for an app that has `which` in the file `/which`.
+    pub(crate) fn push_stable(&self, which: &str, sick: bool) {
+        let layout = self.dir(&format!("stable-{which}"));
+        let app = Path::new(env!("CARGO_BIN_EXE_orlop-test-app"));
+        let sample = Sample {
+            version: "stable",
+            sick,
+        };
+        let file = ImageFile {
+            path: "which".to_owned(),
+            mode: 0o644,
+            content: which.as_bytes().to_vec(),
+        };
+        write_samples_with(&layout, app, &[sample], &[file]).unwrap();
+        self.registry.push(&layout, "stable", "test/app").unwrap();
     }
 
     /// An image's name for a node.
@@ -169,6 +187,15 @@ impl Node<'_> {
         self.wait_status("an idle node", |status| status.phase == Phase::Idle)
     }
 
+    /// Waits until nothing is under way and this generation runs. A status may tell the phase a moment
+    /// before it tells what runs.
+    pub(crate) fn wait_idle_on(&self, generation: u64) -> Status {
+        self.wait_status("an idle node on the generation", |status| {
+            let current = status.current.as_ref();
+            status.phase == Phase::Idle && current.is_some_and(|view| view.id == generation)
+        })
+    }
+
     pub(crate) fn wait_status(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
         let status = self.api().wait_status(what, SWITCH, wanted);
         status.unwrap_or_else(|error| panic!("{error}\n{}", self.journal()))
@@ -183,6 +210,16 @@ impl Node<'_> {
             }
         });
         answer.unwrap_or_else(|error| panic!("{error}\n{}", self.journal()))
+    }
+
+    /// Its address in the network.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// Does `work` in the network of the nodes.
+    pub(crate) fn inside_lan<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.lan.inside(work).unwrap()
     }
 
     /// One request to the container `web`, from outside of the machine.
