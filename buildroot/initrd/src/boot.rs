@@ -6,7 +6,7 @@ use orlop_initrd::fs_context::{FsContext, FsContextError};
 use orlop_initrd::modules::{Loader, MODULES_DIR, ModuleError};
 use orlop_initrd::options::{Options, OptionsError};
 use orlop_initrd::seal::{SealError, Sealed, seal};
-use orlop_initrd::{RootError, RootSpec, Verity, ext4, prepare, state};
+use orlop_initrd::{RootError, RootSpec, Verity, ext4, prepare, state, torn_superblock};
 use rustix::mount::{MountAttrFlags, UnmountFlags};
 use std::convert::Infallible;
 use std::fs;
@@ -206,8 +206,31 @@ fn no_state(wait: Duration) -> BootError {
     }
 }
 
+/// A superblock that a power cut has torn is made whole first.
 fn mount_state(device: &StateDevice) -> Result<(), BootError> {
     create_dir(Path::new(STATE))?;
+    let Err(refused) = try_to_mount_state(device) else {
+        return Ok(());
+    };
+    let node = device.node.display();
+    match torn_superblock::mend(&device.node) {
+        Ok(true) => {
+            let text = format!(
+                "power failed while the superblock of {node} was written; wrote it again whole"
+            );
+            say(Level::Warning, &text);
+            try_to_mount_state(device)
+        }
+        Ok(false) => Err(refused),
+        Err(error) => {
+            let text = format!("cannot look whether the superblock of {node} is torn: {error}");
+            say(Level::Warning, &text);
+            Err(refused)
+        }
+    }
+}
+
+fn try_to_mount_state(device: &StateDevice) -> Result<(), BootError> {
     FsContext::open("ext4")
         .and_then(|context| context.set("source", &device.node))
         // A damaged file system must not be written to any further.

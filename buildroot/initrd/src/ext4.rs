@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// Where the superblock begins on the device.
-const SUPERBLOCK_AT: u64 = 1024;
+pub const SUPERBLOCK_AT: u64 = 1024;
 
 /// As much of it as is read.
 const SUPERBLOCK_LEN: usize = 0x160;

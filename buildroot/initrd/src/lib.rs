@@ -9,6 +9,7 @@
 
 pub mod atomic_write;
 pub mod boot_record;
+pub mod crc32c;
 pub mod disk;
 pub mod ext4;
 pub mod factory;
@@ -20,5 +21,6 @@ pub mod options;
 pub mod root;
 pub mod seal;
 pub mod state;
+pub mod torn_superblock;
 
 pub use root::{RootError, RootSpec, Verity, prepare};

@@ -3,6 +3,7 @@
 use crate::Outcome;
 use crate::disk::{BLOCK, Disk};
 use crate::ext4::{DataCache, Ext4};
+use orlop_initrd::ext4::SUPERBLOCK_AT;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -16,7 +17,7 @@ const RUN_BLOCKS: usize = 64;
 
 /// Checks a file system by a copy of all but the data of its files, which e2fsck never reads. None
 /// where it is clean, or becomes so by the journal and what needs no decision (`-p`); else what
-/// e2fsck says.
+/// e2fsck says. A torn superblock is mended first, as at a boot.
 pub(crate) fn check(
     disk: &Disk,
     volume: &Ext4<'_>,
@@ -59,6 +60,9 @@ fn copy(disk: &Disk, volume: &Ext4<'_>, cache: &mut DataCache, scratch: &Path) -
             file.write_all_at(buffer, block * BLOCK as u64)?;
         }
         block += run.max(1) as u64;
+    }
+    if let Some(whole) = volume.mended() {
+        file.write_all_at(whole, SUPERBLOCK_AT)?;
     }
     Ok(())
 }

@@ -4,10 +4,10 @@
 //! to be copied. A transaction whose commit block is not there or wrong ends the log. A block of a
 //! committed transaction with a wrong checksum makes the mount fail, so it is an error here too.
 
-use super::checksum::crc32c;
 use super::inode::Places;
 use super::volume::{Ext4, Ext4Error, JournalCache};
 use crate::fields::{be16, be32};
+use orlop_initrd::crc32c::crc32c;
 use std::collections::HashMap;
 
 /// The journal's inode.

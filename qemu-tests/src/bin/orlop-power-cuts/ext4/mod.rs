@@ -5,7 +5,6 @@
 //! journal. Whether the whole is consistent is asked of `e2fsck`, which replays by itself.
 //! Format: Documentation/filesystems/ext4 of Linux.
 
-mod checksum;
 mod directory;
 mod inode;
 mod journal;

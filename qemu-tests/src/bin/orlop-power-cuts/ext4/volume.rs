@@ -4,13 +4,13 @@ use super::inode::Inode;
 use super::journal::{self, Replay};
 use crate::disk::{BLOCK, Disk};
 use crate::fields::{le16, le32};
+use orlop_initrd::ext4::SUPERBLOCK_AT;
+use orlop_initrd::torn_superblock::{self, Bytes, SUPERBLOCK_BYTES};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Where the superblock is, in bytes.
-const SUPERBLOCK_AT: u64 = 1024;
 /// `s_magic`.
 const MAGIC: u16 = 0xef53;
 /// `INCOMPAT_RECOVER`: the journal has something to replay.
@@ -43,6 +43,8 @@ pub(crate) struct Ext4<'a> {
     inode_bytes: u16,
     descriptor_bytes: u16,
     replay: Replay,
+    /// What the initrd writes over a torn superblock before it mounts.
+    mended: Option<Bytes>,
     /// Blocks of inode tables and descriptors that were read: thousands of inodes are asked for.
     tables: RefCell<HashMap<u64, Rc<Vec<u8>>>>,
 }
@@ -62,8 +64,10 @@ impl<'a> Ext4<'a> {
             inode_bytes: 256,
             descriptor_bytes: 32,
             replay: Replay::default(),
+            mended: None,
             tables: RefCell::default(),
         };
+        volume.mended = volume.mend()?;
         let recover = volume.read_superblock()?;
         if recover {
             let inode = volume.inode(journal::INODE)?;
@@ -73,6 +77,29 @@ impl<'a> Ext4<'a> {
             volume.read_superblock()?;
         }
         Ok(volume)
+    }
+
+    /// The whole superblock where the one on the disk is torn, made as the initrd makes it.
+    fn mend(&self) -> Result<Option<Bytes>, Ext4Error> {
+        let read = |at: u64| {
+            let mut bytes = [0; SUPERBLOCK_BYTES];
+            self.disk
+                .read(self.first * BLOCK as u64 + at, &mut bytes)
+                .map_err(|error| Ext4Error(format!("cannot read a superblock: {error}")))?;
+            Ok(bytes)
+        };
+        let primary = read(SUPERBLOCK_AT)?;
+        match torn_superblock::backup_at(&primary) {
+            Some(at) if at / (BLOCK as u64) < self.blocks => {
+                Ok(torn_superblock::mended(&primary, &read(at)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What the initrd writes over a torn superblock.
+    pub(crate) fn mended(&self) -> Option<&Bytes> {
+        self.mended.as_ref()
     }
 
     /// Whether there was something to replay.
@@ -123,6 +150,10 @@ impl<'a> Ext4<'a> {
         self.disk
             .read(at, &mut data)
             .map_err(|error| Ext4Error(format!("cannot read block {number}: {error}")))?;
+        if let (0, Some(whole)) = (number, &self.mended) {
+            let at = usize::try_from(SUPERBLOCK_AT).unwrap_or_default();
+            data[at..at + SUPERBLOCK_BYTES].copy_from_slice(whole);
+        }
         Ok(data)
     }
 

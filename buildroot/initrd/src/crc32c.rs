@@ -1,4 +1,4 @@
-//! CRC-32C as ext4's journal has it: neither complemented before nor after.
+//! CRC-32C as ext4 and its journal have it: neither complemented before nor after.
 
 /// The polynomial, reflected.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
@@ -25,8 +25,8 @@ const fn table() -> [u32; 256] {
     table
 }
 
-/// Goes on with a sum.
-pub(super) fn crc32c(sum: u32, data: &[u8]) -> u32 {
+/// Goes on with a sum; ext4's begin with `!0`.
+pub fn crc32c(sum: u32, data: &[u8]) -> u32 {
     data.iter().fold(sum, |sum, byte| {
         sum >> 8 ^ TABLE[usize::from(sum as u8 ^ byte)]
     })
