@@ -243,13 +243,21 @@ impl<R: Running> Switch<R> {
         self.run(goal).await.map(drop)
     }
 
-    /// The machine takes one event, and its phase is told.
+    /// The machine takes one event, and its phase is told. A phase of rest is not: it goes with the
+    /// generation that then runs, which is known when all plans are carried out.
     fn step(&mut self, event: Event) -> Result<Vec<Action>, IllegalEvent> {
         let actions = self.machine.on(event)?;
+        if !matches!(self.machine.phase(), Phase::Idle | Phase::Degraded) {
+            self.tell_phase();
+        }
+        Ok(actions)
+    }
+
+    /// Tells what the node is doing, also where it rests.
+    pub fn tell_phase(&self) {
         let phase = self.machine.phase();
         self.phase
             .send_if_modified(|told| std::mem::replace(told, phase) != phase);
-        Ok(actions)
     }
 
     /// Carries out a goal that changes the records alone and is no part of any switch: pinning.

@@ -300,10 +300,10 @@ impl Driver {
         let records = match self.shared.records() {
             Ok(records) => records,
             Err(fault) => {
-                return self
-                    .shared
+                self.shared
                     .problems
                     .set(Topic::Records, vec![fault.message]);
+                return self.switch.tell_phase();
             }
         };
         let decided = match self.switch.decide() {
@@ -318,6 +318,7 @@ impl Driver {
         if self.switch.phase() == Phase::Idle {
             self.shared.problems.clear(Topic::Gate);
         }
+        self.switch.tell_phase();
         let news: Vec<_> = records
             .verdicts
             .iter()
