@@ -38,7 +38,8 @@ fn switch(node: &Node<'_>, toml: &str, generation: u64) {
 }
 
 fn listed(node: &Node<'_>) -> Vec<(u64, bool)> {
-    let list: Vec<GenerationView> = node.api().get("/v1/generations").unwrap();
+    let list = node.api().get::<Vec<GenerationView>>("/v1/generations");
+    let list = list.unwrap_or_default();
     list.iter().map(|one| (one.id, one.pinned)).collect()
 }
 
