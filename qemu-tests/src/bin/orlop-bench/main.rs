@@ -13,6 +13,7 @@ mod rounds;
 mod samples;
 mod starts;
 mod surroundings;
+mod swaps;
 mod table;
 
 use clap::{Parser, Subcommand};

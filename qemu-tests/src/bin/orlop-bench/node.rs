@@ -31,9 +31,14 @@ pub(crate) struct Node<'a> {
 impl<'a> Node<'a> {
     /// Makes a node's folders; nothing runs yet.
     pub(crate) fn boot(rig: &'a Rig, number: u32) -> Outcome<(Self, Instant)> {
+        Self::boot_with(rig, number, &rig.config())
+    }
+
+    /// The same with another TOML.
+    pub(crate) fn boot_with(rig: &'a Rig, number: u32, config: &str) -> Outcome<(Self, Instant)> {
         let name = format!("bench-{number}");
         let dir = rig.scratch.path().join(&name);
-        let disk = node_dir::from_layout(&rig.os, Some(FIRST), &rig.config(), &dir)?;
+        let disk = node_dir::from_layout(&rig.os, Some(FIRST), config, &dir)?;
         let (lan, state) = (rig.lan.port()?, disk.state.clone());
         let address = lan.address;
         let namespace = NamespaceSpec {
@@ -86,6 +91,15 @@ impl<'a> Node<'a> {
         Ok(self
             .api()
             .wait_status("a settled node", DEADLINE, settled)?)
+    }
+
+    /// Waits until the node's status is as wanted.
+    pub(crate) fn wait_status(
+        &self,
+        what: &str,
+        wanted: impl Fn(&Status) -> bool,
+    ) -> Outcome<Status> {
+        Ok(self.api().wait_status(what, DEADLINE, wanted)?)
     }
 
     /// Waits until a port of the node answers from outside.

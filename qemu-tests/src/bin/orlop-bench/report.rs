@@ -2,6 +2,7 @@
 
 use crate::rig::{FIRST, Rig};
 use crate::rounds::Rounds;
+use crate::swaps::Swaps;
 use crate::{Options, Outcome, image_size, qemu_boot, surroundings, table};
 use std::fs;
 
@@ -28,8 +29,11 @@ fn measure(options: &Options) -> Outcome<String> {
     eprintln!("the size of the OS image");
     let size = image_size::measure(&options.os, FIRST)?;
     let mut rounds = Rounds::default();
+    let swaps;
     {
         let rig = Rig::new(options)?;
+        eprintln!("live swaps and restarts of a namespace node");
+        swaps = Swaps::measure(&rig)?;
         for number in 1..=options.nodes {
             eprintln!("namespace node {number} of {}", options.nodes);
             rounds.add(&rig, number, options.starts, size.compressed_bytes)?;
@@ -41,7 +45,7 @@ fn measure(options: &Options) -> Outcome<String> {
         ("Size of the OS image", vec![size.total(), size.by_part()]),
         ("Memory of the agent", vec![rounds.memory_table()]),
         ("Boot", vec![rounds.boot_table(), qemu.table()]),
-        ("Update", vec![rounds.update_table()]),
+        ("Update", vec![rounds.update_table(), swaps.table()]),
         (
             "Start of a container",
             vec![rounds.starts.table(), rounds.added_table()],

@@ -13,6 +13,9 @@ pub(crate) const WEB_PORT: u16 = 8080;
 /// Port of a container that is added, on the node.
 pub(crate) const ADDED_PORT: u16 = 8081;
 
+/// The file of the counting container, on the node's state partition.
+pub(crate) const COUNTS: &str = "volumes/counts/counts";
+
 /// A registry, a network and a folder for nodes.
 pub(crate) struct Rig {
     pub(crate) registry: Registry,
@@ -42,6 +45,11 @@ impl Rig {
         })
     }
 
+    /// Puts another OS image into the registry.
+    pub(crate) fn push_os(&self, tag: &str) -> Outcome<()> {
+        Ok(self.registry.push(&self.os, tag, "orlop/os")?)
+    }
+
     /// An image's name for a node.
     pub(crate) fn image(&self, repository_and_tag: &str) -> String {
         format!("{}/{repository_and_tag}", self.registry.name_for_machines())
@@ -68,6 +76,16 @@ plain_http = true
     /// The same with one more container of the same image.
     pub(crate) fn config_with_added(&self) -> String {
         format!("{}\n{}", self.config(), self.container("added", ADDED_PORT))
+    }
+
+    /// The same with a container that counts, into [`COUNTS`].
+    pub(crate) fn config_with_counter(&self) -> String {
+        let image = self.image("bench/app:1");
+        format!(
+            "{}\n[volume.counts]\n[container.counter]\nimage = \"{image}\"\n\
+             env = {{ APP_COUNT_TO = \"/data/counts\" }}\nvolumes = [\"counts:/data\"]\n",
+            self.config()
+        )
     }
 
     fn container(&self, name: &str, port: u16) -> String {

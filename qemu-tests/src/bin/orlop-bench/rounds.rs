@@ -185,7 +185,7 @@ impl Rounds {
                 1,
             ),
             (
-                "apply: request, reboot, gate (holds 1 s), committed, s",
+                "apply: request, live swap, gate (holds 1 s), committed, s",
                 &self.commit,
                 2,
             ),
