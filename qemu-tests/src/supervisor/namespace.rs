@@ -8,6 +8,7 @@ use crate::lan;
 use crate::namespace::{BootPlan, BootRoot, Console, LaunchEvent};
 use crate::process::ProcessId;
 use crate::spec::{CONSOLE_FILE, MachineSpec, NamespaceSpec, RootSource};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
@@ -130,8 +131,11 @@ impl Engine for NamespaceEngine {
 
     fn cut(&mut self, init: Option<i32>) -> Result<(), EngineError> {
         let pid = init.ok_or(EngineError::NoInit)?;
-        kill(Pid::from_raw(pid), Signal::SIGKILL)
-            .map_err(|source| EngineError::Signal { pid, source })
+        match kill(Pid::from_raw(pid), Signal::SIGKILL) {
+            // It has just ended by itself, and word of that is on its way.
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(source) => Err(EngineError::Signal { pid, source }),
+        }
     }
 
     fn clean_up(&mut self) -> Result<(), EngineError> {

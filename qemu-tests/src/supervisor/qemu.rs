@@ -5,6 +5,7 @@ use super::event::{Event, send};
 use crate::namespace::BootEnd;
 use crate::qemu::{Qemu, QemuSpec};
 use crate::spec::MachineSpec;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{self, BufRead, BufReader, Write};
@@ -76,8 +77,11 @@ impl Engine for QemuEngine {
 
     fn cut(&mut self, _init: Option<i32>) -> Result<(), EngineError> {
         let pid = self.pid.ok_or(EngineError::NoInit)?;
-        kill(Pid::from_raw(pid), Signal::SIGKILL)
-            .map_err(|source| EngineError::Signal { pid, source })
+        match kill(Pid::from_raw(pid), Signal::SIGKILL) {
+            // It has just ended by itself, and word of that is on its way.
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(source) => Err(EngineError::Signal { pid, source }),
+        }
     }
 
     fn clean_up(&mut self) -> Result<(), EngineError> {
