@@ -100,6 +100,16 @@ pub(crate) fn mount_file(file: &Path, offset: u64, bytes: u64, at: &Path) {
     run("mount", &["-o", &options, text(file), text(at)]);
 }
 
+/// Writes a file as the agent does: its name never comes before its content. The kernel may commit its
+/// journal between any two of these calls.
+fn put_durably(path: &Path, content: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let new = path.with_added_extension("tmp");
+    fs::write(&new, content).unwrap();
+    File::open(&new).unwrap().sync_all().unwrap();
+    fs::rename(new, path).unwrap();
+}
+
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
@@ -320,17 +330,12 @@ impl Synthetic {
     }
 
     fn put_generation(&self, state: &Path, number: u64) {
-        for folder in ["orlop/configs", "orlop/generations"] {
-            fs::create_dir_all(state.join(folder)).unwrap();
-        }
         let config = format!("orlop/configs/{}.toml", Digest::of(b"config").hex());
-        fs::write(state.join(config), "config").unwrap();
-        let generation = self.generation(number).encode();
-        fs::write(
-            state.join(format!("orlop/generations/{number}.json")),
-            generation,
-        )
-        .unwrap();
+        put_durably(&state.join(config), b"config");
+        put_durably(
+            &state.join(format!("orlop/generations/{number}.json")),
+            &self.generation(number).encode(),
+        );
     }
 
     fn trial(&self) -> Trial {
@@ -361,13 +366,7 @@ impl Synthetic {
         }
         node.generations
             .insert(GenerationId(1), GenerationStatus::Good);
-        let (new, name) = (
-            state.join("orlop/state.json.tmp"),
-            state.join("orlop/state.json"),
-        );
-        fs::write(&new, node.encode()).unwrap();
-        File::open(&new).unwrap().sync_all().unwrap();
-        fs::rename(new, name).unwrap();
+        put_durably(&state.join("orlop/state.json"), &node.encode());
     }
 
     fn put_on_esp(&self, name: &str, content: &[u8]) {
