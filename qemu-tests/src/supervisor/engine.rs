@@ -6,6 +6,9 @@ use crate::cgroup::CgroupError;
 use crate::lan::LanError;
 use crate::namespace::ConsoleError;
 use crate::qemu::QemuError;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
@@ -53,6 +56,18 @@ pub enum EngineError {
     /// Init's helper failed.
     #[error("cannot press the power button: {0}")]
     PowerButton(String),
+}
+
+/// Kills a machine's init or emulator. One that has just ended by itself is no error: word of its end is
+/// on its way.
+///
+/// # Errors
+/// [`EngineError::Signal`]: it may not be signalled.
+pub(super) fn pull_plug(pid: i32) -> Result<(), EngineError> {
+    match kill(Pid::from_raw(pid), Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(source) => Err(EngineError::Signal { pid, source }),
+    }
 }
 
 /// A machine that can be booted again and again.

@@ -1,6 +1,6 @@
 //! Boots of a namespace machine.
 
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, pull_plug};
 use super::event::{Event, send};
 use crate::boot_loader::choose_boot;
 use crate::cgroup::Cgroup;
@@ -8,9 +8,6 @@ use crate::lan;
 use crate::namespace::{BootPlan, BootRoot, Console, LaunchEvent};
 use crate::process::ProcessId;
 use crate::spec::{CONSOLE_FILE, MachineSpec, NamespaceSpec, RootSource};
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -130,12 +127,7 @@ impl Engine for NamespaceEngine {
     }
 
     fn cut(&mut self, init: Option<i32>) -> Result<(), EngineError> {
-        let pid = init.ok_or(EngineError::NoInit)?;
-        match kill(Pid::from_raw(pid), Signal::SIGKILL) {
-            // It has just ended by itself, and word of that is on its way.
-            Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(source) => Err(EngineError::Signal { pid, source }),
-        }
+        pull_plug(init.ok_or(EngineError::NoInit)?)
     }
 
     fn clean_up(&mut self) -> Result<(), EngineError> {

@@ -1,13 +1,10 @@
 //! Boots of a QEMU machine. QEMU itself carries out the guest's reboots; a boot ends with its process.
 
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, pull_plug};
 use super::event::{Event, send};
 use crate::namespace::BootEnd;
 use crate::qemu::{Qemu, QemuSpec};
 use crate::spec::MachineSpec;
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -76,12 +73,7 @@ impl Engine for QemuEngine {
     }
 
     fn cut(&mut self, _init: Option<i32>) -> Result<(), EngineError> {
-        let pid = self.pid.ok_or(EngineError::NoInit)?;
-        match kill(Pid::from_raw(pid), Signal::SIGKILL) {
-            // It has just ended by itself, and word of that is on its way.
-            Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(source) => Err(EngineError::Signal { pid, source }),
-        }
+        pull_plug(self.pid.ok_or(EngineError::NoInit)?)
     }
 
     fn clean_up(&mut self) -> Result<(), EngineError> {
