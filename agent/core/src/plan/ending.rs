@@ -1,8 +1,7 @@
 //! From the moment at which a trial begins to run until its verdict has been carried out.
 
 use super::draft::Draft;
-use super::switch::leave_for;
-use super::{Blocked, Means, Observed, Otherwise, Plan, Policy, Step};
+use super::{Blocked, Means, Observed, Otherwise, Plan, Policy};
 use crate::boot::{Counter, Entry, EntryName, generation_of_root};
 use crate::{
     Generation, GenerationId, GenerationStatus, Held, MAX_HELD, Timestamp, Trial, TrialKind,
@@ -211,14 +210,9 @@ fn carry_out(mut draft: Draft<'_>, trial: &Trial, verdict: &Verdict) -> Result<P
             attempts,
             ..trial.clone()
         };
-        let leave = leave_for(draft.observed, trial, running, Otherwise::Reboot);
-        by = match &leave {
-            Step::SwapRoot { .. } => Means::Live,
-            _ => Means::Reboot,
-        };
         draft.state.trial = Some(next);
         draft.record_state();
-        draft.push(leave);
+        by = draft.leave_for(trial, running, Otherwise::Reboot);
     } else {
         let runs = if other_runs {
             what_runs(&draft).unwrap_or(running.id)

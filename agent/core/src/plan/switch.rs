@@ -207,26 +207,6 @@ fn runs_kernel_of(observed: &Observed, to: &Generation) -> bool {
         .is_some_and(|runs| runs.os.boot == to.os.boot)
 }
 
-/// The last step of a way to another OS image, for `trial`, which came or comes by its means.
-pub(super) fn leave_for(
-    observed: &Observed,
-    trial: &Trial,
-    to: &Generation,
-    otherwise: Otherwise,
-) -> Step {
-    let live = trial.means == Means::Live
-        && trial.attempts <= LIVE_ATTEMPTS
-        && runs_kernel_of(observed, to);
-    if live {
-        Step::SwapRoot {
-            root: to.os.root.clone(),
-            otherwise,
-        }
-    } else {
-        Step::Reboot
-    }
-}
-
 /// The steps of a switch to another OS image, for a trial that the draft's state already has.
 fn arm(
     draft: &mut Draft<'_>,
@@ -254,8 +234,8 @@ fn arm(
     draft.record_state();
     let entry = Entry::new(&to.os.version, sequence, to.os.root.clone());
     draft.write_entry(&entry, Some(Counter::full(tries)));
-    if let Some(trial) = &draft.state.trial {
-        draft.push(leave_for(observed, trial, to, Otherwise::Fail));
+    if let Some(trial) = draft.state.trial.clone() {
+        draft.leave_for(&trial, to, Otherwise::Fail);
     }
     Ok(())
 }
@@ -286,12 +266,7 @@ pub(super) fn go_on(observed: &Observed, policy: &Policy, trial: &Trial) -> Resu
                 Some((name, _)) => draft.write_entry(&entry, name.counter),
                 None => draft.write_entry(&entry, Some(Counter::full(trial.tries))),
             }
-            let leave = leave_for(observed, &next, to, Otherwise::Fail);
-            used = match &leave {
-                Step::SwapRoot { .. } => Means::Live,
-                _ => Means::Reboot,
-            };
-            draft.push(leave);
+            used = draft.leave_for(&next, to, Otherwise::Fail);
         }
         None => {
             draft.record_state();
@@ -336,6 +311,27 @@ fn titled(
 }
 
 impl Draft<'_> {
+    /// The last step of a way to another OS image, for `trial`, which came or comes by its means. What is
+    /// used for it.
+    pub(super) fn leave_for(
+        &mut self,
+        trial: &Trial,
+        to: &Generation,
+        otherwise: Otherwise,
+    ) -> Means {
+        let live = trial.means == Means::Live
+            && trial.attempts <= LIVE_ATTEMPTS
+            && runs_kernel_of(self.observed, to);
+        if live {
+            let root = to.os.root.clone();
+            self.push(Step::SwapRoot { root, otherwise });
+            Means::Live
+        } else {
+            self.push(Step::Reboot);
+            Means::Reboot
+        }
+    }
+
     /// Config and containers from those of `from` to those of `to`, under the OS that runs.
     pub(super) fn change_here(&mut self, from: Option<&Generation>, to: &Generation, means: Means) {
         if means >= Means::Config {
