@@ -4,8 +4,9 @@
 mod rig;
 
 use orlop_api::Trigger;
+use orlop_machines::{count_times, longest_gap};
 use rig::node::{Node, Rig};
-use rig::witness::{StreamWitness, longest_gap_of_counts};
+use rig::witness::StreamWitness;
 use std::time::Duration;
 
 /// Swaps in a row.
@@ -67,8 +68,9 @@ fn ten_live_swaps_change_the_os_and_no_container_notices() {
     let (lines, gap) = witness.end();
     println!("{lines} lines on one connection, longest gap {gap:?}");
     let counts = node.read_state("volumes/counts/counts");
-    let gap = longest_gap_of_counts(&counts);
-    println!("{} counts, longest gap {gap:?}", counts.lines().count());
+    let times = count_times(&counts).unwrap();
+    let gap = longest_gap(&times);
+    println!("{} counts, longest gap {gap:?}", times.len());
     assert!(gap <= LONGEST_GAP, "{gap:?}");
 }
 

@@ -6,10 +6,11 @@ mod rig;
 
 use orlop_api::{GenerationView, Phase, Trigger, Why};
 use orlop_core::Policy;
+use orlop_machines::{count_times, longest_gap};
 use rig::esp::{Esp, next_boot};
 use rig::qemu::{QemuRig, Random, SWITCH, expect_either, expect_good, payload};
 use rig::raw_disk::{BLOCK, flip_a_bit_of};
-use rig::witness::{StreamWitness, longest_gap_of_counts};
+use rig::witness::StreamWitness;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -227,6 +228,10 @@ fn ten_live_swaps_on_the_real_disk_change_the_os_and_no_container_notices() {
     let (lines, gap) = witness.end();
     println!("{lines} lines on one connection, longest gap {gap:?}");
     let counts = node.wait_web("/file/data/counts").body;
-    let gap = longest_gap_of_counts(counts.rsplit_once('\n').unwrap().0);
-    println!("{} counts, longest gap {gap:?}", counts.lines().count());
+    let times = count_times(&counts).unwrap();
+    println!(
+        "{} counts, longest gap {:?}",
+        times.len(),
+        longest_gap(&times)
+    );
 }

@@ -1,5 +1,4 @@
-//! What watches containers while the OS under them is swapped: an open connection and a file with a
-//! counter.
+//! What watches containers while the OS under them is swapped: an open connection.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -86,21 +85,4 @@ fn read(lines: impl Iterator<Item = io::Result<String>>, seen: &Mutex<Seen>, ove
         }
     }
     seen.lock().unwrap().broken = Some("the connection was closed".to_owned());
-}
-
-/// The longest time between two counts in the app's file.
-///
-/// # Panics
-/// Where a number is missing: another process went on with the file.
-pub(crate) fn longest_gap_of_counts(file: &str) -> Duration {
-    let mut before = 0;
-    let mut longest = 0;
-    for (expected, line) in file.lines().enumerate() {
-        let (number, micros) = line.split_once(' ').unwrap();
-        assert_eq!(number, expected.to_string(), "of {line:?}");
-        let micros: u64 = micros.parse().unwrap();
-        longest = longest.max(micros - before);
-        before = micros;
-    }
-    Duration::from_micros(longest)
 }

@@ -6,9 +6,10 @@ use crate::rig::{COUNTS, FIRST, Rig, SECOND, WEB_PORT};
 use crate::samples::Samples;
 use crate::table::Table;
 use orlop_api::{Mode, Status};
+use orlop_machines::{count_times, longest_gap};
 use serde_json::json;
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Live swaps on the node.
 const LIVE: u32 = 10;
@@ -58,7 +59,11 @@ impl Swaps {
         let os = rig.image(&format!("orlop/os:{version}"));
         let job = node.start("/v1/update/stage", &json!({ "os": os }))?;
         let generation = node.finish(job)?;
-        let counted = counts(node)?.len();
+        // A restarted container begins the file's numbers anew, so only live swaps look at them.
+        let counted = match mode {
+            Mode::Live => counts(node)?.len(),
+            Mode::Reboot => 0,
+        };
         let begun = Instant::now();
         node.start("/v1/update/apply", &json!({ "mode": mode }))?;
         let runs = |status: &Status| status.os_release.as_deref() == Some(version);
@@ -74,9 +79,8 @@ impl Swaps {
         if mode == Mode::Live {
             // The count before the swap is where its pause may begin.
             let counts = counts(node)?;
-            let since = &counts[counted.saturating_sub(1)..];
-            let pauses = since.windows(2).map(|pair| pair[1] - pair[0]);
-            self.pauses.push(pauses.fold(0.0, f64::max));
+            let pause = longest_gap(&counts[counted.saturating_sub(1)..]);
+            self.pauses.push(pause.as_secs_f64() * 1e3);
         }
         Ok(())
     }
@@ -117,17 +121,9 @@ impl Swaps {
     }
 }
 
-/// When the container counted, in milliseconds since its start.
-fn counts(node: &Node<'_>) -> Outcome<Vec<f64>> {
+/// When the container has counted so far.
+fn counts(node: &Node<'_>) -> Outcome<Vec<Duration>> {
     let path = node.state().join(COUNTS);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // The last line may be half written.
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    whole
-        .lines()
-        .map(|line| {
-            let micros = line.split_once(' ').ok_or("a count without a time")?.1;
-            Ok(micros.parse::<f64>()? / 1e3)
-        })
-        .collect()
+    Ok(count_times(&text)?)
 }
