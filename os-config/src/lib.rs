@@ -30,6 +30,7 @@ mod model;
 mod parse;
 mod reference;
 mod render;
+mod schedule;
 mod schema;
 mod size;
 mod spec;
@@ -43,9 +44,11 @@ pub use firewall::{BRIDGE_PREFIX, FIREWALL_TABLE, firewall_rules, replaced_table
 pub use image_ref::{ImageRef, ImageRefError};
 pub use machine::{Generations, Interface, Kernel, Network, Time, sysctl_path};
 pub use model::{
-    Allow, Api, Attachment, ByteSize, Check, Container, Cpus, Disruption, Firewall, Gate, Health,
-    Host, Inbound, Name, Net, NetDriver, NodeConfig, Os, Port, Probe, Protocol, Registry, Restart,
-    Traffic, Update, UpdatePolicy, Volume, VolumeMount,
+    Allow, Api, Attachment, Bind, ByteSize, Check, Condition, Container, Cpus, Device, Disruption,
+    Firewall, Gate, Health, Host, HostRight, Inbound, InlineFile, Kind, Lifecycle, Name, Net,
+    NetDriver, NetworkMode, NodeConfig, OciRuntime, Os, Port, Probe, Process, Protocol, Registry,
+    Resources, Restart, Secret, Security, Storage, Traffic, Ulimit, Unhealthy, Update,
+    UpdatePolicy, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;
@@ -53,6 +56,7 @@ pub use render::{
     Body, FIREWALL_PATH, NodeFacts, OWN_FILES, Refresh, RenderedFile, Telling, host_name, refresh,
     refreshes, render, stays_until_reboot,
 };
+pub use schedule::{Schedule, ScheduleError};
 pub use schema::json_schema;
 pub use size::SizeError;
 pub use window::{TimeOfDay, Weekday, Window};

@@ -72,3 +72,18 @@ pub const MAX_POLL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The most maintenance windows: four a day of the week.
 pub const MAX_WINDOWS: usize = 28;
+
+/// The most restarts within an hour that a limit may name: with the shortest waits a container could
+/// not be started more often.
+pub const MAX_RESTARTS: u64 = 10_000;
+
+/// The shortest and the longest time between a container's stop signal and SIGKILL.
+pub const STOP_TIMES: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(10 * 60);
+
+/// The shortest and the longest wait before a restart.
+pub const RESTART_WAITS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(60 * 60);
+
+/// The longest text of a secret, in bytes: systemd's own limit of a credential (systemd.exec(5)).
+pub const MAX_SECRET_BYTES: u64 = 1024 * 1024;

@@ -1,7 +1,11 @@
 //! The validated node configuration. What is here has passed every check.
 
+mod confinement;
 mod container;
+mod lifecycle;
 mod network;
+mod process;
+mod storage;
 
 use crate::image_ref::ImageRef;
 use crate::machine::{Generations, Kernel, Network, Time};
@@ -12,10 +16,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use confinement::{HostRight, NetworkMode, OciRuntime, Resources, Security};
 pub use container::{
     ByteSize, Container, Cpus, Health, Port, Probe, Protocol, Restart, Volume, VolumeMount,
 };
+pub use lifecycle::{Condition, Kind, Lifecycle, Unhealthy};
 pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};
+pub use process::{Process, Ulimit};
+pub use storage::{Bind, Device, InlineFile, Secret, Storage};
 
 /// A whole node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,6 +52,8 @@ pub struct NodeConfig {
     pub firewall: Firewall,
     /// Registries by host, `registry.example.com:5000`.
     pub registry: BTreeMap<String, Registry>,
+    /// Secrets, by where they come from.
+    pub secret: BTreeMap<Name, Secret>,
     /// Container networks.
     pub net: BTreeMap<Name, Net>,
     /// Named volumes.
@@ -52,7 +62,7 @@ pub struct NodeConfig {
     pub container: BTreeMap<Name, Container>,
 }
 
-/// A name of a container, network or volume: 1 to 48 of `a-z`, `0-9` and `-`, neither first nor
+/// A name of a container, network, volume or secret: 1 to 48 of `a-z`, `0-9` and `-`, neither first nor
 /// last a `-`. 48 leaves room for the units and interfaces that are named after it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Name(String);

@@ -380,12 +380,18 @@ pub struct ConfigEntry {
 pub enum ContainerState {
     /// Its image, mounts or network are being prepared.
     Preparing,
+    /// It waits for other containers (`after`).
+    Waiting,
     /// Its unit starts.
     Starting,
     /// It runs.
     Running,
     /// It ended and waits to be started again.
     Restarting,
+    /// It is a task and has ended well.
+    Completed,
+    /// It is a task that waits for its next time (`schedule`).
+    Scheduled,
     /// It ended and stays so.
     Exited,
     /// It cannot be started.
@@ -397,9 +403,12 @@ impl ContainerState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Preparing => "preparing",
+            Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Restarting => "restarting",
+            Self::Completed => "completed",
+            Self::Scheduled => "scheduled",
             Self::Exited => "exited",
             Self::Failed => "failed",
         }
@@ -467,6 +476,9 @@ pub struct ContainerView {
     pub ports: Vec<String>,
     /// Seconds since 1970-01-01 UTC at which it started.
     pub started: Option<u64>,
+    /// Its labels in the TOML.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// One log line.

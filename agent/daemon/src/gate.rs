@@ -196,7 +196,8 @@ async fn ask_at_once(gate: &mut Gate, asked: &Asked) {
     }
 }
 
-/// A container passes when its own probe says so, or, without a probe, when it runs.
+/// A container passes when its own probe says so, or, without a probe, when it runs; a task when it
+/// has ended well or waits for its next time.
 fn see(view: Option<&ContainerView>) -> Seen {
     let Some(view) = view else {
         return Seen {
@@ -205,10 +206,12 @@ fn see(view: Option<&ContainerView>) -> Seen {
         };
     };
     let pass = match (view.state, view.health) {
-        (ContainerState::Running, HealthState::Healthy | HealthState::None) => true,
+        (ContainerState::Running, HealthState::Healthy | HealthState::None)
+        | (ContainerState::Completed | ContainerState::Scheduled, _) => true,
         (
             ContainerState::Running
             | ContainerState::Preparing
+            | ContainerState::Waiting
             | ContainerState::Starting
             | ContainerState::Restarting
             | ContainerState::Exited
@@ -298,6 +301,7 @@ mod tests {
             addresses: Vec::new(),
             ports: Vec::new(),
             started: None,
+            labels: std::collections::BTreeMap::new(),
         }
     }
 

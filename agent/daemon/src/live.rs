@@ -161,7 +161,7 @@ impl Live {
             match outcome {
                 Outcome::Failed(error) => problems.push(error.chain()),
                 Outcome::Kept => {}
-                Outcome::Started | Outcome::Replaced | Outcome::Removed => {
+                Outcome::Started | Outcome::Waiting | Outcome::Replaced | Outcome::Removed => {
                     log::info!(container = name.as_str(); "container {name}: {outcome:?}");
                 }
             }
@@ -200,6 +200,7 @@ impl Live {
             containers,
             nets: config.net.clone(),
             volumes: config.volume.clone(),
+            secrets: config.secret.clone(),
         }
     }
 

@@ -2,14 +2,18 @@
 
 mod firewall;
 mod host;
+mod host_path;
 mod machine;
 mod network;
 mod pem;
+mod program;
 mod published;
 mod quantity;
+mod rights;
 
 pub(crate) use firewall::allow;
 pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone, unit};
+pub(crate) use host_path::{Leave, bind, device, directory, leave, mode, path};
 pub(crate) use machine::{
     address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,
 };
@@ -17,8 +21,12 @@ pub(crate) use network::{
     address6, alias, host_port, http_url, listen, own_port_path, registry_host, subnet, subnet6,
 };
 pub(crate) use pem::certificates;
+pub(crate) use program::{
+    group, own_sysctl_name, own_sysctl_value, signal, ulimit, ulimit_name, user,
+};
 pub(crate) use published::{port, volume_mount};
-pub(crate) use quantity::{duration, memory, time_of_day, weekdays};
+pub(crate) use quantity::{duration, memory, size, time_of_day, weekdays};
+pub(crate) use rights::{capability, condition, cpuset, host_right, merge_patch, network_mode};
 
 /// Why a value is refused, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -66,10 +66,9 @@ pub(crate) fn volume_mount(text: &str) -> Result<VolumeMount, Problem> {
         .split_once(':')
         .ok_or_else(|| fail(format!("`{text}` has no path to mount on")))?;
     if name.starts_with('/') || name.starts_with('.') {
-        return Err(
-            Problem::new("a path of the host cannot be mounted in a container")
-                .help("declare a volume as `[volume.NAME]` and write `NAME:/path`"),
-        );
+        return Err(Problem::new("a path of the host is not a volume").help(
+            "write it in `binds`, or declare a volume as `[volume.NAME]` and write `NAME:/path`",
+        ));
     }
     let volume =
         Name::new(name).ok_or_else(|| fail(format!("`{name}` is not the name of a volume")))?;
@@ -91,7 +90,7 @@ pub(crate) fn volume_mount(text: &str) -> Result<VolumeMount, Problem> {
 }
 
 /// An absolute path below `/`, without `.`, `..`, empty parts or control characters.
-fn is_mount_path(path: &str) -> bool {
+pub(super) fn is_mount_path(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|rest| {
         rest.split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..")

@@ -44,11 +44,15 @@ pub(crate) fn time_of_day(text: &str) -> Result<TimeOfDay, Problem> {
     })
 }
 
+/// A size in bytes.
+pub(crate) fn size(text: &str) -> Result<ByteSize, Problem> {
+    text.parse()
+        .map_err(|error: crate::SizeError| Problem::new(error.to_string()).help(size_help(text)))
+}
+
 /// A memory limit.
 pub(crate) fn memory(text: &str) -> Result<ByteSize, Problem> {
-    let size: ByteSize = text
-        .parse()
-        .map_err(|error: crate::SizeError| Problem::new(error.to_string()).help(size_help(text)))?;
+    let size = size(text)?;
     if size.0 < MIN_MEMORY_BYTES {
         return Err(
             Problem::new(format!("a container does not start within {size}"))

@@ -1,9 +1,18 @@
 //! The keys of `[volume.NAME]` and `[container.NAME]`.
 
-use super::forms::{DURATION, IMAGE, NAME, OWN_PORT, PORT, SIZE, TEXT, VOLUME};
+mod health;
+mod lifecycle;
+mod process;
+mod resources;
+mod security;
+mod storage;
+
+use super::forms::{IMAGE, NAME, PORT, SIZE, TEXT, VOLUME};
 use super::network::ATTACHMENT;
 use crate::limits::{MAX_CPUS, MAX_PIDS, MIN_CPUS};
 use crate::spec::{Key, Kind, Presence, Table};
+use health::HEALTH;
+pub(super) use storage::SECRET;
 
 pub(super) const VOLUME_TABLE: Table = Table {
     doc: "A named directory that outlives its containers. It has no keys yet.",
@@ -124,71 +133,44 @@ pub(super) const CONTAINER: Table = Table {
             doc: "Whether its root is read-only. If not, what it writes there is thrown away when it is \
                   replaced.",
         },
+        process::ENV_FILES,
+        process::WORKDIR,
+        process::USER_KEY,
+        process::GROUPS,
+        process::HOSTNAME,
+        process::STOP_SIGNAL,
+        process::STOP_TIMEOUT,
+        process::ULIMITS,
+        process::SYSCTL_KEY,
+        storage::BINDS,
+        storage::TMPFS,
+        storage::SHM_SIZE,
+        storage::FILES,
+        storage::SECRETS,
+        storage::DEVICES,
+        lifecycle::KIND,
+        lifecycle::SCHEDULE_KEY,
+        lifecycle::AFTER,
+        lifecycle::RESTART_DELAY,
+        lifecycle::RESTART_DELAY_MAX,
+        lifecycle::RESTART_LIMIT,
+        lifecycle::ESSENTIAL,
+        resources::MEMORY_HIGH,
+        resources::SWAP,
+        resources::CPU_WEIGHT,
+        resources::CPUSET_KEY,
+        resources::IO_WEIGHT,
+        resources::LOG_LIMIT,
+        security::CAPABILITIES,
+        security::SECCOMP,
+        security::NO_NEW_PRIVILEGES,
+        security::PRIVILEGED,
+        security::HOST,
+        security::SPEC_PATCH,
+        security::RUNTIME,
+        security::NETWORK,
+        security::LABELS,
     ],
     one_of: &[],
-    later: &[
-        "secrets",
-        "after",
-        "capabilities",
-        "files",
-        "kind",
-        "schedule",
-        "host",
-    ],
-};
-
-const HEALTH: Table = Table {
-    doc: "A health probe: exactly one of `exec`, `http` and `tcp`.",
-    keys: &[
-        Key {
-            name: "exec",
-            kind: Kind::TextList {
-                form: &TEXT,
-                min: 1,
-            },
-            presence: Presence::Optional(""),
-            doc: "This command, run in the container, ends with status 0.",
-        },
-        Key {
-            name: "http",
-            kind: Kind::Text(&OWN_PORT),
-            presence: Presence::Optional(""),
-            doc: "A GET of this `:port/path` on the container's own address answers with a 2xx or 3xx status.",
-        },
-        Key {
-            name: "tcp",
-            kind: Kind::Integer {
-                min: 1,
-                max: 65_535,
-            },
-            presence: Presence::Optional(""),
-            doc: "A connection to this port on the container's own address opens.",
-        },
-        Key {
-            name: "every",
-            kind: Kind::Text(&DURATION),
-            presence: Presence::Default("\"10s\""),
-            doc: "The time between two probes, from 100 ms to 1 h.",
-        },
-        Key {
-            name: "timeout",
-            kind: Kind::Text(&DURATION),
-            presence: Presence::Default("\"5s\""),
-            doc: "A probe that takes longer has failed. From 100 ms to 1 h.",
-        },
-        Key {
-            name: "retries",
-            kind: Kind::Integer { min: 1, max: 1_000 },
-            presence: Presence::Default("3"),
-            doc: "So many failures in a row make the container unhealthy.",
-        },
-        Key {
-            name: "start",
-            kind: Kind::Text(&DURATION),
-            presence: Presence::Default("\"0s\""),
-            doc: "Failures within this time after the start do not count. At most 1 h.",
-        },
-    ],
-    one_of: &["exec", "http", "tcp"],
-    later: &[],
+    later: &["init", "tty", "userns", "cdi"],
 };

@@ -164,3 +164,93 @@ pub(super) const ALLOW: Form = Form {
     pattern: Some("^\\s*((tcp|udp)/[0-9]+(-[0-9]+)?|icmp)(\\s+from\\s+[0-9a-fA-F.:/]+)?\\s*$"),
     example: "tcp/6443 from 10.0.0.0/8",
 };
+pub(super) const PATH: Form = Form {
+    name: "absolute path",
+    pattern: Some("^/"),
+    example: "/var/lib/app",
+};
+pub(super) const BIND: Form = Form {
+    name: "bind mount",
+    pattern: Some("^/[^:]*:/[^:]+(:ro)?$"),
+    example: "/mnt/media:/media:ro",
+};
+pub(super) const DEVICE: Form = Form {
+    name: "device",
+    pattern: Some("^/dev/[^:]+(:/[^:]+)?(:[rwm]+)?$"),
+    example: "/dev/ttyUSB0",
+};
+pub(super) const USER: Form = Form {
+    name: "user",
+    pattern: Some("^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$"),
+    example: "1000:1000",
+};
+pub(super) const GROUP: Form = Form {
+    name: "group",
+    pattern: Some("^[A-Za-z0-9_.-]+$"),
+    example: "video",
+};
+pub(super) const SIGNAL: Form = Form {
+    name: "signal",
+    pattern: Some("^SIG[A-Z0-9]+([+-][0-9]+)?$"),
+    example: "SIGINT",
+};
+pub(super) const ULIMIT_NAME: Form = Form {
+    name: "resource limit",
+    pattern: Some("^[a-z]+$"),
+    example: "nofile",
+};
+pub(super) const ULIMIT: Form = Form {
+    name: "limit",
+    pattern: Some("^([0-9]+|unlimited)(:([0-9]+|unlimited))?$"),
+    example: "1024:4096",
+};
+pub(super) const OWN_SYSCTL: Form = Form {
+    name: "sysctl of a namespace",
+    pattern: Some("^(net|kernel|fs)\\."),
+    example: "net.core.somaxconn",
+};
+pub(super) const MODE: Form = Form {
+    name: "mode",
+    pattern: Some("^0?[0-7]{3}$"),
+    example: "0440",
+};
+pub(super) const SECRET_TARGET: Form = Form {
+    name: "environment variable or absolute path",
+    pattern: Some("^[^=]+$"),
+    example: "POSTGRES_PASSWORD",
+};
+pub(super) const CAPABILITY: Form = Form {
+    name: "capability",
+    pattern: Some("^[a-z_]+$"),
+    example: "net_admin",
+};
+pub(super) const HOST_RIGHT: Form = Form {
+    name: "part of the host",
+    pattern: Some("^(network|pid|ipc|journal|dbus|devices)$"),
+    example: "journal",
+};
+pub(super) const CPUSET: Form = Form {
+    name: "list of processors",
+    pattern: Some("^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$"),
+    example: "0-3,5",
+};
+pub(super) const SCHEDULE: Form = Form {
+    name: "schedule",
+    pattern: None,
+    example: "daily 03:00",
+};
+pub(super) const CONDITION: Form = Form {
+    name: "condition",
+    pattern: Some("^(started|healthy|completed)$"),
+    example: "healthy",
+};
+pub(super) const JSON: Form = Form {
+    name: "JSON object",
+    pattern: Some("^\\s*\\{"),
+    example: "{}",
+};
+pub(super) const NETWORK_MODE: Form = Form {
+    name: "network mode",
+    pattern: Some("^(none|container:[a-z0-9-]+)$"),
+    example: "container:web",
+};

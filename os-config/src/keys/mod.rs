@@ -7,7 +7,7 @@ mod network;
 
 use crate::limits::{MAX_CHECKS, MAX_CONTAINERS, MAX_WINDOWS};
 use crate::spec::{Form, Key, Kind, Presence, Table};
-use container::{CONTAINER, VOLUME_TABLE};
+use container::{CONTAINER, SECRET, VOLUME_TABLE};
 use forms::{
     DAYS, DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, TEXT,
     TIME_OF_DAY, TIMEZONE, UNIT, URL,
@@ -39,12 +39,13 @@ pub(crate) const ROOT: Table = Table {
         section("api", &API),
         section("firewall", &FIREWALL),
         named("registry", &REGISTRY, &REGISTRY_TABLE, MAX_NAMED),
+        named("secret", &NAME, &SECRET, MAX_NAMED),
         named("net", &NAME, &NET, MAX_NAMED),
         named("volume", &NAME, &VOLUME_TABLE, MAX_NAMED),
         named("container", &NAME, &CONTAINER, MAX_CONTAINERS),
     ],
     one_of: &[],
-    later: &["key", "proxy", "log", "secret"],
+    later: &["key", "proxy", "log"],
 };
 
 const HOST: Table = Table {

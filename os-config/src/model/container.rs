@@ -1,6 +1,9 @@
 //! `[volume.NAME]` and `[container.NAME]`.
 
-use super::{Attachment, Name};
+use super::{
+    Attachment, Lifecycle, Name, NetworkMode, OciRuntime, Process, Resources, Security, Storage,
+    Unhealthy,
+};
 use crate::image_ref::ImageRef;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -41,6 +44,29 @@ pub struct Container {
     /// Whether the container's root is read-only. Default false: a writable layer that is thrown
     /// away when the container is replaced.
     pub read_only: bool,
+    /// How its program is run.
+    #[serde(flatten)]
+    pub process: Process,
+    /// What it has in its file system beside its image.
+    #[serde(flatten)]
+    pub storage: Storage,
+    /// When it runs.
+    #[serde(flatten)]
+    pub lifecycle: Lifecycle,
+    /// Further limits and shares.
+    #[serde(flatten)]
+    pub resources: Resources,
+    /// What it may do.
+    #[serde(flatten)]
+    pub security: Security,
+    /// Whose network it is in, where it does not join networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkMode>,
+    /// Its OCI runtime. Default crun.
+    pub runtime: OciRuntime,
+    /// Free labels, for people.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Published ports, `[host_ip:]host:container[/tcp|udp]`; `host` and `container` may be ranges.
@@ -111,6 +137,8 @@ pub struct Health {
     pub retries: u32,
     /// Failures within this time after the start do not count. Default 0 s.
     pub start: Duration,
+    /// What is done when it is unhealthy. Default nothing.
+    pub unhealthy: Unhealthy,
 }
 
 /// What a health probe asks.

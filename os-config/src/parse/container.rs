@@ -1,12 +1,20 @@
 //! `[container.NAME]` and its health probe.
 
-use super::context::{Context, Noun, Published};
+mod lifecycle;
+mod rights;
+mod storage;
+mod ties;
+
+use super::context::{Context, Noun, Published, Tie, TieKind};
 use super::network::{Publisher, attachments};
 use super::node::{image, name};
 use super::section::Section;
 use crate::forms::{self, Problem};
-use crate::limits::{MAX_PROBE, MAX_PUBLISHED};
-use crate::model::{Attachment, Container, Cpus, Health, Name, Port, Probe, Restart, VolumeMount};
+use crate::limits::{MAX_PROBE, MAX_PUBLISHED, STOP_TIMES};
+use crate::model::{
+    Attachment, Container, Cpus, Health, HostRight, Name, NetworkMode, OciRuntime, Port, Probe,
+    Process, Unhealthy,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +22,7 @@ const MIN_PROBE: Duration = Duration::from_millis(100);
 const DEFAULT_EVERY: Duration = Duration::from_secs(10);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_RETRIES: u32 = 3;
+const DEFAULT_STOP: Duration = Duration::from_secs(10);
 
 pub(super) fn containers(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Container> {
     let mut out = BTreeMap::new();
@@ -22,6 +31,7 @@ pub(super) fn containers(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name,
             out.insert(name, container);
         }
     }
+    ties::report(cx, &out);
     out
 }
 
@@ -30,27 +40,43 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
     let command = words(cx, section, "command");
     report_empty_program(cx, section, "command", command.as_deref());
     let networks = attachments(cx, name, section);
+    let (volumes, storage) = storage::storage(cx, section);
+    let security = rights::security(cx, section);
+    let lifecycle = lifecycle::lifecycle(cx, name, section);
+    let network = network(
+        cx,
+        name,
+        section,
+        security.host.contains(&HostRight::Network),
+    );
     Some(Container {
         command,
         args: words(cx, section, "args"),
         env: section.text_map(cx, "env", forms::env_name, forms::env_value),
         ports: ports(cx, name, section, &networks),
         networks,
-        volumes: volumes(cx, section),
+        volumes,
         health: section
             .section(cx, "health")
             .and_then(|section| health(cx, &section)),
-        restart: match section.word("restart") {
-            Some("on-failure") => Restart::OnFailure,
-            Some("never") => Restart::Never,
-            _ => Restart::Always,
-        },
+        restart: lifecycle::restart(section),
         memory: section.text(cx, "memory", forms::memory),
         cpus: section.number("cpus").map(thousandths),
         pids: section
             .integer("pids")
             .and_then(|pids| u32::try_from(pids).ok()),
         read_only: section.boolean("read_only").unwrap_or(false),
+        process: process(cx, section),
+        storage,
+        lifecycle,
+        resources: rights::resources(cx, section),
+        security,
+        network,
+        runtime: match section.word("runtime") {
+            Some("runc") => OciRuntime::Runc,
+            _ => OciRuntime::Crun,
+        },
+        labels: section.text_map(cx, "labels", forms::label_name, forms::label_value),
         // Last, so that a missing image hides no problem of the other keys.
         image: image?,
     })
@@ -109,20 +135,74 @@ fn ports(
     ports.into_iter().map(|(_, port)| port).collect()
 }
 
-fn volumes(cx: &mut Context, section: &Section<'_>) -> Vec<VolumeMount> {
-    let mut taken: BTreeMap<String, Name> = BTreeMap::new();
-    let mounts = section
-        .texts(cx, "volumes", forms::volume_mount)
-        .unwrap_or_default();
-    for (span, mount) in &mounts {
-        cx.refer(Noun::Volume, mount.volume.as_str(), span.clone());
-        if let Some(other) = taken.insert(mount.path.clone(), mount.volume.clone()) {
-            let message = format!("volume `{other}` is mounted on `{}` already", mount.path);
-            let problem = Problem::new(message).help("mount each volume on a path of its own");
-            cx.report(span.clone(), problem);
+/// Whose network it is in. Beside another's, or none, its own keys of networks mean nothing.
+fn network(
+    cx: &mut Context,
+    name: &Name,
+    section: &Section<'_>,
+    of_host: bool,
+) -> Option<NetworkMode> {
+    let mode = section.text(cx, "network", forms::network_mode);
+    if let Some(NetworkMode::Container(other)) = &mode {
+        let span = section.span_of("network");
+        cx.refer(Noun::Container, other.as_str(), span.clone());
+        cx.ties.push(Tie {
+            span,
+            from: name.clone(),
+            to: other.clone(),
+            how: TieKind::Network,
+        });
+    }
+    let instead = match &mode {
+        _ if of_host && mode.is_some() => {
+            let problem = Problem::new("it cannot be in the host's network and in another");
+            let problem = problem.help("remove `network`, or \"network\" from `host`");
+            cx.report(section.span_of("network"), problem);
+            return mode;
+        }
+        _ if of_host => "in the host's network",
+        Some(NetworkMode::None) => "without a network",
+        Some(NetworkMode::Container(_)) => "in another container's network",
+        None => return None,
+    };
+    for key in ["networks", "ports"] {
+        if section.has(key) {
+            let problem = Problem::new(format!("`{key}` has no effect {instead}"));
+            cx.report(section.span_of(key), problem.help("remove it"));
         }
     }
-    mounts.into_iter().map(|(_, mount)| mount).collect()
+    mode
+}
+
+fn process(cx: &mut Context, section: &Section<'_>) -> Process {
+    let list = |cx: &mut Context, key, read: fn(&str) -> Result<String, Problem>| {
+        let texts = section.texts(cx, key, read).unwrap_or_default();
+        texts.into_iter().map(|(_, text)| text).collect()
+    };
+    Process {
+        env_files: storage::env_files(cx, section),
+        workdir: section.text(cx, "workdir", forms::directory),
+        user: section.text(cx, "user", forms::user),
+        groups: list(cx, "groups", forms::group),
+        stop_signal: section.text(cx, "stop_signal", forms::signal),
+        stop_timeout: said(
+            section.text(cx, "stop_timeout", |text| forms::duration(text, STOP_TIMES)),
+            DEFAULT_STOP,
+        ),
+        ulimits: section.text_map(cx, "ulimits", forms::ulimit_name, forms::ulimit),
+        sysctl: section.text_map(
+            cx,
+            "sysctl",
+            forms::own_sysctl_name,
+            forms::own_sysctl_value,
+        ),
+        hostname: section.text(cx, "hostname", forms::host_name),
+    }
+}
+
+/// What is written out as the default is as if it was left out: nothing changes by it.
+fn said<T: PartialEq>(value: Option<T>, default: T) -> Option<T> {
+    value.filter(|value| *value != default)
 }
 
 /// In thousandths, rounded. The cast saturates; what is out of range has been reported.
@@ -147,6 +227,10 @@ fn health(cx: &mut Context, section: &Section<'_>) -> Option<Health> {
         timeout,
         retries: retries.unwrap_or(DEFAULT_RETRIES),
         start,
+        unhealthy: match section.word("unhealthy") {
+            Some("restart") => Unhealthy::Restart,
+            _ => Unhealthy::None,
+        },
         probe: probe(cx, section)?,
     })
 }

@@ -4,7 +4,7 @@ use super::network::{Attached, Publisher};
 use crate::diagnostic::{Finding, nearest};
 use crate::forms::Problem;
 use crate::limits::{MAX_CONTAINERS, MAX_DIAGNOSTICS};
-use crate::model::{Port, Protocol};
+use crate::model::{Condition, Name, Port, Protocol};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,6 +19,7 @@ pub(crate) const DEFAULT_NET: &str = "default";
 pub(crate) enum Noun {
     Container,
     Net,
+    Secret,
     Volume,
 }
 
@@ -39,6 +40,25 @@ pub(crate) struct Subnet {
     pub(crate) net: IpNet,
 }
 
+/// One container that depends on another.
+#[derive(Clone, Debug)]
+pub(crate) struct Tie {
+    /// Where it says so.
+    pub(crate) span: Range<usize>,
+    pub(crate) from: Name,
+    pub(crate) to: Name,
+    pub(crate) how: TieKind,
+}
+
+/// How one container depends on another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TieKind {
+    /// It is started after the other has come to this.
+    After(Condition),
+    /// It is in the other's network.
+    Network,
+}
+
 /// Everything gathered so far.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -47,6 +67,8 @@ pub(crate) struct Context {
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) attached: Vec<Attached>,
     pub(crate) publishers: Vec<Publisher>,
+    /// Which container waits for which, and those that share another's network.
+    pub(crate) ties: Vec<Tie>,
     declared: BTreeMap<Noun, BTreeSet<String>>,
     /// Whether the API is told to listen, well or badly.
     pub(crate) api_listens: bool,
@@ -58,6 +80,7 @@ impl Noun {
         match self {
             Self::Container => "container",
             Self::Net => "net",
+            Self::Secret => "secret",
             Self::Volume => "volume",
         }
     }
@@ -66,6 +89,7 @@ impl Noun {
         match self {
             Self::Container => "container",
             Self::Net => "network",
+            Self::Secret => "secret",
             Self::Volume => "volume",
         }
     }
@@ -76,7 +100,7 @@ impl Context {
     /// is no dangling reference.
     pub(crate) fn new(root: &DeTable<'_>) -> Self {
         let mut declared = BTreeMap::new();
-        for noun in [Noun::Container, Noun::Net, Noun::Volume] {
+        for noun in [Noun::Container, Noun::Net, Noun::Secret, Noun::Volume] {
             let table = root
                 .get(noun.key())
                 .and_then(|value| value.get_ref().as_table());
@@ -94,6 +118,7 @@ impl Context {
             subnets: Vec::new(),
             attached: Vec::new(),
             publishers: Vec::new(),
+            ties: Vec::new(),
             declared,
             api_listens: root
                 .get("api")

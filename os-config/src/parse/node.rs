@@ -1,11 +1,14 @@
-//! `[host]`, `[os]`, `[api]`, `[registry]` and `[volume]`.
+//! `[host]`, `[os]`, `[api]`, `[registry]`, `[secret]` and `[volume]`.
 
 use super::context::{Context, Published};
 use super::section::Section;
 use crate::forms::{self, Problem};
 use crate::image_ref::ImageRef;
-use crate::model::{Api, Host, Name, Os, Port, Protocol, Registry, Volume};
+use crate::model::{Api, Host, Name, Os, Port, Protocol, Registry, Secret, Volume};
 use std::collections::BTreeMap;
+
+/// Where a secret is that comes from a file without a path of its own.
+const SECRETS: &str = "/state/orlop/secrets";
 
 pub(super) fn host(cx: &mut Context, root: &Section<'_>) -> Host {
     let Some(host) = root.section(cx, "host") else {
@@ -84,7 +87,7 @@ pub(super) fn registries(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Strin
     out
 }
 
-/// The name of a container, network or volume.
+/// The name of a container, network, volume or secret.
 pub(super) fn name(text: &str) -> Result<Name, Problem> {
     Name::new(text).ok_or_else(|| {
         Problem::new(format!("`{text}` is not a name")).help(format!(
@@ -92,6 +95,24 @@ pub(super) fn name(text: &str) -> Result<Name, Problem> {
             Name::MAX_LEN
         ))
     })
+}
+
+pub(super) fn secrets(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Secret> {
+    let mut out = BTreeMap::new();
+    for (name, section) in root.named(cx, "secret", name) {
+        let path = section.text(cx, "path", forms::path);
+        let secret = if section.word("from") == Some("file") {
+            Secret::File(path.unwrap_or_else(|| format!("{SECRETS}/{name}")))
+        } else {
+            if section.has("path") {
+                let problem = Problem::new("`path` has no effect without `from = \"file\"`");
+                cx.report(section.span_of("path"), problem.help("remove it"));
+            }
+            Secret::Credential
+        };
+        out.insert(name, secret);
+    }
+    out
 }
 
 pub(super) fn volumes(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Volume> {

@@ -24,6 +24,14 @@ struct Place {
     span: Range<usize>,
 }
 
+/// A key of a free table with its value.
+pub(crate) struct Pair<N, V> {
+    pub(crate) at: Range<usize>,
+    pub(crate) name: N,
+    pub(crate) value_at: Range<usize>,
+    pub(crate) value: V,
+}
+
 /// An opened table.
 pub(crate) struct Section<'a> {
     place: Place,
@@ -207,14 +215,28 @@ impl<'a> Section<'a> {
     }
 
     /// A table of strings under free keys.
-    pub(crate) fn text_map(
+    pub(crate) fn text_map<N: Ord, V>(
         &self,
         cx: &mut Context,
         key: &str,
-        read_name: impl Fn(&str) -> Result<String, Problem>,
-        read_value: impl Fn(&str) -> Result<String, Problem>,
-    ) -> BTreeMap<String, String> {
-        let mut out = BTreeMap::new();
+        read_name: impl Fn(&str) -> Result<N, Problem>,
+        read_value: impl Fn(&str) -> Result<V, Problem>,
+    ) -> BTreeMap<N, V> {
+        self.pairs(cx, key, read_name, read_value)
+            .into_iter()
+            .map(|pair| (pair.name, pair.value))
+            .collect()
+    }
+
+    /// A table of strings under free keys, each pair with its places.
+    pub(crate) fn pairs<N, V>(
+        &self,
+        cx: &mut Context,
+        key: &str,
+        read_name: impl Fn(&str) -> Result<N, Problem>,
+        read_value: impl Fn(&str) -> Result<V, Problem>,
+    ) -> Vec<Pair<N, V>> {
+        let mut out = Vec::new();
         let Some(table) = self.value(key).and_then(|value| value.get_ref().as_table()) else {
             return out;
         };
@@ -223,9 +245,12 @@ impl<'a> Section<'a> {
                 continue;
             };
             match (read_name(name.get_ref()), read_value(text)) {
-                (Ok(name), Ok(text)) => {
-                    out.insert(name, text);
-                }
+                (Ok(read), Ok(text)) => out.push(Pair {
+                    at: name.span(),
+                    name: read,
+                    value_at: value.span(),
+                    value: text,
+                }),
                 (name_read, text_read) => {
                     name_read
                         .map_err(|problem| cx.report(name.span(), problem))
@@ -237,6 +262,15 @@ impl<'a> Section<'a> {
             }
         }
         out
+    }
+
+    /// A string of a form, where it is one: for a second look at what is reported elsewhere.
+    pub(crate) fn quiet_text<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        read(self.value(key)?.get_ref().as_str()?).ok()
     }
 
     /// One of the described words.

@@ -5,7 +5,9 @@
 )]
 
 pub(crate) mod built;
+pub(crate) mod containers;
 pub(crate) mod esp;
+pub(crate) mod jail;
 pub(crate) mod node;
 pub(crate) mod operator;
 pub(crate) mod qemu;

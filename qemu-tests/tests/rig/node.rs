@@ -238,6 +238,12 @@ impl Node<'_> {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    /// One request to what is published on a port of the node, from outside of the machine.
+    pub(crate) fn ask(&self, port: u16, path: &str) -> io::Result<http::Answer> {
+        let stream = self.lan.connect((self.address, port).into())?;
+        ask_tcp(stream, Method::GET, path, "")
+    }
+
     /// Starts a job and waits for its good end.
     pub(crate) fn job(&self, path: &str, request: &impl Serialize) -> Job {
         let job = self.end_of(path, request);

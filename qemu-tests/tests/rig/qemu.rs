@@ -80,10 +80,22 @@ impl QemuRig {
     /// The same with a volume into which `web` counts, at `/data/counts`.
     pub(crate) fn disk_with_counter(&self) -> PathBuf {
         let counting = "env = { APP_COUNT_TO = \"/data/counts\" }\nvolumes = [\"counts:/data\"]\n";
-        let config = self
-            .config()
-            .replacen("ports =", &format!("{counting}ports ="), 1);
-        self.disk_of(&format!("{config}\n[volume.counts]\n"))
+        self.disk_of(&format!(
+            "{}\n[volume.counts]\n",
+            self.config_with(counting)
+        ))
+    }
+
+    /// A TOML for the node, in which `web` has more keys.
+    pub(crate) fn config_file_with(&self, keys: &str) -> PathBuf {
+        let file = self.path("more.toml");
+        fs::write(&file, self.config_with(keys)).unwrap();
+        file
+    }
+
+    fn config_with(&self, keys: &str) -> String {
+        self.config()
+            .replacen("ports =", &format!("{keys}ports ="), 1)
     }
 
     fn disk_of(&self, config: &str) -> PathBuf {

@@ -40,10 +40,13 @@ fn text(screen: &Screen, list: &[ContainerView]) -> String {
 
 fn state_tone(state: ContainerState) -> Tone {
     match state {
-        ContainerState::Running => Tone::Good,
-        ContainerState::Preparing | ContainerState::Starting | ContainerState::Restarting => {
-            Tone::Busy
+        ContainerState::Running | ContainerState::Completed | ContainerState::Scheduled => {
+            Tone::Good
         }
+        ContainerState::Preparing
+        | ContainerState::Waiting
+        | ContainerState::Starting
+        | ContainerState::Restarting => Tone::Busy,
         ContainerState::Exited | ContainerState::Failed => Tone::Bad,
     }
 }

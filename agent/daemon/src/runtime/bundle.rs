@@ -1,19 +1,22 @@
 //! A container on disk: writable layer, mounted root, volumes, OCI bundle. All blocking.
 
-use super::desired::{DesiredContainer, SpecHash};
+use super::desired::{DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
+use super::given::Given;
 use super::host_files;
-use super::identity::{Accounts, Identity, directory_inside};
+use super::identity::{Identity, directory_inside};
+use super::mounts::HOST_FILES;
 use super::net::Addresses;
 use super::net::unmount_all;
-use super::observe::mount_points;
+use super::observe::{mount_points, read_text};
 use super::places::Places;
 use super::plan::Layer;
 use super::root_mount::RootMounter;
-use super::spec;
-use orlop_config::{Name, VolumeMount};
+use super::{process, spec};
+use orlop_config::{Name, Secret, VolumeMount};
 use orlop_initrd::atomic_write::atomic_write;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -25,6 +28,7 @@ const PRIVATE: u32 = 0o700;
 const OPEN_DIR: u32 = 0o755;
 const OPEN_FILE: u32 = 0o644;
 const PRIVATE_FILE: u32 = 0o600;
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 fn make_dir(path: &Path, mode: u32) -> Result<(), StepError> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
@@ -102,25 +106,27 @@ pub(super) fn write_bundle(
     places: &Places,
     container: &DesiredContainer,
     addresses: &Addresses,
+    secrets: &BTreeMap<Name, Secret>,
 ) -> Result<(), RuntimeError> {
     let name = &container.name;
     let write_all = || -> Result<(), StepError> {
         let (rootfs, bundle) = (places.rootfs(name), places.bundle(name));
-        let identity = Accounts::read(&rootfs)?.resolve(&container.image.run.user)?;
+        let given = Given::prepare(places, container, secrets)?;
         for volume in &container.config.volumes {
-            make_volume(places, &rootfs, volume, &identity)?;
+            make_volume(places, &rootfs, volume, &given.identity)?;
         }
+        let host_name = process::host_name(container);
         let texts = [
-            host_files::hosts(name, addresses),
-            host_files::hostname(name),
-            host_files::resolv_conf(addresses),
+            host_files::hosts(host_name, addresses),
+            host_files::hostname(host_name),
+            name_servers(container, addresses)?,
         ];
-        for (file, text) in spec::HOST_FILES.iter().zip(texts) {
+        for (file, text) in HOST_FILES.iter().zip(texts) {
             write(&bundle.join(file), text.as_bytes(), OPEN_FILE)?;
         }
         let path = places.spec(name);
         let json =
-            serde_json::to_vec(&spec::spec(container, &identity, places)?).map_err(|source| {
+            serde_json::to_vec(&spec::spec(container, &given, places)?).map_err(|source| {
                 StepError::Format {
                     path: path.clone(),
                     source,
@@ -129,6 +135,14 @@ pub(super) fn write_bundle(
         write(&path, &json, PRIVATE_FILE)
     };
     write_all().map_err(RuntimeError::of(name, Step::WriteBundle))
+}
+
+/// The text of `/etc/resolv.conf`: the host's own in its network.
+fn name_servers(container: &DesiredContainer, addresses: &Addresses) -> Result<String, StepError> {
+    match container.network() {
+        Network::Host => Ok(read_text(Path::new(RESOLV_CONF))?.unwrap_or_default()),
+        Network::Joined | Network::None | Network::Of(_) => Ok(host_files::resolv_conf(addresses)),
+    }
 }
 
 /// Makes a volume where there is none yet, so that the first container that uses it can write to

@@ -12,6 +12,8 @@ pub enum Outcome {
     Kept,
     /// It was not there and has been started.
     Started,
+    /// It is set up, and is started when what it waits for has come true.
+    Waiting,
     /// It was another one under the same name and has been replaced.
     Replaced,
     /// It was not desired any more and is gone, with everything of it but volumes.

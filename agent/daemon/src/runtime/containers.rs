@@ -6,7 +6,7 @@ use super::error::{RuntimeError, Step, StepError};
 use super::execute::{Executor, lease};
 use super::live::Live;
 use super::net::{Guard, watch};
-use super::places::{Places, unit_name};
+use super::places::{Places, timer_name, unit_name};
 use super::plan::{Action, Observed, Plan, plan};
 use super::root_mount::RootMounter;
 use super::systemd::Systemd;
@@ -14,10 +14,10 @@ use super::{exec, logs, monitor, observe};
 use futures_util::stream::BoxStream;
 use orlop_api::{ContainerView, LogLine};
 use orlop_config::Name;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, broadcast};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A container's log lines, oldest first. Dropping it ends the reading.
 pub type LogStream = BoxStream<'static, Result<LogLine, RuntimeError>>;
@@ -35,6 +35,8 @@ struct Inner {
     turn: Arc<Mutex<()>>,
     watch: OnceLock<JoinHandle<()>>,
     net_watch: OnceLock<JoinHandle<()>>,
+    /// The tasks of containers that wait for others; they end with this.
+    waiting: StdMutex<JoinSet<()>>,
 }
 
 impl Drop for Inner {
@@ -64,6 +66,7 @@ impl Runtime {
             turn: Arc::default(),
             watch: OnceLock::new(),
             net_watch: OnceLock::new(),
+            waiting: StdMutex::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -84,7 +87,12 @@ impl Runtime {
             .await
             .map_err(RuntimeError::all(Step::Observe))?;
         for (name, found) in &mut observed {
-            let status = self.inner.executor.systemd.status(&unit_name(name)).await;
+            let unit = if found.scheduled {
+                timer_name(name)
+            } else {
+                unit_name(name)
+            };
+            let status = self.inner.executor.systemd.status(&unit).await;
             found.unit = status
                 .map_err(RuntimeError::of(name, Step::Observe))?
                 .state();
@@ -93,7 +101,8 @@ impl Runtime {
     }
 
     /// Brings the containers to what is desired: removes, replaces and starts, and leaves alone
-    /// what is as it shall be. Returns when every unit has started, not when it is healthy.
+    /// what is as it shall be. Returns when every unit has started, not when it is healthy; those that
+    /// wait for others (`after`) are started later, when these have come to that.
     ///
     /// Idempotent: cut short at any point, also by the agent's death, the next call goes on. One
     /// call runs at a time, later ones wait. One container that fails does not stop the others;
@@ -103,6 +112,8 @@ impl Runtime {
     /// Where nothing could be done to any container: in step `Observe` or `Lease`.
     pub async fn reconcile(&self, desired: &Desired) -> Result<Outcomes, RuntimeError> {
         let _turn = self.inner.turn.lock().await;
+        // Whoever waits is planned anew.
+        self.waiting().abort_all();
         let plan = self.plan(desired).await?;
         let (places, owned) = (self.inner.executor.places.clone(), desired.clone());
         let leased = blocking(move || lease(&places, &owned))
@@ -120,6 +131,7 @@ impl Runtime {
             .await;
         }
         self.inner.live.conclude(&outcomes);
+        self.start_later(&outcomes);
         self.keep_fresh();
         Ok(outcomes)
     }
@@ -143,6 +155,26 @@ impl Runtime {
         }
     }
 
+    fn waiting(&self) -> MutexGuard<'_, JoinSet<()>> {
+        // A set is whole between any two statements, so a panic elsewhere spoils nothing.
+        let waiting = &self.inner.waiting;
+        waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets each container that waits for others have a task that starts it when they have come to
+    /// what it waits for.
+    fn start_later(&self, outcomes: &Outcomes) {
+        let mut waiting = self.waiting();
+        // The tasks of earlier times that have ended.
+        while waiting.try_join_next().is_some() {}
+        for (name, outcome) in outcomes {
+            if matches!(outcome, Outcome::Waiting) {
+                let (executor, live) = (self.inner.executor.clone(), Arc::clone(&self.inner.live));
+                waiting.spawn(start_when_met(executor, live, name.clone()));
+            }
+        }
+    }
+
     /// Starts the watch, once, and the probes of new containers.
     fn keep_fresh(&self) {
         let Inner {
@@ -151,15 +183,21 @@ impl Runtime {
             watch: unit_watch,
             net_watch,
             turn,
+            ..
         } = &*self.inner;
         unit_watch.get_or_init(|| {
             tokio::spawn(monitor::watch(executor.systemd.clone(), Arc::clone(live)))
         });
         net_watch
             .get_or_init(|| tokio::spawn(watch(Arc::downgrade(&executor.guard), Arc::clone(turn))));
-        live.set_monitors(|name, health, wake| {
-            let places = executor.places.clone();
-            monitor::spawn_probe(Arc::clone(live), places, name.clone(), health.clone(), wake)
+        live.set_monitors(|container, health, wake| {
+            let prober = monitor::Prober {
+                live: Arc::clone(live),
+                systemd: executor.systemd.clone(),
+                places: executor.places.clone(),
+            };
+            let (name, runtime) = (container.name.clone(), container.config.runtime);
+            monitor::spawn_probe(prober, name, runtime, health.clone(), wake)
         });
     }
 
@@ -187,7 +225,8 @@ impl Runtime {
     /// # Errors
     /// In words for people: the status and what the command said, or that it took too long.
     pub async fn exec(&self, name: &Name, words: &[String], limit: Duration) -> Result<(), String> {
-        exec::exec(words, name, &self.inner.executor.places, limit).await
+        let runtime = self.inner.live.oci_runtime(name);
+        exec::exec(words, name, runtime, &self.inner.executor.places, limit).await
     }
 
     /// Whether a unit of systemd is active, and its state in words for people.
@@ -230,6 +269,29 @@ impl Runtime {
     pub async fn last_lines(&self, name: &Name, lines: u32) -> Result<Vec<String>, RuntimeError> {
         logs::tail(name, lines).await
     }
+}
+
+/// Starts `name`, which is set up, as soon as nothing that it waits for is missing.
+async fn start_when_met(executor: Executor, live: Arc<Live>, name: Name) {
+    let mut changes = live.subscribe();
+    let mut said = String::new();
+    while let Some(words) = live.unmet(&name) {
+        if words != said {
+            log::info!(container = name.as_str(); "{name} {words}");
+            said = words;
+        }
+        // One that lags has missed changes, and looks again at once; without a sender there is
+        // nobody left to start.
+        if let Err(broadcast::error::RecvError::Closed) = changes.recv().await {
+            return;
+        }
+    }
+    let started = executor.start(&name).await;
+    if let Err(error) = &started {
+        log::error!(container = name.as_str(); "{}", error.chain());
+    }
+    monitor::refresh(&executor.systemd, &live, &name).await;
+    live.set_started(&name, started.map_err(|error| error.chain()));
 }
 
 /// Runs `work` where it may block.

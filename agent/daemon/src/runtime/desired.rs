@@ -1,6 +1,9 @@
 //! What containers there shall be.
 
-use orlop_config::{Attachment, Container, Digest, Name, Net, RootDigest, Volume};
+use orlop_config::{
+    Attachment, Condition, Container, Digest, HostRight, Name, Net, NetworkMode, RootDigest,
+    Secret, Volume,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,6 +16,8 @@ pub struct Desired {
     pub nets: BTreeMap<Name, Net>,
     /// The declared volumes.
     pub volumes: BTreeMap<Name, Volume>,
+    /// The declared secrets.
+    pub secrets: BTreeMap<Name, Secret>,
 }
 
 /// One container that shall run.
@@ -98,6 +103,10 @@ impl SpecHash {
         config.health = None;
         // Published ports are rules on the host.
         config.ports = Vec::new();
+        // So is what the agent alone goes by, or people.
+        config.lifecycle.after.clear();
+        config.lifecycle.essential = true;
+        config.labels.clear();
         let hashed = Hashed {
             recipe: RECIPE,
             name: &container.name,
@@ -121,9 +130,50 @@ impl SpecHash {
     }
 }
 
+/// Whose network a container is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network<'a> {
+    /// Its own, which joins networks.
+    Joined,
+    /// Its own, which joins none.
+    None,
+    /// The host's.
+    Host,
+    /// That of this container.
+    Of(&'a Name),
+}
+
 impl DesiredContainer {
-    /// Networks to join, in order; never empty.
+    /// Whose network it is in.
+    pub(super) fn network(&self) -> Network<'_> {
+        if self.config.security.host.contains(&HostRight::Network) {
+            return Network::Host;
+        }
+        match &self.config.network {
+            Some(NetworkMode::Container(other)) => Network::Of(other),
+            Some(NetworkMode::None) => Network::None,
+            None => Network::Joined,
+        }
+    }
+
+    /// Whose addresses it is reached by.
+    pub(super) fn address_holder(&self) -> &Name {
+        match self.network() {
+            Network::Of(other) => other,
+            Network::Joined | Network::None | Network::Host => &self.name,
+        }
+    }
+
+    /// What others must have come to before it is started.
+    pub(super) fn after(&self) -> &BTreeMap<Name, Condition> {
+        &self.config.lifecycle.after
+    }
+
+    /// Networks to join, in order; none where it has no network to join them with.
     pub(super) fn networks(&self) -> Vec<Attachment> {
+        if self.network() != Network::Joined {
+            return Vec::new();
+        }
         if self.config.networks.is_empty() {
             return vec![Attachment::plain(default_net_name())];
         }
@@ -132,6 +182,31 @@ impl DesiredContainer {
 }
 
 impl Desired {
+    /// The hash of `container`, one of these, with that of everything outside of it that makes it up:
+    /// whose network it is in, and where its secrets come from.
+    pub(super) fn hash(&self, container: &DesiredContainer) -> SpecHash {
+        let own = SpecHash::of(container, &self.all_nets());
+        let mut more: Vec<String> = Vec::new();
+        for name in container.config.storage.secrets.values() {
+            more.push(match self.secrets.get(name) {
+                Some(Secret::File(path)) => format!("file {path}"),
+                Some(Secret::Credential) => format!("credential {name}"),
+                None => format!("no {name}"),
+            });
+        }
+        if let Network::Of(other) = container.network() {
+            let other = self.containers.iter().find(|one| one.name == *other);
+            // Nobody shares the network of one that shares another's.
+            let hash = other.map(|other| SpecHash::of(other, &self.all_nets()));
+            more.extend(hash.map(|hash| hash.0));
+        }
+        if more.is_empty() {
+            return own;
+        }
+        more.push(own.0);
+        SpecHash(Digest::of(more.join("\n").as_bytes()).hex().to_owned())
+    }
+
     /// Every network there is, the built-in one too.
     pub(super) fn all_nets(&self) -> BTreeMap<Name, Net> {
         let mut nets = self.nets.clone();

@@ -205,6 +205,30 @@ pub enum StepError {
         /// Where it was looked for.
         file: &'static str,
     },
+    /// A secret cannot be had.
+    #[error("cannot read secret {secret} from {}", path.display())]
+    NoSecret {
+        /// Its name.
+        secret: Name,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A secret that the config names is not declared.
+    #[error("there is no secret {0}")]
+    UnknownSecret(Name),
+    /// A device of the host cannot be had.
+    #[error("cannot find device {}", path.display())]
+    NoDevice {
+        /// Its path on the host.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `spec_patch` leaves no spec.
+    #[error("cannot use the spec as `spec_patch` leaves it")]
+    Patch(#[source] serde_json::Error),
     /// Neither the image nor the config says what to run.
     #[error("neither the image nor `command` says what to run")]
     NoCommand,
@@ -248,9 +272,14 @@ impl StepError {
                 FaultKind::Transient
             }
             Self::Timeout { .. } | Self::Bus { .. } | Self::Job { .. } => FaultKind::Transient,
-            Self::NoUser { .. } | Self::NoCommand | Self::NoNetwork(_) | Self::NoAddress { .. } => {
-                FaultKind::Config
-            }
+            Self::NoUser { .. }
+            | Self::NoCommand
+            | Self::NoNetwork(_)
+            | Self::NoSecret { .. }
+            | Self::UnknownSecret(_)
+            | Self::NoDevice { .. }
+            | Self::Patch(_)
+            | Self::NoAddress { .. } => FaultKind::Config,
             _ => FaultKind::Internal,
         }
     }
@@ -261,6 +290,13 @@ impl StepError {
             Self::Job { .. } => Some(format!("`orlop container logs {name}` shows what it said")),
             Self::NoUser { .. } => {
                 Some("use a user of the image, or a number, in the image's USER".to_owned())
+            }
+            Self::NoSecret { secret, path, .. } => Some(format!(
+                "put the secret into {}, or change [secret.{secret}]",
+                path.display()
+            )),
+            Self::NoDevice { .. } => {
+                Some(format!("plug it in, or remove it from [container.{name}]"))
             }
             Self::NoCommand => Some(format!("set `command` in [container.{name}]")),
             Self::NoAddress { net, .. } => Some(format!(

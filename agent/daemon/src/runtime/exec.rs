@@ -2,9 +2,9 @@
 
 use super::command::{self, run};
 use super::error::StepError;
-use super::execute::crun;
+use super::execute::oci_runtime;
 use super::places::Places;
-use orlop_config::Name;
+use orlop_config::{Name, OciRuntime};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,27 +13,31 @@ use std::time::Duration;
 pub(super) async fn exec(
     words: &[String],
     name: &Name,
+    runtime: OciRuntime,
     places: &Places,
     limit: Duration,
 ) -> Result<(), String> {
-    match crun() {
-        Ok(crun) => exec_by(&crun, words, name, places, limit).await,
+    match oci_runtime(runtime) {
+        Ok(program) => {
+            let state = places.runtime_state(runtime);
+            exec_by(&program, &state, words, name, limit).await
+        }
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// The same with this OCI runtime.
+/// The same with this OCI runtime, which keeps its state in `state`.
 pub(super) async fn exec_by(
-    crun: &Path,
+    program: &Path,
+    state: &Path,
     words: &[String],
     name: &Name,
-    places: &Places,
     limit: Duration,
 ) -> Result<(), String> {
-    let root = format!("--root={}", places.crun_state().display());
+    let root = format!("--root={}", state.display());
     let before = [root.as_str(), "exec", name.as_str()];
     let all = before.into_iter().chain(words.iter().map(String::as_str));
-    let ended: command::Ended = match run(crun, all, b"", limit).await {
+    let ended: command::Ended = match run(program, all, b"", limit).await {
         Ok(ended) => ended,
         Err(StepError::Timeout { .. }) => return Err(format!("no answer within {limit:?}")),
         Err(error) => return Err(format!("cannot run the probe: {error}")),

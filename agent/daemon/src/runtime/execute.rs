@@ -3,17 +3,17 @@
 use super::bundle;
 use super::change::{Outcome, Outcomes};
 use super::command::{self, find};
-use super::desired::{Desired, DesiredContainer, SpecHash};
+use super::desired::{Desired, DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
 use super::net::{self, Addresses, Guard, Leases, Request};
-use super::places::{Places, unit_name};
+use super::places::{Places, timer_name, unit_name};
 use super::plan::{Action, Layer, Plan};
 use super::root_mount::RootMounter;
 use super::systemd::{Job, Systemd};
-use super::unit;
+use super::{timer, unit};
 use crate::chain::chain;
 use futures_util::stream::{self, StreamExt};
-use orlop_config::Name;
+use orlop_config::{Name, OciRuntime, Secret};
 use orlop_initrd::atomic_write::atomic_write;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,17 +22,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where distributions put crun.
+/// Where distributions put OCI runtimes.
 const CRUN: [&str; 3] = ["/usr/bin/crun", "/usr/sbin/crun", "/usr/local/bin/crun"];
+const RUNC: [&str; 3] = ["/usr/bin/runc", "/usr/sbin/runc", "/usr/local/bin/runc"];
 /// So many containers are worked on at once: enough to overlap their waiting on small machines.
 const AT_ONCE: usize = 4;
 /// Removing what a container left takes milliseconds; this is for a loaded machine.
 const DELETE_LIMIT: Duration = Duration::from_secs(30);
 const UNIT_MODE: u32 = 0o644;
 
-/// The OCI runtime.
-pub(super) fn crun() -> Result<PathBuf, StepError> {
-    find("crun", &CRUN)
+/// The program of an OCI runtime.
+pub(super) fn oci_runtime(runtime: OciRuntime) -> Result<PathBuf, StepError> {
+    match runtime {
+        OciRuntime::Crun => find("crun", &CRUN),
+        OciRuntime::Runc => find("runc", &RUNC),
+    }
 }
 
 /// What the steps work with.
@@ -51,6 +55,7 @@ struct Rising<'a> {
     addresses: Addresses,
     layer: Layer,
     replaced: bool,
+    secrets: BTreeMap<Name, Secret>,
 }
 
 impl Executor {
@@ -73,6 +78,10 @@ impl Executor {
         let preparing = rising.iter().map(|rising| self.prepare(rising)).collect();
         for (rising, result) in rising.iter().zip(all_of(preparing).await) {
             match result {
+                Ok(()) if !rising.container.after().is_empty() => {
+                    let name = rising.container.name.clone();
+                    outcomes.insert(name, Outcome::Waiting);
+                }
                 Ok(()) => ready.push(rising),
                 Err(error) => fail(&mut outcomes, &rising.container.name, error),
             }
@@ -91,6 +100,13 @@ impl Executor {
                     RuntimeError::of(name, Step::Connect)(source),
                 );
             }
+        }
+        if rising
+            .iter()
+            .any(|rising| !rising.container.after().is_empty())
+            && ready.is_empty()
+        {
+            self.reload(&mut outcomes).await;
         }
         self.start_all(ready, &mut outcomes).await;
         for (name, action) in &plan.actions {
@@ -133,6 +149,13 @@ impl Executor {
     async fn remove(&self, name: &Name) -> Result<(), RuntimeError> {
         let unit = unit_name(name);
         let of = |step| RuntimeError::of(name, step);
+        let timer = timer_name(name);
+        // First, so that it does not start what is stopped.
+        self.systemd
+            .run_job(&timer, Job::Stop)
+            .await
+            .map_err(of(Step::Stop))?;
+        remove_file(&self.places.timer_file(name)).map_err(of(Step::Remove))?;
         self.systemd
             .run_job(&unit, Job::Stop)
             .await
@@ -159,23 +182,25 @@ impl Executor {
 
     /// Removes what the OCI runtime keeps of a container whose unit did not get to do it.
     async fn delete_leftovers(&self, name: &Name) -> Result<(), StepError> {
-        let state = self.places.crun_state();
-        if !state.join(name.as_str()).exists() {
-            return Ok(());
+        // Whichever ran it: it may have been another one before.
+        for runtime in OciRuntime::ALL {
+            let state = self.places.runtime_state(runtime);
+            if state.join(name.as_str()).exists() {
+                let root = format!("--root={}", state.display());
+                let arguments = [root.as_str(), "delete", "--force", name.as_str()];
+                command::run_well(&oci_runtime(runtime)?, arguments, b"", DELETE_LIMIT).await?;
+            }
         }
-        let root = format!("--root={}", state.display());
-        let arguments = [root.as_str(), "delete", "--force", name.as_str()];
-        command::run_well(&crun()?, arguments, b"", DELETE_LIMIT).await
+        Ok(())
     }
 
     /// Mounts again the roots of running containers that have lost theirs.
     async fn remount(&self, plan: &Plan, desired: &Desired, outcomes: &mut Outcomes) {
-        let nets = desired.all_nets();
         for container in &desired.containers {
             if plan.actions.get(&container.name) != Some(&Action::Remount) {
                 continue;
             }
-            let hash = SpecHash::of(container, &nets);
+            let hash = desired.hash(container);
             match self.mount(container, &hash, Layer::Keep).await {
                 Ok(()) => drop(outcomes.insert(container.name.clone(), Outcome::Kept)),
                 Err(error) => fail(outcomes, &container.name, error),
@@ -201,22 +226,31 @@ impl Executor {
         let name = &container.name;
         self.mount(container, &rising.hash, rising.layer).await?;
         let (places, owned) = (self.places.clone(), container.clone());
-        let addresses = rising.addresses.clone();
-        let work = move || bundle::write_bundle(&places, &owned, &addresses);
+        let (addresses, secrets) = (rising.addresses.clone(), rising.secrets.clone());
+        let work = move || bundle::write_bundle(&places, &owned, &addresses, &secrets);
         blocking(work, name, Step::WriteBundle).await?;
-        let request = Request::new(container, &rising.addresses);
-        net::connect(&self.places, name, &request)
-            .await
-            .map_err(RuntimeError::of(name, Step::Connect))?;
+        audit(container);
+        let connected = if container.network() == Network::Joined {
+            let request = Request::new(container, &rising.addresses);
+            net::connect(&self.places, name, &request).await
+        } else {
+            net::disconnect(&self.places, name).await
+        };
+        connected.map_err(RuntimeError::of(name, Step::Connect))?;
         self.write_unit(container, &rising.hash)
             .map_err(RuntimeError::of(name, Step::WriteUnit))
     }
 
     fn write_unit(&self, container: &DesiredContainer, hash: &SpecHash) -> Result<(), StepError> {
         let places = &self.places;
-        let text = unit::container_unit(container, hash, places, &crun()?);
+        let program = oci_runtime(container.config.runtime)?;
+        let text = unit::container_unit(container, hash, places, &program);
         std::fs::create_dir_all(&places.units).map_err(StepError::file("create", &places.units))?;
         write_unit_file(&places.slice_file(), &unit::slice_unit())?;
+        if let Some(schedule) = &container.config.lifecycle.schedule {
+            let text = timer::timer_unit(&container.name, schedule);
+            write_unit_file(&places.timer_file(&container.name), &text)?;
+        }
         write_unit_file(&places.unit_file(&container.name), &text)
     }
 
@@ -236,10 +270,7 @@ impl Executor {
             }
             return;
         }
-        let starting = ready
-            .iter()
-            .map(|rising| self.start(&rising.container.name))
-            .collect();
+        let starting = ready.iter().map(|rising| self.set_off(rising)).collect();
         for (rising, result) in ready.into_iter().zip(all_of(starting).await) {
             let name = &rising.container.name;
             match result {
@@ -257,7 +288,34 @@ impl Executor {
         }
     }
 
-    async fn start(&self, name: &Name) -> Result<(), RuntimeError> {
+    /// Starts the container, or the timer that will.
+    async fn set_off(&self, rising: &Rising<'_>) -> Result<(), RuntimeError> {
+        let name = &rising.container.name;
+        if rising.container.config.lifecycle.schedule.is_none() {
+            return self.start(name).await;
+        }
+        let started = self.systemd.run_job(&timer_name(name), Job::Start).await;
+        started.map_err(RuntimeError::of(name, Step::Start))
+    }
+
+    /// Lets systemd know of units that are started later.
+    async fn reload(&self, outcomes: &mut Outcomes) {
+        if let Err(error) = self.systemd.reload().await {
+            let text = error.to_string();
+            for (name, outcome) in outcomes.iter_mut() {
+                if matches!(outcome, Outcome::Waiting) {
+                    let result = text.clone();
+                    let unit = unit_name(name);
+                    let failed =
+                        RuntimeError::of(name, Step::Reload)(StepError::Job { unit, result });
+                    *outcome = Outcome::Failed(failed);
+                }
+            }
+        }
+    }
+
+    /// Starts the unit of `name`, which is set up and which systemd has read.
+    pub(super) async fn start(&self, name: &Name) -> Result<(), RuntimeError> {
         let unit = unit_name(name);
         let start = async {
             self.systemd.reset_failed(&unit).await?;
@@ -275,8 +333,11 @@ fn rising<'a>(
     mut leased: BTreeMap<Name, Result<Addresses, StepError>>,
     outcomes: &mut Outcomes,
 ) -> Vec<Rising<'a>> {
-    let nets = desired.all_nets();
     let mut all = Vec::new();
+    let shared: BTreeMap<Name, Addresses> = leased
+        .iter()
+        .filter_map(|(name, leased)| Some((name.clone(), leased.as_ref().ok()?.clone())))
+        .collect();
     for container in &desired.containers {
         let name = &container.name;
         let (layer, replaced) = match plan.actions.get(name) {
@@ -285,10 +346,13 @@ fn rising<'a>(
             Some(Action::Replace) if !outcomes.contains_key(name) => (Layer::Fresh, true),
             _ => continue,
         };
-        let hash = SpecHash::of(container, &nets);
+        let hash = desired.hash(container);
         match leased.remove(name) {
             Some(Ok(addresses)) => {
+                let holder = shared.get(container.address_holder());
+                let addresses = holder.cloned().unwrap_or(addresses);
                 all.push(Rising {
+                    secrets: desired.secrets.clone(),
                     container,
                     hash,
                     addresses,
@@ -301,6 +365,34 @@ fn rising<'a>(
         }
     }
     all
+}
+
+/// The target of the log's audit records.
+const AUDIT: &str = "audit";
+
+/// Records that a container is set up which can do more to the host than others.
+fn audit(container: &DesiredContainer) {
+    let (name, security) = (&container.name, &container.config.security);
+    let mut rights: Vec<String> = Vec::new();
+    if security.privileged {
+        rights.push("privileged".to_owned());
+    }
+    rights.extend(
+        security
+            .host
+            .iter()
+            .map(|right| format!("host {}", right.as_str())),
+    );
+    if security.spec_patch.is_some() {
+        rights.push("spec_patch".to_owned());
+    }
+    if !rights.is_empty() {
+        let rights = rights.join(", ");
+        log::warn!(
+            target: AUDIT, container = name.as_str(), rights = rights.as_str();
+            "container {name} is set up with rights over the host: {rights}"
+        );
+    }
 }
 
 /// Runs all of `work`, some at once; the results are in its order.

@@ -2,7 +2,8 @@
 
 use super::desired::{Desired, DesiredContainer, ImageRecord, ImageRun};
 use orlop_config::{
-    ByteSize, Container, Cpus, Digest, Health, Name, Port, Probe, Protocol, Restart, VolumeMount,
+    ByteSize, Container, Cpus, Digest, Health, Lifecycle, Name, OciRuntime, Port, Probe, Process,
+    Protocol, Resources, Restart, Security, Storage, VolumeMount,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,12 +40,21 @@ pub(super) fn desired_web() -> Desired {
             timeout: Duration::from_secs(5),
             retries: 3,
             start: Duration::ZERO,
+            unhealthy: orlop_config::Unhealthy::None,
         }),
         restart: Restart::Always,
         memory: Some(ByteSize(256 << 20)),
         cpus: Some(Cpus(1500)),
         pids: Some(200),
         read_only: true,
+        process: Process::default(),
+        storage: Storage::default(),
+        lifecycle: Lifecycle::default(),
+        resources: Resources::default(),
+        security: Security::default(),
+        network: None,
+        runtime: OciRuntime::Crun,
+        labels: BTreeMap::new(),
     };
     let image = ImageRecord {
         reference: "registry.example.com/web:1.4".into(),

@@ -99,6 +99,7 @@ mod tests {
             timeout: SECOND,
             retries,
             start: SECOND * start,
+            unhealthy: orlop_config::Unhealthy::None,
         };
         let now = Instant::now();
         (HealthMachine::new(&health, now), now)

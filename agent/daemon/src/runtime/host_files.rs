@@ -1,11 +1,10 @@
 //! The files of a container's `/etc` that say who and where it is. Pure.
 
 use super::net::Addresses;
-use orlop_config::Name;
 use std::fmt::Write as _;
 
 /// `/etc/hosts`: itself. Others' names come from the networks' name servers.
-pub(super) fn hosts(name: &Name, addresses: &Addresses) -> String {
+pub(super) fn hosts(name: &str, addresses: &Addresses) -> String {
     let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
     for address in addresses.all() {
         writeln!(text, "{address} {name}").expect("a String takes every write");
@@ -25,7 +24,7 @@ pub(super) fn resolv_conf(addresses: &Addresses) -> String {
 }
 
 /// `/etc/hostname`.
-pub(super) fn hostname(name: &Name) -> String {
+pub(super) fn hostname(name: &str) -> String {
     format!("{name}\n")
 }
 
@@ -46,12 +45,12 @@ mod tests {
         let nets = BTreeMap::from([(name("front"), net)]);
         let mut assigned = Leases::default().assign(&desired.containers, &nets);
         let addresses = assigned.remove(&name("web")).unwrap().unwrap();
-        let web = name("web");
-        assert!(hosts(&web, &addresses).ends_with("\n10.88.1.2 web\nfd00:1::2 web\n"));
+        let web = "web";
+        assert!(hosts(web, &addresses).ends_with("\n10.88.1.2 web\nfd00:1::2 web\n"));
         assert_eq!(
             resolv_conf(&addresses),
             "nameserver 10.88.1.1\nnameserver fd00:1::1\n"
         );
-        assert_eq!(hostname(&web), "web\n");
+        assert_eq!(hostname(web), "web\n");
     }
 }

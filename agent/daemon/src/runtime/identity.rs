@@ -115,6 +115,22 @@ impl Accounts {
     }
 }
 
+impl Identity {
+    /// Adds further groups, by the image's name or by number.
+    pub(super) fn add_groups(
+        &mut self,
+        accounts: &Accounts,
+        names: &[String],
+    ) -> Result<(), StepError> {
+        for name in names {
+            self.groups.push(accounts.group(name)?);
+        }
+        self.groups.sort_unstable();
+        self.groups.dedup();
+        Ok(())
+    }
+}
+
 struct Entry<'a> {
     name: &'a str,
     uid: u32,

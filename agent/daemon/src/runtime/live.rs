@@ -1,15 +1,16 @@
 //! The containers as the agent knows them at this moment, kept fresh by the watch and the probes.
 
 use super::change::{ContainerChange, Outcome, Outcomes};
-use super::desired::{Desired, DesiredContainer};
+use super::desired::{Desired, DesiredContainer, Network};
 use super::error::StepError;
 use super::net::Addresses;
 use super::systemd::UnitStatus;
 use super::view::{self, Progress};
+use super::wait;
 use orlop_api::{ContainerState, ContainerView, HealthState};
-use orlop_config::{Health, Name};
+use orlop_config::{Health, Name, OciRuntime};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
@@ -83,7 +84,7 @@ impl Live {
         entries.retain(|name, _| wanted.contains_key(name));
         for (name, container) in wanted {
             let addresses = leased
-                .get(name)
+                .get(container.address_holder())
                 .and_then(|leased| leased.as_ref().ok())
                 .cloned();
             match entries.get_mut(name) {
@@ -108,7 +109,45 @@ impl Live {
         for (name, entry) in &mut *entries {
             entry.progress = match outcomes.get(name) {
                 Some(Outcome::Failed(error)) => Progress::Failed(error.chain()),
+                Some(Outcome::Waiting) => Progress::Waiting(String::new()),
                 _ => Progress::Handed,
+            };
+            entry.wake.notify_one();
+            self.tell(name, entry);
+        }
+    }
+
+    /// The OCI runtime of `name`; the usual one where there is no such container.
+    pub(super) fn oci_runtime(&self, name: &Name) -> OciRuntime {
+        let entries = self.lock();
+        let runtime = entries
+            .get(name)
+            .map(|entry| entry.container.config.runtime);
+        runtime.unwrap_or_default()
+    }
+
+    /// What `name` waits for, in words, as long as it waits and that has not come true.
+    pub(super) fn unmet(&self, name: &Name) -> Option<String> {
+        let mut entries = self.lock();
+        let words = wait::unmet(entries.get(name)?.container.after(), |other| {
+            let other = entries.get(other)?;
+            Some((other.state(), other.health))
+        });
+        let entry = entries.get_mut(name)?;
+        match &mut entry.progress {
+            Progress::Waiting(said) => said.clone_from(words.as_ref()?),
+            _ => return None,
+        }
+        words
+    }
+
+    /// Notes that `name` does not wait any more, and what came of its start.
+    pub(super) fn set_started(&self, name: &Name, started: Result<(), String>) {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get_mut(name) {
+            entry.progress = match started {
+                Ok(()) => Progress::Handed,
+                Err(why) => Progress::Failed(why),
             };
             entry.wake.notify_one();
             self.tell(name, entry);
@@ -149,15 +188,15 @@ impl Live {
     /// other has.
     pub(super) fn set_monitors(
         &self,
-        spawn: impl Fn(&Name, &Health, Arc<Notify>) -> JoinHandle<()>,
+        spawn: impl Fn(&DesiredContainer, &Health, Arc<Notify>) -> JoinHandle<()>,
     ) {
-        for (name, entry) in &mut *self.lock() {
+        for entry in self.lock().values_mut() {
             let wanted = entry.container.config.health.as_ref();
             if entry.monitor.as_ref().map(|monitor| &monitor.health) == wanted {
                 continue;
             }
             entry.monitor = wanted.map(|health| {
-                let task = spawn(name, health, Arc::clone(&entry.wake));
+                let task = spawn(&entry.container, health, Arc::clone(&entry.wake));
                 Monitor {
                     health: health.clone(),
                     task,
@@ -172,9 +211,15 @@ impl Live {
     pub(super) fn running(&self, name: &Name) -> Option<(u32, Option<IpAddr>)> {
         let entries = self.lock();
         let entry = entries.get(name)?;
-        let runs = view::state(&entry.progress, &entry.status) == ContainerState::Running;
+        let runs = entry.state() == ContainerState::Running;
         let pid = entry.status.pid.filter(|_| runs)?;
-        Some((pid, entry.addresses.as_ref().and_then(Addresses::first)))
+        let address = match entry.container.network() {
+            Network::Host => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            Network::Joined | Network::None | Network::Of(_) => {
+                entry.addresses.as_ref().and_then(Addresses::first)
+            }
+        };
+        Some((pid, address))
     }
 
     pub(super) fn names(&self) -> Vec<Name> {
@@ -186,7 +231,7 @@ impl Live {
     }
 
     fn tell(&self, name: &Name, entry: &mut Entry) {
-        let now = (view::state(&entry.progress, &entry.status), entry.health);
+        let now = (entry.state(), entry.health);
         if entry.told != Some(now) {
             entry.told = Some(now);
             let (state, health) = now;
@@ -222,6 +267,14 @@ impl Entry {
             wake: Arc::default(),
             monitor: None,
         }
+    }
+
+    fn state(&self) -> ContainerState {
+        view::state(
+            &self.container.config.lifecycle,
+            &self.progress,
+            &self.status,
+        )
     }
 
     fn view(&self) -> ContainerView {

@@ -6,22 +6,28 @@
 //! systemd, the mount table and the files, so that an agent that was killed goes on where it was.
 
 mod bundle;
+mod capabilities;
 mod change;
 mod command;
 mod containers;
 mod descendants;
 mod desired;
+mod devices;
 mod error;
 mod exec;
 mod execute;
 #[cfg(test)]
 mod fixture;
+mod given;
 mod health;
 mod host_files;
+mod host_path;
 mod identity;
 mod live;
 mod logs;
+mod merge_patch;
 mod monitor;
+mod mounts;
 mod net;
 mod observe;
 mod places;
@@ -30,11 +36,14 @@ mod probe;
 mod process;
 mod root_mount;
 mod seccomp;
+mod secrets;
 mod spec;
 mod survive;
 mod systemd;
+mod timer;
 mod unit;
 mod view;
+mod wait;
 
 pub use change::{ContainerChange, Outcome, Outcomes};
 pub use containers::{LogStream, Runtime};

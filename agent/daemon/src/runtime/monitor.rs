@@ -1,14 +1,15 @@
 //! The tasks that keep the picture fresh: one that listens to systemd, one for each probe.
 
-use super::execute::crun;
+use super::execute::oci_runtime;
 use super::health::HealthMachine;
 use super::live::Live;
 use super::places::{Places, name_of_unit, unit_name};
 use super::probe::probe;
 use super::survive;
-use super::systemd::Systemd;
+use super::systemd::{Job, Systemd};
 use futures_util::StreamExt;
-use orlop_config::{Health, Name};
+use orlop_api::HealthState;
+use orlop_config::{Health, Name, OciRuntime, Unhealthy};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -68,15 +69,29 @@ pub(super) async fn watch(systemd: Systemd, live: Arc<Live>) {
     }
 }
 
-/// Probes `name` as long as the task lives. The start period begins when the task first sees the
-/// container's process.
+/// What a probe works with.
+#[derive(Clone)]
+pub(super) struct Prober {
+    pub(super) live: Arc<Live>,
+    pub(super) systemd: Systemd,
+    pub(super) places: Places,
+}
+
+/// Probes `name` as long as the task lives, and starts it again where its config says so. The start
+/// period begins when the task first sees the container's process.
 pub(super) fn spawn_probe(
-    live: Arc<Live>,
-    places: Places,
+    prober: Prober,
     name: Name,
+    runtime: OciRuntime,
     health: Health,
     wake: Arc<Notify>,
 ) -> JoinHandle<()> {
+    let Prober {
+        live,
+        systemd,
+        places,
+    } = prober;
+    let state = places.runtime_state(runtime);
     tokio::spawn(async move {
         let mut current: Option<(u32, HealthMachine)> = None;
         loop {
@@ -89,12 +104,18 @@ pub(super) fn spawn_probe(
                 Some((before, machine)) if before == pid => machine,
                 _ => HealthMachine::new(&health, Instant::now()),
             };
-            let result = match crun() {
-                Ok(crun) => probe(&health, &name, address, &places, &crun).await,
+            let before = machine.state();
+            let result = match oci_runtime(runtime) {
+                Ok(program) => probe(&health, &name, address, &program, &state).await,
                 Err(error) => Err(error.to_string()),
             };
             machine.on(result, Instant::now());
             live.set_health(&name, pid, machine.state(), machine.detail());
+            let now_unhealthy =
+                before != machine.state() && machine.state() == HealthState::Unhealthy;
+            if now_unhealthy && health.unhealthy == Unhealthy::Restart {
+                start_again(&systemd, &name, machine.detail()).await;
+            }
             let wait = machine.wait();
             current = Some((pid, machine));
             tokio::select! {
@@ -103,4 +124,11 @@ pub(super) fn spawn_probe(
             }
         }
     })
+}
+
+async fn start_again(systemd: &Systemd, name: &Name, why: &str) {
+    log::warn!(container = name.as_str(); "starting {name} again, which is unhealthy: {why}");
+    if let Err(error) = systemd.run_job(&unit_name(name), Job::Restart).await {
+        log::error!(container = name.as_str(); "cannot start {name} again: {error}");
+    }
 }

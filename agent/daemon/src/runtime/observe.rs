@@ -29,7 +29,11 @@ fn found(places: &Places, mounts: &HashSet<PathBuf>, name: &Name) -> Result<Foun
     let unit = read_text(&places.unit_file(name))?;
     let layer = read_text(&places.layer_spec(name))?;
     let ready = places.network_ready(name);
+    let timer = places.timer_file(name);
     Ok(Found {
+        scheduled: timer
+            .try_exists()
+            .map_err(StepError::file("look for", &timer))?,
         spec: unit.as_deref().and_then(unit::spec_of).map(SpecHash::found),
         layer: layer.map(|text| SpecHash::found(text.trim_end())),
         mounted: mounts.contains(&places.rootfs(name)),

@@ -1,6 +1,6 @@
 //! Where everything of the containers is (docs/design/loop.md, "Paths on a node").
 
-use orlop_config::Name;
+use orlop_config::{Name, OciRuntime};
 use std::path::{Path, PathBuf};
 
 /// The directories that containers live in. What is below `/run` is gone after a reboot.
@@ -14,12 +14,15 @@ pub struct Places {
     pub state: PathBuf,
     /// Units made at run time: `/run/systemd/system`.
     pub units: PathBuf,
+    /// The agent's credentials (systemd.exec(5)): `/run/credentials/orlopd.service`.
+    pub credentials: PathBuf,
     /// Named network namespaces, where iproute2 looks for them: `/run/netns`.
     pub netns: PathBuf,
 }
 
 const UNIT_PREFIX: &str = "orlop-container-";
 const UNIT_SUFFIX: &str = ".service";
+const TIMER_SUFFIX: &str = ".timer";
 const NETNS_PREFIX: &str = "orlop-";
 
 impl Places {
@@ -35,6 +38,7 @@ impl Places {
             records: root.join("state/orlop"),
             state: root.join("state"),
             units: root.join("run/systemd/system"),
+            credentials: root.join("run/credentials/orlopd.service"),
             netns: root.join("run/netns"),
         }
     }
@@ -74,9 +78,19 @@ impl Places {
         self.bundle(name).join("pid")
     }
 
-    /// The OCI runtime's own state.
-    pub(super) fn crun_state(&self) -> PathBuf {
-        self.run.join("crun")
+    /// An OCI runtime's own state.
+    pub(super) fn runtime_state(&self, runtime: OciRuntime) -> PathBuf {
+        self.run.join(runtime.as_str())
+    }
+
+    /// Files of the TOML that are mounted in the container.
+    pub(super) fn files(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("files")
+    }
+
+    /// Secrets that are mounted in the container.
+    pub(super) fn secrets(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("secrets")
     }
 
     /// netavark's own state.
@@ -119,6 +133,11 @@ impl Places {
         self.units.join(unit_name(name))
     }
 
+    /// The timer of a container with a schedule.
+    pub(super) fn timer_file(&self, name: &Name) -> PathBuf {
+        self.units.join(timer_name(name))
+    }
+
     /// The slice's unit file.
     pub(super) fn slice_file(&self) -> PathBuf {
         self.units.join(SLICE)
@@ -136,6 +155,11 @@ pub(super) const SLICE: &str = "orlop-containers.slice";
 /// A container's unit.
 pub(super) fn unit_name(name: &Name) -> String {
     format!("{UNIT_PREFIX}{name}{UNIT_SUFFIX}")
+}
+
+/// The timer of a container with a schedule.
+pub(super) fn timer_name(name: &Name) -> String {
+    format!("{UNIT_PREFIX}{name}{TIMER_SUFFIX}")
 }
 
 /// The container of a unit, if it is one of ours.

@@ -17,6 +17,8 @@ pub struct Found {
     pub spec: Option<SpecHash>,
     /// The hash that its writable layer was made for; none without a layer.
     pub layer: Option<SpecHash>,
+    /// Whether it has a timer, whose state stands for its unit's.
+    pub scheduled: bool,
     /// Whether its root is mounted.
     pub mounted: bool,
     /// Whether its network namespace is there and was set up to the end.
@@ -69,13 +71,12 @@ pub enum Layer {
 /// What to do to come from `observed` to `desired`. A container whose hash is the same and that is
 /// alive is never touched.
 pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
-    let nets = desired.all_nets();
     let mut actions: BTreeMap<Name, Action> = observed
         .keys()
         .map(|name| (name.clone(), Action::Remove))
         .collect();
     for container in &desired.containers {
-        let want = SpecHash::of(container, &nets);
+        let want = desired.hash(container);
         let found = observed.get(&container.name);
         let action = decide(&want, container.config.restart, found);
         actions.insert(container.name.clone(), action);
@@ -144,11 +145,12 @@ mod tests {
 
     fn same() -> (Desired, Found) {
         let desired = desired_web();
-        let hash = SpecHash::of(&desired.containers[0], &desired.all_nets());
+        let hash = desired.hash(&desired.containers[0]);
         let found = Found {
             unit: UnitState::Active,
             spec: Some(hash.clone()),
             layer: Some(hash),
+            scheduled: false,
             mounted: true,
             connected: true,
         };
@@ -223,11 +225,12 @@ mod tests {
     fn one_that_may_end_is_not_started_again() {
         let (mut desired, _) = same();
         desired.containers[0].config.restart = Restart::Never;
-        let hash = SpecHash::of(&desired.containers[0], &desired.all_nets());
+        let hash = desired.hash(&desired.containers[0]);
         let ended = Found {
             unit: UnitState::Failed,
             spec: Some(hash.clone()),
             layer: Some(hash),
+            scheduled: false,
             mounted: true,
             connected: true,
         };

@@ -1,7 +1,6 @@
 //! Asks a container whether it is well.
 
 use super::exec::exec_by;
-use super::places::Places;
 use crate::http_status::{NoStatus, http_status};
 use orlop_config::{Health, Name, Probe};
 use std::net::{IpAddr, SocketAddr};
@@ -13,12 +12,12 @@ pub(super) async fn probe(
     health: &Health,
     name: &Name,
     address: Option<IpAddr>,
-    places: &Places,
-    crun: &Path,
+    program: &Path,
+    state: &Path,
 ) -> Result<(), String> {
     let asked = async {
         match (&health.probe, address) {
-            (Probe::Exec(words), _) => exec_by(crun, words, name, places, health.timeout).await,
+            (Probe::Exec(words), _) => exec_by(program, state, words, name, health.timeout).await,
             (_, None) => Err("it has no address".to_owned()),
             (Probe::Http { port, path }, Some(ip)) => http(SocketAddr::new(ip, *port), path).await,
             (Probe::Tcp(port), Some(ip)) => tcp(SocketAddr::new(ip, *port)).await.map(drop),
@@ -83,15 +82,15 @@ mod tests {
             timeout,
             retries: 1,
             start: Duration::ZERO,
+            unhealthy: orlop_config::Unhealthy::None,
         };
-        let places = Places::node();
         let address = Some("127.0.0.1".parse().unwrap());
         super::probe(
             &health,
             &name("web"),
             address,
-            &places,
             Path::new("/bin/false"),
+            Path::new("/run/orlop/crun"),
         )
         .await
     }

@@ -23,8 +23,11 @@ pub(super) fn arguments(container: &DesiredContainer) -> Result<Vec<String>, Ste
     Ok(all)
 }
 
-/// `NAME=value`, the image's with the config's over it, sorted by name.
-pub(super) fn environment(container: &DesiredContainer) -> Vec<String> {
+/// `NAME=value`, the image's, over it what the host gives, over that the config's, sorted by name.
+pub(super) fn environment(
+    container: &DesiredContainer,
+    given: &BTreeMap<String, String>,
+) -> Vec<String> {
     let mut all = BTreeMap::from([("PATH", PATH)]);
     // What has no `=` is no variable.
     all.extend(
@@ -34,6 +37,11 @@ pub(super) fn environment(container: &DesiredContainer) -> Vec<String> {
             .env
             .iter()
             .filter_map(|line| line.split_once('=')),
+    );
+    all.extend(
+        given
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
     );
     all.extend(
         container
@@ -49,10 +57,17 @@ pub(super) fn environment(container: &DesiredContainer) -> Vec<String> {
 
 /// The working directory.
 pub(super) fn directory(container: &DesiredContainer) -> &str {
-    match container.image.run.working_dir.as_str() {
+    let config = container.config.process.workdir.as_deref();
+    match config.unwrap_or(&container.image.run.working_dir) {
         "" => "/",
         path => path,
     }
+}
+
+/// What it calls itself.
+pub(super) fn host_name(container: &DesiredContainer) -> &str {
+    let config = container.config.process.hostname.as_deref();
+    config.unwrap_or(container.name.as_str())
 }
 
 #[cfg(test)]
@@ -94,12 +109,16 @@ mod tests {
     }
 
     #[test]
-    fn the_configs_environment_wins() {
+    fn the_configs_environment_wins_over_that_of_files_and_that_over_the_images() {
         let mut container = desired_web().containers.remove(0);
         container.image.run.env = vec!["MODE=slow".into(), "A=b=c".into(), "broken".into()];
+        let given = BTreeMap::from([
+            ("MODE".to_owned(), "from a file".to_owned()),
+            ("TOKEN".to_owned(), "x".to_owned()),
+        ]);
         assert_eq!(
-            environment(&container),
-            ["A=b=c", "MODE=fast", &format!("PATH={PATH}")]
+            environment(&container, &given),
+            ["A=b=c", "MODE=fast", &format!("PATH={PATH}"), "TOKEN=x"]
         );
     }
 }

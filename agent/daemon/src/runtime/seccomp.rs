@@ -10,6 +10,7 @@ use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompArgBuilder,
     LinuxSeccompBuilder, LinuxSeccompOperator, LinuxSyscall, LinuxSyscallBuilder,
 };
+use std::collections::BTreeSet;
 
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
@@ -21,23 +22,29 @@ const AF_VSOCK: u64 = 40;
 /// question what it is.
 const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
-/// The profile of every container.
-pub(super) fn profile() -> Result<LinuxSeccomp, OciSpecError> {
+/// The profile of a container that may hold `capabilities`: what a capability is for is let through
+/// with it, and the kernel asks for the capability itself.
+pub(super) fn profile(capabilities: &BTreeSet<&str>) -> Result<LinuxSeccomp, OciSpecError> {
     let allow = LinuxSeccompAction::ScmpActAllow;
+    let freed: BTreeSet<&str> = OF_CAPABILITY
+        .iter()
+        .filter(|(capability, _)| capabilities.contains(capability))
+        .flat_map(|(_, names)| names.split_whitespace())
+        .collect();
+    let refused: Vec<&str> = REFUSED
+        .split_whitespace()
+        .filter(|name| !freed.contains(name))
+        .collect();
+    let allowed: Vec<&str> = ALLOWED.split_whitespace().chain(freed).collect();
+    let namespaces = match capabilities.contains(NAMESPACES) {
+        true => None,
+        false => Some(no_new_namespace()?),
+    };
+    let errno = LinuxSeccompAction::ScmpActErrno;
     let mut syscalls = vec![
-        rule(
-            &ALLOWED.split_whitespace().collect::<Vec<_>>(),
-            allow,
-            None,
-            None,
-        )?,
-        rule(
-            &REFUSED.split_whitespace().collect::<Vec<_>>(),
-            LinuxSeccompAction::ScmpActErrno,
-            Some(EPERM),
-            None,
-        )?,
-        rule(&["clone"], allow, None, Some(no_new_namespace()?))?,
+        rule(&allowed, allow, None, None)?,
+        rule(&refused, errno, Some(EPERM), None)?,
+        rule(&["clone"], allow, None, namespaces)?,
         rule(&["socket"], allow, None, Some(not_vsock()?))?,
     ];
     for value in PERSONALITIES {
@@ -109,6 +116,31 @@ fn rule(
     rule.build()
 }
 
+/// Who may make namespaces.
+const NAMESPACES: &str = "sys_admin";
+/// What goes with a capability (capabilities(7)).
+const OF_CAPABILITY: [(&str, &str); 11] = [
+    (
+        NAMESPACES,
+        "bpf fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount \
+         open_tree perf_event_open quotactl setdomainname sethostname setns swapoff swapon syslog umount \
+         umount2 unshare vhangup",
+    ),
+    ("bpf", "bpf"),
+    ("dac_read_search", "open_by_handle_at"),
+    ("perfmon", "perf_event_open"),
+    ("sys_boot", "reboot"),
+    ("sys_module", "delete_module finit_module init_module"),
+    ("sys_nice", "migrate_pages move_pages process_madvise"),
+    ("sys_pacct", "acct"),
+    ("sys_ptrace", "kcmp pidfd_getfd process_madvise"),
+    (
+        "sys_time",
+        "adjtimex clock_adjtime clock_adjtime64 clock_settime clock_settime64 settimeofday stime",
+    ),
+    ("syslog", "syslog"),
+];
+
 /// syscalls(2) that act on the caller's own files, memory, processes, sockets and time.
 const ALLOWED: &str = "
 accept accept4 access alarm arch_prctl bind brk cachestat capget capset chdir chmod chown chown32
@@ -167,7 +199,6 @@ ustat vhangup";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn no_call_is_both_allowed_and_refused_or_listed_twice() {
@@ -183,8 +214,33 @@ mod tests {
     }
 
     #[test]
+    fn a_capability_lets_through_what_it_is_for_and_no_more() {
+        let names = |capabilities: &[&'static str]| {
+            let set = capabilities.iter().copied().collect();
+            let value = serde_json::to_value(profile(&set).unwrap()).unwrap();
+            let list = |index: usize| -> BTreeSet<String> {
+                serde_json::from_value(value["syscalls"][index]["names"].clone()).unwrap()
+            };
+            (list(0), list(1))
+        };
+        let (plain, refused) = names(&[]);
+        assert!(refused.contains("clock_settime") && !plain.contains("clock_settime"));
+        let (timed, refused) = names(&["sys_time"]);
+        assert!(timed.contains("clock_settime") && !refused.contains("clock_settime"));
+        assert!(!timed.contains("mount") && refused.contains("mount"));
+        for (_, freed) in OF_CAPABILITY {
+            for name in freed.split_whitespace() {
+                assert!(
+                    REFUSED.split_whitespace().any(|known| known == name),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn the_conditions_are_as_recorded() {
-        let mut value = serde_json::to_value(profile().unwrap()).unwrap();
+        let mut value = serde_json::to_value(profile(&BTreeSet::new()).unwrap()).unwrap();
         // The two long lists are in the source.
         value["syscalls"].as_array_mut().unwrap().drain(..2);
         insta::assert_json_snapshot!(value);

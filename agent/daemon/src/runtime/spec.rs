@@ -1,39 +1,29 @@
 //! The OCI runtime spec of a container (OCI runtime specification 1.2, config.md). Pure.
 
-use super::desired::DesiredContainer;
+use super::capabilities::{bounding, capabilities};
+use super::desired::{DesiredContainer, Network};
+use super::devices::HostDevice;
 use super::error::StepError;
-use super::identity::Identity;
+use super::given::Given;
+use super::merge_patch::merge;
+use super::mounts::mounts;
 use super::places::{Places, SLICE, unit_name};
 use super::process;
 use super::seccomp;
 use super::unit::PAYLOAD_GROUP;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Capability, Linux, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder,
-    LinuxDeviceCgroupBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
-    LinuxResourcesBuilder, Mount, MountBuilder, Process, ProcessBuilder, RootBuilder, Spec,
-    SpecBuilder, UserBuilder,
+    Linux, LinuxBuilder, LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup,
+    LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxNamespace, LinuxNamespaceBuilder,
+    LinuxNamespaceType, LinuxResourcesBuilder, PosixRlimit, PosixRlimitBuilder, Process,
+    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use orlop_config::HostRight;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::PathBuf;
 
 const SPEC_VERSION: &str = "1.2.0";
-/// What a root process in a container may do: the set that container engines have in common
-/// without `mknod`, `net_raw` and `audit_write`, which servers do not need, and without
-/// `net_bind_service`, since in a container's network every port is free (`SYSCTLS`). Programs of
-/// other users have none at all.
-const CAPABILITIES: [Capability; 10] = [
-    Capability::Chown,
-    Capability::DacOverride,
-    Capability::Fowner,
-    Capability::Fsetid,
-    Capability::Kill,
-    Capability::Setfcap,
-    Capability::Setgid,
-    Capability::Setpcap,
-    Capability::Setuid,
-    Capability::SysChroot,
-];
 /// Of the container's own network namespace: ports below 1024 need no rights, and `ping` none.
 const SYSCTLS: [(&str, &str); 2] = [
     ("net.ipv4.ip_unprivileged_port_start", "0"),
@@ -61,22 +51,33 @@ const READ_ONLY: [&str; 5] = [
     "/proc/sys",
     "/proc/sysrq-trigger",
 ];
-/// The files of host_files.rs.
-pub(super) const HOST_FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 const UMASK: u32 = 0o022;
 
-/// The spec of `container`, run as `identity`, with everything where `places` has it.
+/// The spec of `container` with what it is `given`, everything where `places` has it.
+///
+/// # Errors
+/// `Spec` where the spec's own types refuse it, `Patch` where the config's patch leaves no spec.
 pub(super) fn spec(
     container: &DesiredContainer,
-    identity: &Identity,
+    given: &Given,
     places: &Places,
-) -> Result<Spec, StepError> {
-    let process = process(container, identity)?;
-    build(container, process, places).map_err(|error| StepError::Spec(Box::new(error)))
+) -> Result<Value, StepError> {
+    let process = process(container, given)?;
+    let spec = build(container, given, process, places)
+        .map_err(|error| StepError::Spec(Box::new(error)))?;
+    let mut value = serde_json::to_value(spec).map_err(StepError::Patch)?;
+    if let Some(patch) = &container.config.security.spec_patch {
+        let patch: Value = serde_json::from_str(patch).map_err(StepError::Patch)?;
+        merge(&mut value, &patch);
+        let _still_a_spec: Spec =
+            serde_json::from_value(value.clone()).map_err(StepError::Patch)?;
+    }
+    Ok(value)
 }
 
 fn build(
     container: &DesiredContainer,
+    given: &Given,
     process: Process,
     places: &Places,
 ) -> Result<Spec, OciSpecError> {
@@ -87,17 +88,19 @@ fn build(
         .build()?;
     SpecBuilder::default()
         .version(SPEC_VERSION)
-        .hostname(name.as_str())
+        .hostname(process::host_name(container))
         .root(root)
         .process(process)
-        .mounts(mounts(container, places)?)
-        .linux(linux(container, places)?)
+        .mounts(mounts(container, given, places)?)
+        .linux(linux(container, given, places)?)
         .build()
 }
 
-fn process(container: &DesiredContainer, identity: &Identity) -> Result<Process, StepError> {
+fn process(container: &DesiredContainer, given: &Given) -> Result<Process, StepError> {
     let arguments = process::arguments(container)?;
+    let security = &container.config.security;
     let build = || {
+        let identity = &given.identity;
         let user = UserBuilder::default()
             .uid(identity.uid)
             .gid(identity.gid)
@@ -108,145 +111,144 @@ fn process(container: &DesiredContainer, identity: &Identity) -> Result<Process,
             .terminal(false)
             .user(user)
             .args(arguments)
-            .env(process::environment(container))
+            .env(process::environment(container, &given.env))
             .cwd(process::directory(container))
-            .capabilities(capabilities(identity)?)
-            .no_new_privileges(true)
+            .capabilities(capabilities(security, given.possible, identity.uid)?)
+            .no_new_privileges(!security.new_privileges && !security.privileged)
             .build()?;
         // The crate's default is a limit of 1024 open files; systemd's (1024 to begin with, 524288
         // for who asks) comes with the unit.
-        process.set_rlimits(None);
+        process.set_rlimits(rlimits(container)?);
         Ok(process)
     };
     build().map_err(|error: OciSpecError| StepError::Spec(Box::new(error)))
 }
 
-fn capabilities(identity: &Identity) -> Result<LinuxCapabilities, OciSpecError> {
-    let all = HashSet::from(CAPABILITIES);
-    let held = if identity.uid == 0 {
-        all.clone()
-    } else {
-        HashSet::new()
+fn rlimits(container: &DesiredContainer) -> Result<Option<Vec<PosixRlimit>>, OciSpecError> {
+    let limits = &container.config.process.ulimits;
+    let mut all = Vec::new();
+    for (name, limit) in limits {
+        // The config knows no name that is not one.
+        let name = Value::String(format!("RLIMIT_{}", name.to_ascii_uppercase()));
+        if let Ok(kind) = serde_json::from_value(name) {
+            let limit = PosixRlimitBuilder::default()
+                .typ::<oci_spec::runtime::PosixRlimitType>(kind)
+                .soft(limit.soft)
+                .hard(limit.hard);
+            all.push(limit.build()?);
+        }
+    }
+    Ok((!all.is_empty()).then_some(all))
+}
+
+fn linux(
+    container: &DesiredContainer,
+    given: &Given,
+    places: &Places,
+) -> Result<Linux, OciSpecError> {
+    let security = &container.config.security;
+    let texts = |paths: &[&str]| match security.privileged {
+        true => Vec::new(),
+        false => paths.iter().map(|path| (*path).to_owned()).collect(),
     };
-    LinuxCapabilitiesBuilder::default()
-        .bounding(all)
-        .effective(held.clone())
-        .permitted(held)
-        .inheritable(HashSet::new())
-        .ambient(HashSet::new())
-        .build()
-}
-
-fn mount(target: &str, kind: &str, source: &Path, options: &[&str]) -> Result<Mount, OciSpecError> {
-    let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-    MountBuilder::default()
-        .destination(target)
-        .typ(kind)
-        .source(source)
-        .options(options)
-        .build()
-}
-
-fn mounts(container: &DesiredContainer, places: &Places) -> Result<Vec<Mount>, OciSpecError> {
-    let kernel =
-        |target: &str, kind: &str, options: &[&str]| mount(target, kind, Path::new(kind), options);
-    let mut all = vec![
-        kernel("/proc", "proc", &["nosuid", "noexec", "nodev"])?,
-        kernel(
-            "/dev",
-            "tmpfs",
-            &["nosuid", "strictatime", "mode=755", "size=65536k"],
-        )?,
-        kernel(
-            "/dev/pts",
-            "devpts",
-            &[
-                "nosuid",
-                "noexec",
-                "newinstance",
-                "ptmxmode=0666",
-                "mode=0620",
-                "gid=5",
-            ],
-        )?,
-        kernel(
-            "/dev/shm",
-            "tmpfs",
-            &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-        )?,
-        kernel("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
-        kernel("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"])?,
-        kernel(
-            "/sys/fs/cgroup",
-            "cgroup",
-            &["nosuid", "noexec", "nodev", "relatime", "ro"],
-        )?,
-    ];
-    for file in HOST_FILES {
-        let source = places.bundle(&container.name).join(file);
-        let options = ["bind", "ro", "nosuid", "noexec", "nodev", "rprivate"];
-        all.push(mount(&format!("/etc/{file}"), "bind", &source, &options)?);
-    }
-    for volume in &container.config.volumes {
-        let access = if volume.read_only { "ro" } else { "rw" };
-        let options = ["bind", access, "nosuid", "nodev", "rprivate"];
-        all.push(mount(
-            &volume.path,
-            "bind",
-            &places.volume(&volume.volume),
-            &options,
-        )?);
-    }
-    Ok(all)
-}
-
-fn linux(container: &DesiredContainer, places: &Places) -> Result<Linux, OciSpecError> {
-    let name = &container.name;
-    let no_device = LinuxDeviceCgroupBuilder::default()
-        .allow(false)
-        .access("rwm")
-        .build()?;
     let resources = LinuxResourcesBuilder::default()
-        .devices(vec![no_device])
+        .devices(device_rules(container, given)?)
         .build()?;
-    let sysctls: HashMap<String, String> = SYSCTLS
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    let texts = |paths: &[&str]| {
-        paths
-            .iter()
-            .map(|path| (*path).to_owned())
-            .collect::<Vec<_>>()
-    };
-    LinuxBuilder::default()
-        .namespaces(namespaces(places.netns_file(name))?)
-        .cgroups_path(cgroup(&unit_name(name)))
+    let devices: Result<Vec<LinuxDevice>, _> = given.devices.iter().map(device).collect();
+    let mut linux = LinuxBuilder::default()
+        .namespaces(namespaces(container, places)?)
+        .cgroups_path(cgroup(&unit_name(&container.name)))
         .resources(resources)
-        .sysctl(sysctls)
+        .sysctl(sysctls(container))
         .rootfs_propagation("private")
-        .seccomp(seccomp::profile()?)
         .masked_paths(texts(&MASKED))
-        .readonly_paths(texts(&READ_ONLY))
+        .readonly_paths(texts(&READ_ONLY));
+    if !given.devices.is_empty() {
+        linux = linux.devices(devices?);
+    }
+    if !security.privileged && !security.seccomp_off {
+        linux = linux.seccomp(seccomp::profile(&bounding(security, given.possible))?);
+    }
+    linux.build()
+}
+
+/// Those of this module are of the container's own network namespace only.
+fn sysctls(container: &DesiredContainer) -> HashMap<String, String> {
+    let own = match container.network() {
+        Network::Joined | Network::None => &SYSCTLS[..],
+        Network::Host | Network::Of(_) => &[],
+    };
+    let own = own
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    own.chain(container.config.process.sysctl.clone()).collect()
+}
+
+fn device(device: &HostDevice) -> Result<LinuxDevice, OciSpecError> {
+    LinuxDeviceBuilder::default()
+        .path(device.path.clone())
+        .typ(kind(device))
+        .major(i64::from(device.major))
+        .minor(i64::from(device.minor))
+        .file_mode(device.mode)
+        .uid(device.uid)
+        .gid(device.gid)
         .build()
 }
 
-fn namespaces(network: PathBuf) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+fn kind(device: &HostDevice) -> LinuxDeviceType {
+    if device.is_block {
+        LinuxDeviceType::B
+    } else {
+        LinuxDeviceType::C
+    }
+}
+
+/// First that none may be used, then those that may.
+fn device_rules(
+    container: &DesiredContainer,
+    given: &Given,
+) -> Result<Vec<LinuxDeviceCgroup>, OciSpecError> {
+    let security = &container.config.security;
+    let every = security.privileged || security.host.contains(&HostRight::Devices);
+    let rule = LinuxDeviceCgroupBuilder::default().access("rwm");
+    let mut rules = vec![rule.allow(every).build()?];
+    for device in given.devices.iter().filter(|_| !every) {
+        let rule = LinuxDeviceCgroupBuilder::default()
+            .allow(true)
+            .typ(kind(device))
+            .major(i64::from(device.major))
+            .minor(i64::from(device.minor))
+            .access(device.access.clone());
+        rules.push(rule.build()?);
+    }
+    Ok(rules)
+}
+
+fn namespaces(
+    container: &DesiredContainer,
+    places: &Places,
+) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+    let rights = &container.config.security.host;
     let own = [
-        LinuxNamespaceType::Pid,
-        LinuxNamespaceType::Ipc,
-        LinuxNamespaceType::Uts,
-        LinuxNamespaceType::Mount,
-        LinuxNamespaceType::Cgroup,
+        (LinuxNamespaceType::Pid, Some(HostRight::Pid)),
+        (LinuxNamespaceType::Ipc, Some(HostRight::Ipc)),
+        (LinuxNamespaceType::Uts, None),
+        (LinuxNamespaceType::Mount, None),
+        (LinuxNamespaceType::Cgroup, None),
     ];
     let mut all = own
         .into_iter()
-        .map(|kind| LinuxNamespaceBuilder::default().typ(kind).build())
+        .filter(|(_, right)| right.is_none_or(|right| !rights.contains(&right)))
+        .map(|(kind, _)| LinuxNamespaceBuilder::default().typ(kind).build())
         .collect::<Result<Vec<_>, _>>()?;
-    let network = LinuxNamespaceBuilder::default()
-        .typ(LinuxNamespaceType::Network)
-        .path(network);
-    all.push(network.build()?);
+    let network = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::Network);
+    match container.network() {
+        Network::Host => {}
+        Network::None => all.push(network.build()?),
+        Network::Joined => all.push(network.path(places.netns_file(&container.name)).build()?),
+        Network::Of(other) => all.push(network.path(places.netns_file(other)).build()?),
+    }
     Ok(all)
 }
 
@@ -266,54 +268,5 @@ pub(super) fn unit_group(unit: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::fixture::desired_web;
-    use super::*;
-
-    fn json(container: &DesiredContainer, identity: &Identity) -> serde_json::Value {
-        let mut value =
-            serde_json::to_value(spec(container, identity, &Places::node()).unwrap()).unwrap();
-        // Sets have no order of their own.
-        for key in ["bounding", "effective", "permitted"] {
-            if let Some(list) = value["process"]["capabilities"][key].as_array_mut() {
-                list.sort_by_key(ToString::to_string);
-            }
-        }
-        value
-    }
-
-    #[test]
-    fn the_spec_is_as_recorded() {
-        let identity = Identity {
-            uid: 1000,
-            gid: 1000,
-            groups: vec![4],
-        };
-        let mut value = json(&desired_web().containers[0], &identity);
-        // Recorded in seccomp.rs.
-        value["linux"]["seccomp"].take();
-        insta::assert_json_snapshot!(value);
-    }
-
-    #[test]
-    fn root_has_the_default_capabilities_and_others_have_none() {
-        let container = &desired_web().containers[0];
-        let held = |uid| {
-            let identity = Identity {
-                uid,
-                ..Identity::default()
-            };
-            let held = json(container, &identity)["process"]["capabilities"]["effective"].clone();
-            held.as_array().map_or(0, Vec::len)
-        };
-        assert_eq!((held(0), held(1000)), (CAPABILITIES.len(), 0));
-    }
-
-    #[test]
-    fn the_cgroup_is_below_the_units() {
-        assert_eq!(
-            cgroup("orlop-container-web.service"),
-            Path::new("/orlop.slice/orlop-containers.slice/orlop-container-web.service/payload")
-        );
-    }
-}
+#[path = "spec_tests.rs"]
+mod tests;

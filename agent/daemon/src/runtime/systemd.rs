@@ -12,8 +12,9 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant};
 
 /// An answer that takes longer will not come. systemd is slow while it reloads on a loaded machine.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
-/// A unit's job may take the unit's own start or stop time-out (unit.rs), and systemd's own work.
-const JOB_LIMIT: Duration = Duration::from_secs(120);
+/// A unit's job may take the unit's own start time-out (unit.rs), the longest stop time-out of a config,
+/// and systemd's own work.
+const JOB_LIMIT: Duration = Duration::from_secs(60 + 10 * 60 + 60);
 const DESTINATION: &str = "org.freedesktop.systemd1";
 const UNIT_PATHS: &str = "/org/freedesktop/systemd1/unit";
 
@@ -159,11 +160,11 @@ impl Systemd {
             Job::Start => {
                 limited("StartUnit", CALL_LIMIT, manager.start_unit(unit, "replace")).await
             }
+            Job::Stop => limited("StopUnit", CALL_LIMIT, manager.stop_unit(unit, "replace")).await,
             Job::Restart => {
                 let asked = manager.restart_unit(unit, "replace");
                 limited("RestartUnit", CALL_LIMIT, asked).await
             }
-            Job::Stop => limited("StopUnit", CALL_LIMIT, manager.stop_unit(unit, "replace")).await,
         };
         let path = match asked {
             Err(StepError::Bus { source, .. })

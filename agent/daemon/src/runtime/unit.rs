@@ -2,18 +2,21 @@
 
 use super::desired::{DesiredContainer, SpecHash};
 use super::places::{Places, SLICE};
-use orlop_config::Restart;
+use orlop_config::{Kind, Name, Restart};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// How long a container has to start: mounts, namespaces and seccomp, on a loaded machine.
 const START_LIMIT_SECS: u32 = 60;
-/// How long a container has between the stop signal and SIGKILL.
-const STOP_LIMIT_SECS: u32 = 10;
+/// How long a container has between the stop signal and SIGKILL, if it does not say.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// The wait before the first restart, and the longest, which is reached in `BACK_OFF_STEPS`.
-const BACK_OFF_FIRST_MILLIS: u32 = 500;
-const BACK_OFF_LONGEST_SECS: u32 = 30;
+const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
+const BACK_OFF_LONGEST: Duration = Duration::from_secs(30);
 const BACK_OFF_STEPS: u32 = 6;
+/// The time that a limit of log lines is for (journald.conf(5), `RateLimitIntervalSec=`).
+const LOG_INTERVAL: &str = "30s";
 /// The key that carries the spec's hash. systemd ignores sections and keys with `X-`.
 const SPEC_KEY: &str = "X-Orlop-Spec=";
 /// The unit's processes live in this cgroup below the unit's: a cgroup with controllers for its
@@ -32,9 +35,12 @@ Conflicts=reboot.target kexec.target poweroff.target halt.target rescue.target e
 Before=shutdown.target reboot.target kexec.target poweroff.target halt.target rescue.target emergency.target
 ";
 
-/// The unit of `container`. `crun` is the OCI runtime.
+/// The unit of `container`. `program` is its OCI runtime.
 ///
-/// The container is created and then started, not run in one step: so systemd has read the PID
+/// A task is a child of the OCI runtime, which waits for it and ends as it ends. It may end at once, and
+/// systemd would not take a process for the main one that is gone when the start is done.
+///
+/// A service leaves no other process behind: it is created and then started, not run in one step: so systemd has read the PID
 /// file before the container's program can end, and its exit status is never lost. Each command
 /// costs a start some 20 ms; so nothing is cleaned up before it: `ExecStopPost=` has run after every
 /// end, that of a failed start too, and the agent removes what even that left.
@@ -42,46 +48,48 @@ pub(super) fn container_unit(
     container: &DesiredContainer,
     hash: &SpecHash,
     places: &Places,
-    crun: &Path,
+    program: &Path,
 ) -> String {
     let name = &container.name;
     let crun = format!(
         "{} --root={}",
-        crun.display(),
-        places.crun_state().display()
+        program.display(),
+        places.runtime_state(container.config.runtime).display()
     );
-    let pid_file = places.pid_file(name);
-    let pid_file = pid_file.display();
-    let bundle = places.bundle(name);
-    let bundle = bundle.display();
+    let start = match container.config.lifecycle.kind {
+        Kind::Service => start_of_service(name, places, &crun),
+        Kind::Task => format!(
+            "Type=exec\nExecStart={crun} run --bundle={} {name}\n",
+            places.bundle(name).display()
+        ),
+    };
     let mut text = format!(
         "# Written by orlopd, and again whenever the container changes.\n\
          [Unit]\n\
          Description=Orlop container {name}\n\
          {SPEC_KEY}{spec}\n\
          {SURVIVE}\
-         StartLimitIntervalSec=0\n\
+         {start_limit}\
          \n\
          [Service]\n\
          Slice={SLICE}\n\
-         Type=forking\n\
-         PIDFile={pid_file}\n\
+         {start}\
          Delegate=yes\n\
          DelegateSubgroup={SUBGROUP}\n\
-         ExecStart={crun} create --pid-file={pid_file} --bundle={bundle} {name}\n\
-         ExecStartPost={crun} start {name}\n\
          ExecStopPost=-{crun} delete --force {name}\n\
          TimeoutStartSec={START_LIMIT_SECS}\n\
-         TimeoutStopSec={STOP_LIMIT_SECS}\n\
+         TimeoutStopSec={stop_limit}\n\
          KillMode=mixed\n\
          SyslogIdentifier={name}\n\
          OOMPolicy=continue\n",
         spec = hash.as_str(),
+        start_limit = start_limit(container.config.lifecycle.restart_limit),
+        stop_limit = millis(container.config.process.stop_timeout.unwrap_or(STOP_LIMIT)),
     );
     if let Some(signal) = stop_signal(container) {
         push(&mut text, "KillSignal", signal);
     }
-    push_restart(&mut text, container.config.restart);
+    push_restart(&mut text, container);
     push_limits(&mut text, container);
     text
 }
@@ -90,7 +98,37 @@ fn push(text: &mut String, key: &str, value: impl std::fmt::Display) {
     writeln!(text, "{key}={value}").expect("a String takes every write");
 }
 
-fn push_restart(text: &mut String, restart: Restart) {
+fn start_of_service(name: &Name, places: &Places, crun: &str) -> String {
+    let pid_file = places.pid_file(name);
+    let pid_file = pid_file.display();
+    let bundle = places.bundle(name);
+    let bundle = bundle.display();
+    format!(
+        "Type=forking\n\
+         PIDFile={pid_file}\n\
+         ExecStart={crun} create --pid-file={pid_file} --bundle={bundle} {name}\n\
+         ExecStartPost={crun} start {name}\n"
+    )
+}
+
+/// As systemd reads it (systemd.time(7)).
+fn millis(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}
+
+/// So many starts within an hour, the first one too, are let through.
+fn start_limit(restarts: Option<u32>) -> String {
+    match restarts {
+        None => "StartLimitIntervalSec=0\n".to_owned(),
+        Some(restarts) => format!(
+            "StartLimitIntervalSec=1h\nStartLimitBurst={}\n",
+            restarts.saturating_add(1)
+        ),
+    }
+}
+
+fn push_restart(text: &mut String, container: &DesiredContainer) {
+    let (restart, lifecycle) = (container.config.restart, &container.config.lifecycle);
     let policy = match restart {
         Restart::Always => "always",
         Restart::OnFailure => "on-failure",
@@ -99,17 +137,21 @@ fn push_restart(text: &mut String, restart: Restart) {
     push(text, "Restart", policy);
     match restart {
         // One that ended well stays known as such, instead of looking as if it never ran.
-        Restart::Never | Restart::OnFailure => push(text, "RemainAfterExit", "yes"),
-        Restart::Always => {}
+        // One with a schedule must be gone to be started by its timer again.
+        Restart::Never | Restart::OnFailure if lifecycle.schedule.is_none() => {
+            push(text, "RemainAfterExit", "yes");
+        }
+        _ => {}
     }
     if restart != Restart::Never {
-        push(
-            text,
-            "RestartSec",
-            format_args!("{BACK_OFF_FIRST_MILLIS}ms"),
-        );
-        push(text, "RestartSteps", BACK_OFF_STEPS);
-        push(text, "RestartMaxDelaySec", BACK_OFF_LONGEST_SECS);
+        let first = lifecycle.restart_delay.unwrap_or(BACK_OFF_FIRST);
+        let longest = lifecycle.restart_delay_max.unwrap_or(BACK_OFF_LONGEST);
+        push(text, "RestartSec", millis(first));
+        // systemd wants the longest wait to be the longer one.
+        if longest > first {
+            push(text, "RestartSteps", BACK_OFF_STEPS);
+            push(text, "RestartMaxDelaySec", millis(longest));
+        }
     }
 }
 
@@ -117,8 +159,27 @@ fn push_limits(text: &mut String, container: &DesiredContainer) {
     let config = &container.config;
     if let Some(memory) = config.memory {
         push(text, "MemoryMax", memory.0);
-        // Without it the kernel swaps instead of keeping to the limit.
-        push(text, "MemorySwapMax", 0);
+    }
+    let more = &config.resources;
+    // Without it the kernel swaps instead of keeping to the limit.
+    if let Some(swap) = more.swap.map(|swap| swap.0).or(config.memory.map(|_| 0)) {
+        push(text, "MemorySwapMax", swap);
+    }
+    if let Some(high) = more.memory_high {
+        push(text, "MemoryHigh", high.0);
+    }
+    if let Some(weight) = more.cpu_weight {
+        push(text, "CPUWeight", weight);
+    }
+    if let Some(cpus) = &more.cpuset {
+        push(text, "AllowedCPUs", cpus);
+    }
+    if let Some(weight) = more.io_weight {
+        push(text, "IOWeight", weight);
+    }
+    if let Some(lines) = more.log_limit {
+        push(text, "LogRateLimitIntervalSec", LOG_INTERVAL);
+        push(text, "LogRateLimitBurst", lines);
     }
     if let Some(cpus) = config.cpus {
         // Thousandths of a processor; systemd takes hundredths of a processor with one decimal.
@@ -133,9 +194,10 @@ fn push_limits(text: &mut String, container: &DesiredContainer) {
     }
 }
 
-/// The image's stop signal, where it is one that systemd can read.
+/// The config's stop signal, or the image's, where it is one that systemd can read.
 fn stop_signal(container: &DesiredContainer) -> Option<&str> {
-    let signal = container.image.run.stop_signal.as_deref()?;
+    let of_config = container.config.process.stop_signal.as_deref();
+    let signal = of_config.or(container.image.run.stop_signal.as_deref())?;
     let sane = !signal.is_empty()
         && signal.len() <= "SIGRTMIN+30".len()
         && signal
@@ -191,6 +253,69 @@ mod tests {
         let text = text(|c| c.config.restart = Restart::Never);
         assert!(text.contains("\nRestart=no\nRemainAfterExit=yes\n"));
         assert!(!text.contains("RestartSec"));
+    }
+
+    #[test]
+    fn a_task_is_waited_for_and_its_end_is_the_units() {
+        let text = text(|c| c.config.lifecycle.kind = Kind::Task);
+        assert!(
+            text.contains("\nType=exec\nExecStart=/usr/bin/crun "),
+            "{text}"
+        );
+        assert!(
+            !text.contains("PIDFile") && !text.contains("ExecStartPost"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_task_with_a_schedule_is_gone_when_it_has_ended() {
+        let text = text(|c| {
+            c.config.restart = Restart::Never;
+            c.config.lifecycle.schedule = Some("daily".parse().unwrap());
+        });
+        assert!(!text.contains("RemainAfterExit"), "{text}");
+    }
+
+    #[test]
+    fn every_limit_and_wait_is_in_the_unit() {
+        let text = text(|c| {
+            c.config.lifecycle.restart_limit = Some(3);
+            c.config.lifecycle.restart_delay = Some(Duration::from_secs(2));
+            c.config.lifecycle.restart_delay_max = Some(Duration::from_secs(60));
+            c.config.process.stop_timeout = Some(Duration::from_secs(90));
+            c.config.process.stop_signal = Some("SIGINT".into());
+            let more = &mut c.config.resources;
+            more.memory_high = Some(orlop_config::ByteSize(1 << 20));
+            more.swap = Some(orlop_config::ByteSize(2 << 20));
+            more.cpu_weight = Some(200);
+            more.cpuset = Some("0-1".into());
+            more.io_weight = Some(50);
+            more.log_limit = Some(7);
+        });
+        for line in [
+            "StartLimitIntervalSec=1h",
+            "StartLimitBurst=4",
+            "RestartSec=2000ms",
+            "RestartMaxDelaySec=60000ms",
+            "TimeoutStopSec=90000ms",
+            "KillSignal=SIGINT",
+            "MemoryHigh=1048576",
+            "MemorySwapMax=2097152",
+            "CPUWeight=200",
+            "AllowedCPUs=0-1",
+            "IOWeight=50",
+            "LogRateLimitIntervalSec=30s",
+            "LogRateLimitBurst=7",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn another_runtime_has_a_state_of_its_own() {
+        let text = text(|c| c.config.runtime = orlop_config::OciRuntime::Runc);
+        assert!(text.contains(" --root=/run/orlop/runc create "), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::desired::DesiredContainer;
 use super::net::Addresses;
 use super::systemd::{Exit, UnitStatus};
 use orlop_api::{ContainerState, ContainerView, HealthState, ImageView};
+use orlop_config::{Kind, Lifecycle};
 
 /// How far the agent is with a container, beside what systemd says of its unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) enum Progress {
     /// Its mounts and network are being prepared.
     #[default]
     Preparing,
+    /// It is prepared and waits for others: for what.
+    Waiting(String),
     /// It is systemd's now.
     Handed,
     /// It could not be prepared: why.
@@ -18,7 +21,35 @@ pub(super) enum Progress {
 }
 
 /// What a container does.
-pub(super) fn state(progress: &Progress, status: &UnitStatus) -> ContainerState {
+pub(super) fn state(
+    lifecycle: &Lifecycle,
+    progress: &Progress,
+    status: &UnitStatus,
+) -> ContainerState {
+    let now = of_unit(progress, status);
+    match (now, progress) {
+        // How a run ended is in the detail; what counts is that the next one will come.
+        (ContainerState::Exited, Progress::Handed) if lifecycle.schedule.is_some() => {
+            ContainerState::Scheduled
+        }
+        // A run begins or ends: as good as the time between two.
+        (ContainerState::Starting | ContainerState::Restarting, Progress::Handed)
+            if lifecycle.schedule.is_some() && !status.sub.starts_with("auto-restart") =>
+        {
+            ContainerState::Scheduled
+        }
+        (ContainerState::Exited, _)
+            if lifecycle.kind == Kind::Task
+                && status.active == "active"
+                && status.exit == Some(Exit::Status(0)) =>
+        {
+            ContainerState::Completed
+        }
+        (now, _) => now,
+    }
+}
+
+fn of_unit(progress: &Progress, status: &UnitStatus) -> ContainerState {
     match (status.active.as_str(), status.sub.as_str()) {
         ("active" | "reloading" | "refreshing", "exited") => ContainerState::Exited,
         ("active" | "reloading" | "refreshing", _) => ContainerState::Running,
@@ -32,6 +63,7 @@ pub(super) fn state(progress: &Progress, status: &UnitStatus) -> ContainerState 
         ("failed", _) => ContainerState::Failed,
         _ => match progress {
             Progress::Preparing => ContainerState::Preparing,
+            Progress::Waiting(_) => ContainerState::Waiting,
             Progress::Handed => ContainerState::Exited,
             Progress::Failed(_) => ContainerState::Failed,
         },
@@ -42,7 +74,7 @@ pub(super) fn state(progress: &Progress, status: &UnitStatus) -> ContainerState 
 pub(super) fn detail(progress: &Progress, status: &UnitStatus, probe: &str) -> String {
     let running = status.pid.is_some();
     match (progress, status.exit) {
-        (Progress::Failed(why), _) if !running => why.clone(),
+        (Progress::Failed(why) | Progress::Waiting(why), _) if !running => why.clone(),
         (_, _) if running => probe.to_owned(),
         (_, Some(Exit::Status(status))) => format!("exit status {status}"),
         (_, Some(Exit::Signal(signal))) => format!("ended by signal {signal}"),
@@ -63,7 +95,7 @@ pub(super) fn view(
     let image = &container.image;
     ContainerView {
         name: container.name.to_string(),
-        state: state(progress, status),
+        state: state(&container.config.lifecycle, progress, status),
         health,
         detail: detail(progress, status, probe),
         image: ImageView {
@@ -85,6 +117,7 @@ pub(super) fn view(
             .map(ToString::to_string)
             .collect(),
         started: status.started,
+        labels: container.config.labels.clone(),
     }
 }
 
@@ -139,20 +172,60 @@ mod tests {
             ("inactive", "dead", None, ContainerState::Exited),
         ] {
             assert_eq!(
-                super::state(&handed, &status(active, sub, exit)),
+                super::state(&Lifecycle::default(), &handed, &status(active, sub, exit)),
                 state,
                 "{active} {sub}"
             );
         }
         let none = UnitStatus::default();
         assert_eq!(
-            super::state(&Progress::Preparing, &none),
+            super::state(&Lifecycle::default(), &Progress::Preparing, &none),
             ContainerState::Preparing
         );
         assert_eq!(
-            super::state(&Progress::Failed("x".into()), &none),
+            super::state(&Lifecycle::default(), &Progress::Failed("x".into()), &none),
             ContainerState::Failed
         );
+    }
+
+    #[test]
+    fn a_task_is_completed_scheduled_or_waits() {
+        let well = Some(Exit::Status(0));
+        let task = Lifecycle {
+            kind: Kind::Task,
+            ..Lifecycle::default()
+        };
+        let scheduled = Lifecycle {
+            schedule: Some("daily".parse().unwrap()),
+            ..task.clone()
+        };
+        let (handed, waiting) = (Progress::Handed, Progress::Waiting("x".into()));
+        let failed = Progress::Failed("x".into());
+        let none = UnitStatus::default();
+        let (running, ended) = (
+            status("active", "running", None),
+            status("failed", "failed", Some(Exit::Status(1))),
+        );
+        let completed = status("active", "exited", well);
+        let starting = status("activating", "start", None);
+        let ending = status("deactivating", "stop-post", well);
+        let again = status("activating", "auto-restart", Some(Exit::Status(1)));
+        for (lifecycle, progress, status, expected) in [
+            (&task, &handed, &completed, ContainerState::Completed),
+            (&task, &handed, &running, ContainerState::Running),
+            (&task, &handed, &ended, ContainerState::Exited),
+            (&task, &waiting, &none, ContainerState::Waiting),
+            (&scheduled, &handed, &none, ContainerState::Scheduled),
+            (&scheduled, &handed, &ended, ContainerState::Scheduled),
+            (&scheduled, &handed, &running, ContainerState::Running),
+            (&scheduled, &handed, &starting, ContainerState::Scheduled),
+            (&scheduled, &handed, &ending, ContainerState::Scheduled),
+            (&scheduled, &handed, &again, ContainerState::Restarting),
+            (&scheduled, &failed, &none, ContainerState::Failed),
+        ] {
+            assert_eq!(state(lifecycle, progress, status), expected, "{status:?}");
+        }
+        assert_eq!(detail(&waiting, &none, ""), "x");
     }
 
     #[test]

@@ -426,6 +426,7 @@ impl Operations for MemoryNode {
             addresses: vec!["10.89.0.2".to_owned()],
             ports: vec!["8080:80/tcp".to_owned()],
             started: Some(NOW - 100),
+            labels: std::collections::BTreeMap::new(),
         };
         vec![
             view("db", ContainerState::Running, HealthState::None, ""),

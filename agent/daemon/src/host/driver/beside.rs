@@ -113,7 +113,11 @@ impl Driver {
         let (shared, words) = (Arc::clone(&self.shared), self.words.clone());
         let task = match self.shared.running_config() {
             Ok((_, config)) => {
-                let names: Vec<Name> = config.container.keys().cloned().collect();
+                let essential = config
+                    .container
+                    .iter()
+                    .filter(|(_, c)| c.lifecycle.essential);
+                let names: Vec<Name> = essential.map(|(name, _)| name.clone()).collect();
                 let trial = self.trial_at_work();
                 let (gate, asked) = self.gate_of(&config.gate, &names, trial.as_ref());
                 if let Some(trial) = &trial {

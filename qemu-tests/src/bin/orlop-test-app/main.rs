@@ -6,16 +6,21 @@
 //! | `/healthz` | 200, or 503 where it was told to be sick |
 //! | `/started` | nanoseconds since 1970 at its start: another number is another process |
 //! | `/file/PATH` | what is in the file `/PATH`, as text, or 500 and why it cannot be read |
+//! | `/try/WAY` | `WAY: done`, or 500 and why a way out of the container does not lead out: attempt.rs |
+//! | `/exit/STATUS` | none: it ends with this status |
 //! | `/ticks` | how many times a tenth of a second has passed since its start |
 //! | `/stream` | a line `<number>` every 20 ms, without end |
 //!
 //! Told to count, it appends a line `<number> <microseconds since its start>` to a file every 20 ms.
+
+mod attempt;
 
 use clap::Parser;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +43,12 @@ struct Options {
     /// What to call itself.
     #[arg(long, env = "APP_VERSION", default_value = "1")]
     version: String,
+    /// Be no server, but a task: end at once with this status.
+    #[arg(long)]
+    exit: Option<i32>,
+    /// Become sick after so many answers about health.
+    #[arg(long)]
+    sick_after: Option<u32>,
     /// Never be healthy.
     #[arg(long, env = "APP_SICK")]
     sick: bool,
@@ -48,12 +59,20 @@ struct Options {
 
 struct App {
     options: Options,
+    asked: AtomicU32,
     started: Instant,
     started_nanos: u128,
 }
 
 fn main() -> io::Result<()> {
     let options = Options::parse();
+    if let Some(status) = options.exit {
+        println!(
+            "task of version {} ends with status {status}",
+            options.version
+        );
+        std::process::exit(status);
+    }
     thread::spawn(|| match wait_for_stop() {
         Ok(()) => std::process::exit(0),
         Err(error) => println!("cannot wait for SIGTERM, so SIGKILL has to end this: {error}"),
@@ -65,6 +84,7 @@ fn main() -> io::Result<()> {
     println!("started version {}", options.version);
     let app: &App = Box::leak(Box::new(App {
         options,
+        asked: AtomicU32::new(0),
         started: Instant::now(),
         started_nanos,
     }));
@@ -79,11 +99,15 @@ fn main() -> io::Result<()> {
     }
     for client in listener.incoming() {
         let client = client?;
-        thread::spawn(move || {
+        let serving = thread::Builder::new().spawn(move || {
             if let Err(error) = app.serve(&client) {
                 println!("client went away: {error}");
             }
         });
+        // As when it tries to fork without end.
+        if let Err(error) = serving {
+            println!("client is not served: {error}");
+        }
     }
     Ok(())
 }
@@ -101,6 +125,11 @@ fn wait_for_stop() -> io::Result<()> {
 }
 
 impl App {
+    fn is_sick(&self) -> bool {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        self.options.sick || self.options.sick_after.is_some_and(|well| asked >= well)
+    }
+
     fn ticks(&self) -> u128 {
         self.started.elapsed().as_millis() / TICK.as_millis()
     }
@@ -157,9 +186,12 @@ impl App {
     fn answer(&self, path: &str) -> (&'static str, String) {
         const OK: &str = "200 OK";
         const FILE: &str = "/file/";
+        const TRY: &str = "/try/";
+        const EXIT: &str = "/exit/";
+        const FAILED: &str = "500 Internal Server Error";
         match path {
             "/" => (OK, format!("hello from {}\n", self.options.version)),
-            "/healthz" if self.options.sick => ("503 Service Unavailable", "sick\n".to_owned()),
+            "/healthz" if self.is_sick() => ("503 Service Unavailable", "sick\n".to_owned()),
             "/healthz" => (OK, "well\n".to_owned()),
             "/started" => (OK, format!("{}\n", self.started_nanos)),
             "/ticks" => (OK, format!("{}\n", self.ticks())),
@@ -169,9 +201,16 @@ impl App {
                     Ok(bytes) => (OK, String::from_utf8_lossy(&bytes).into_owned()),
                     Err(error) => {
                         let why = format!("cannot read {}: {error}\n", path.display());
-                        ("500 Internal Server Error", why)
+                        (FAILED, why)
                     }
                 }
+            }
+            way if way.starts_with(TRY) => match attempt::attempt(&way[TRY.len()..]) {
+                Ok(done) => (OK, done),
+                Err(error) => (FAILED, format!("{error}\n")),
+            },
+            end if end.starts_with(EXIT) => {
+                std::process::exit(end[EXIT.len()..].parse().unwrap_or(1))
             }
             _ => ("404 Not Found", "no such page\n".to_owned()),
         }

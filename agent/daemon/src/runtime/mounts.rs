@@ -1,0 +1,138 @@
+//! What is mounted in a container. Pure.
+
+use super::desired::DesiredContainer;
+use super::given::Given;
+use super::places::Places;
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{Mount, MountBuilder};
+use orlop_config::HostRight;
+use std::path::Path;
+
+/// The files of host_files.rs.
+pub(super) const HOST_FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
+const SHM_KIB: u64 = 64 * 1024;
+/// The folder, not the socket: a bus that is started anew makes another socket.
+const BUS: &str = "/run/dbus";
+
+/// Every mount of `container`, those of the image's own system first, then by path, so that none hides
+/// what was mounted before it.
+pub(super) fn mounts(
+    container: &DesiredContainer,
+    given: &Given,
+    places: &Places,
+) -> Result<Vec<Mount>, OciSpecError> {
+    let mut all = kernel(container)?;
+    for file in HOST_FILES {
+        let source = places.bundle(&container.name).join(file);
+        all.push(bind(&format!("/etc/{file}"), &source, true)?);
+    }
+    let mut more = of_config(container, places)?;
+    for (source, path) in &given.files {
+        more.push(bind(path, source, true)?);
+    }
+    more.extend(of_host(container, given)?);
+    more.sort_by(|a, b| a.destination().cmp(b.destination()));
+    all.extend(more);
+    Ok(all)
+}
+
+fn mount(target: &str, kind: &str, source: &Path, options: &[&str]) -> Result<Mount, OciSpecError> {
+    let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    MountBuilder::default()
+        .destination(target)
+        .typ(kind)
+        .source(source)
+        .options(options)
+        .build()
+}
+
+/// A file for reading, of which nothing can be run.
+fn bind(target: &str, source: &Path, read_only: bool) -> Result<Mount, OciSpecError> {
+    let access = if read_only { "ro" } else { "rw" };
+    let options = ["bind", access, "nosuid", "noexec", "nodev", "rprivate"];
+    mount(target, "bind", source, &options)
+}
+
+fn kernel(container: &DesiredContainer) -> Result<Vec<Mount>, OciSpecError> {
+    let kernel =
+        |target: &str, kind: &str, options: &[&str]| mount(target, kind, Path::new(kind), options);
+    let config = &container.config;
+    let shm_kib = config
+        .storage
+        .shm_size
+        .map_or(SHM_KIB, |size| size.0 / 1024);
+    let shm_size = format!("size={shm_kib}k");
+    let access = if config.security.privileged {
+        "rw"
+    } else {
+        "ro"
+    };
+    Ok(vec![
+        kernel("/proc", "proc", &["nosuid", "noexec", "nodev"])?,
+        kernel(
+            "/dev",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        )?,
+        kernel(
+            "/dev/pts",
+            "devpts",
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
+        )?,
+        kernel(
+            "/dev/shm",
+            "tmpfs",
+            &["nosuid", "noexec", "nodev", "mode=1777", &shm_size],
+        )?,
+        kernel("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
+        kernel("/sys", "sysfs", &["nosuid", "noexec", "nodev", access])?,
+        kernel(
+            "/sys/fs/cgroup",
+            "cgroup",
+            &["nosuid", "noexec", "nodev", "relatime", access],
+        )?,
+    ])
+}
+
+fn of_config(container: &DesiredContainer, places: &Places) -> Result<Vec<Mount>, OciSpecError> {
+    let mut all = Vec::new();
+    for volume in &container.config.volumes {
+        let access = if volume.read_only { "ro" } else { "rw" };
+        let options = ["bind", access, "nosuid", "nodev", "rprivate"];
+        let source = places.volume(&volume.volume);
+        all.push(mount(&volume.path, "bind", &source, &options)?);
+    }
+    for bind in &container.config.storage.binds {
+        let access = if bind.read_only { "rro" } else { "rw" };
+        // With what is mounted below it; what comes later is seen too.
+        let options = ["rbind", access, "nosuid", "nodev", "rslave"];
+        all.push(mount(&bind.path, "bind", Path::new(&bind.host), &options)?);
+    }
+    for (path, size) in &container.config.storage.tmpfs {
+        let size = format!("size={}k", (size.0 / 1024).max(1));
+        let options = ["nosuid", "nodev", "mode=1777", &size];
+        all.push(mount(path, "tmpfs", Path::new("tmpfs"), &options)?);
+    }
+    Ok(all)
+}
+
+fn of_host(container: &DesiredContainer, given: &Given) -> Result<Vec<Mount>, OciSpecError> {
+    let rights = &container.config.security.host;
+    let mut all = Vec::new();
+    for path in &given.journal {
+        let options = ["rbind", "ro", "nosuid", "noexec", "nodev", "rslave"];
+        all.push(mount(path, "bind", Path::new(path), &options)?);
+    }
+    if rights.contains(&HostRight::Dbus) {
+        let options = ["bind", "ro", "nosuid", "noexec", "nodev", "rslave"];
+        all.push(mount(BUS, "bind", Path::new(BUS), &options)?);
+    }
+    Ok(all)
+}

@@ -1,0 +1,36 @@
+//! The text of the timer of a container with a schedule (systemd.timer(5)). Pure.
+
+use super::places::unit_name;
+use super::unit::SURVIVE;
+use orlop_config::{Name, Schedule};
+
+/// The timer that starts container `name` when `schedule` says. A time that was missed while the
+/// machine was off is made up for; systemd keeps the last one in `/var/lib/systemd/timers`.
+pub(super) fn timer_unit(name: &Name, schedule: &Schedule) -> String {
+    format!(
+        "# Written by orlopd, and again whenever the container changes.\n\
+         [Unit]\n\
+         Description=Schedule of Orlop container {name}\n\
+         {SURVIVE}\
+         After=time-set.target\n\
+         \n\
+         [Timer]\n\
+         Unit={unit}\n\
+         OnCalendar={schedule}\n\
+         Persistent=yes\n\
+         AccuracySec=1s\n",
+        unit = unit_name(name),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::name;
+    use super::*;
+
+    #[test]
+    fn the_timer_is_as_recorded() {
+        let schedule = "daily 03:00".parse().unwrap();
+        insta::assert_snapshot!(timer_unit(&name("backup"), &schedule));
+    }
+}

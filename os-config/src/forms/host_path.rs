@@ -1,0 +1,179 @@
+//! Paths of the host and of containers: `"/mnt/media:/media:ro"`, `"/dev/ttyUSB0"`, `"0440"`.
+
+use super::Problem;
+use super::published::is_mount_path;
+use crate::model::{Bind, Device};
+
+const BIND_HELP: &str = "write `/host/path:/path[:ro]`, such as \"/mnt/media:/media:ro\"";
+const DEVICE_HELP: &str = "write `/dev/host[:/dev/path][:rwm]`, such as \"/dev/ttyUSB0\"";
+const DEV: &str = "/dev/";
+/// What is there for containers to share with the host and with each other.
+const FREE: [&str; 3] = ["/mnt", "/media", "/var/srv"];
+/// What harms nobody when it is read.
+const READABLE: [&str; 4] = ["/var/log", "/etc/ssl", "/usr/share", "/run/udev"];
+
+/// Whether a container without rights over the host may have a path of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// It may write there.
+    Write,
+    /// It may read there.
+    Read,
+    /// It may not.
+    None,
+}
+
+/// What may be done with `path`, which is clean.
+pub(crate) fn leave(path: &str) -> Leave {
+    let below = |dirs: &[&str]| {
+        dirs.iter().any(|dir| {
+            path.strip_prefix(dir)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    if below(&FREE) {
+        Leave::Write
+    } else if below(&READABLE) {
+        Leave::Read
+    } else {
+        Leave::None
+    }
+}
+
+/// An absolute path below `/`.
+pub(crate) fn path(text: &str) -> Result<String, Problem> {
+    if is_mount_path(text) {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::new(format!("`{text}` is not a path for this"))
+        .help("an absolute one below `/`, without `.`, `..`, `//` or a `/` at its end"))
+}
+
+/// A working directory, which may be `/` itself.
+pub(crate) fn directory(text: &str) -> Result<String, Problem> {
+    if text == "/" {
+        return Ok(text.to_owned());
+    }
+    path(text)
+}
+
+/// A path of the host in a container.
+pub(crate) fn bind(text: &str) -> Result<Bind, Problem> {
+    let fail = |why: String| Problem::new(why).help(BIND_HELP);
+    let mut parts = text.split(':');
+    let (Some(host), Some(path)) = (parts.next(), parts.next()) else {
+        return Err(fail(format!("`{text}` has no path to mount on")));
+    };
+    let read_only = match (parts.next(), parts.next()) {
+        (None, _) => false,
+        (Some("ro"), None) => true,
+        (Some(other), _) => return Err(fail(format!("`:{other}` is not known here"))),
+    };
+    if host != "/" && !is_mount_path(host) {
+        return Err(fail(format!("`{host}` is not a path of the host")));
+    }
+    if !is_mount_path(path) {
+        return Err(fail(format!("`{path}` is not a path to mount on")));
+    }
+    Ok(Bind {
+        host: host.to_owned(),
+        path: path.to_owned(),
+        read_only,
+    })
+}
+
+/// A device of the host.
+pub(crate) fn device(text: &str) -> Result<Device, Problem> {
+    let fail = |why: String| Problem::new(why).help(DEVICE_HELP);
+    let mut parts: Vec<&str> = text.split(':').collect();
+    let access = match parts[..] {
+        [_, .., last] if !last.starts_with('/') => {
+            parts.pop();
+            last
+        }
+        _ => "rw",
+    };
+    let once = |letter| access.matches(letter).count() <= 1;
+    if access.is_empty() || !access.chars().all(|c| "rwm".contains(c) && once(c)) {
+        return Err(fail(format!("`{access}` is not an access to a device")));
+    }
+    let (host, path) = match parts[..] {
+        [host] => (host, host),
+        [host, path] => (host, path),
+        _ => return Err(fail(format!("`{text}` is not a device"))),
+    };
+    if !host.starts_with(DEV) || !is_mount_path(host) || !is_mount_path(path) {
+        return Err(fail(format!("`{text}` is not a device of the host")));
+    }
+    Ok(Device {
+        host: host.to_owned(),
+        path: path.to_owned(),
+        access: access.to_owned(),
+    })
+}
+
+/// Permission bits, in octal.
+pub(crate) fn mode(text: &str) -> Result<u32, Problem> {
+    let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3);
+    let digits = digits.unwrap_or(text);
+    let octal = digits.len() == 3 && digits.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    octal
+        .then(|| u32::from_str_radix(digits, 8).ok())
+        .flatten()
+        .ok_or_else(|| {
+            Problem::new(format!("`{text}` is not a mode"))
+                .help("three octal digits, such as \"0440\"")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_had_of_the_host_goes_by_whole_parts_of_the_path() {
+        for (path, expected) in [
+            ("/mnt", Leave::Write),
+            ("/var/srv/a", Leave::Write),
+            ("/mnt2", Leave::None),
+            ("/var/log/journal", Leave::Read),
+            ("/var/lib", Leave::None),
+            ("/", Leave::None),
+            ("/run/orlop/api.sock", Leave::None),
+            ("/state", Leave::None),
+        ] {
+            assert_eq!(leave(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn devices_are_read_with_place_and_access() {
+        for (text, host, path, access) in [
+            ("/dev/a", "/dev/a", "/dev/a", "rw"),
+            ("/dev/a:r", "/dev/a", "/dev/a", "r"),
+            ("/dev/a:/dev/b:rwm", "/dev/a", "/dev/b", "rwm"),
+        ] {
+            let device = device(text).unwrap();
+            let parts = (&*device.host, &*device.path, &*device.access);
+            assert_eq!(parts, (host, path, access));
+        }
+        for text in [
+            "/etc/a",
+            "/dev/a:/b:rr",
+            "/dev/a:x",
+            "/dev/../sda",
+            "/dev/a:/b:/c",
+        ] {
+            assert!(device(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mode_is_three_octal_digits() {
+        assert_eq!(mode("0440"), Ok(0o440));
+        assert_eq!(mode("755"), Ok(0o755));
+        for text in ["", "4755", "0", "888", "04440", "+77"] {
+            assert!(mode(text).is_err(), "{text}");
+        }
+    }
+}

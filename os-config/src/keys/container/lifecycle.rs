@@ -1,0 +1,65 @@
+//! The keys of when a container runs.
+
+use super::super::forms::{CONDITION, DURATION, NAME, SCHEDULE};
+use crate::limits::MAX_RESTARTS;
+use crate::spec::{Key, Kind, Presence};
+
+pub(super) const KIND: Key = Key {
+    name: "kind",
+    kind: Kind::Word(&[
+        ("service", "it is to run all the time"),
+        ("task", "it is to run to its end"),
+    ]),
+    presence: Presence::Default("\"service\""),
+    doc: "What it is.",
+};
+
+pub(super) const SCHEDULE_KEY: Key = Key {
+    name: "schedule",
+    kind: Kind::Text(&SCHEDULE),
+    presence: Presence::Optional(
+        "a task runs once, when the node comes up and when the task changes",
+    ),
+    doc: "When a task runs: a calendar expression of systemd, such as `daily 03:00`, `mon-fri 02:30`, `*:0/15` or `*-*-01 04:00`, in the time zone of the node. A run that was missed while the node was off is made up for.",
+};
+
+pub(super) const AFTER: Key = Key {
+    name: "after",
+    kind: Kind::TextMap {
+        name: &NAME,
+        value: &CONDITION,
+    },
+    presence: Presence::Optional("it waits for nobody"),
+    doc: "It is started only after these containers are `started`, `healthy`, or `completed` (a task that ended with status 0).",
+};
+
+pub(super) const RESTART_DELAY: Key = Key {
+    name: "restart_delay",
+    kind: Kind::Text(&DURATION),
+    presence: Presence::Default("\"500ms\""),
+    doc: "The wait before the first restart, from 100 ms to 1 h. It grows to `restart_delay_max` in six steps.",
+};
+
+pub(super) const RESTART_DELAY_MAX: Key = Key {
+    name: "restart_delay_max",
+    kind: Kind::Text(&DURATION),
+    presence: Presence::Default("\"30s\""),
+    doc: "The longest wait before a restart, up to 1 h.",
+};
+
+pub(super) const RESTART_LIMIT: Key = Key {
+    name: "restart_limit",
+    kind: Kind::Integer {
+        min: 1,
+        max: MAX_RESTARTS,
+    },
+    presence: Presence::Optional("no limit"),
+    doc: "It is given up after so many restarts within an hour.",
+};
+
+pub(super) const ESSENTIAL: Key = Key {
+    name: "essential",
+    kind: Kind::Bool,
+    presence: Presence::Default("true"),
+    doc: "Whether a gate without checks of its own waits for it.",
+};

@@ -1,0 +1,46 @@
+//! How a container's program is run.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Who the program is and what surrounds it, beside command and environment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Process {
+    /// Files of the host with further environment, read when the container is set up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env_files: Vec<String>,
+    /// Working directory; none is the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// `user`, `uid`, `user:group` or `uid:gid`; none is the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Further groups, by name or number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Signal that asks it to stop, `SIGINT`; none is the image's, or SIGTERM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    /// Time between that signal and SIGKILL; none is 10 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<Duration>,
+    /// Resource limits of setrlimit(2) by name, `nofile`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ulimits: BTreeMap<String, Ulimit>,
+    /// Sysctls of the container's own namespaces.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, String>,
+    /// Host name; none is the container's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+}
+
+/// A resource limit; `u64::MAX` is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Ulimit {
+    /// What holds.
+    pub soft: u64,
+    /// What the program may raise it to.
+    pub hard: u64,
+}

@@ -1,0 +1,48 @@
+//! What only a kernel with its own control groups shows of containers.
+
+#[cfg(test)]
+mod rig;
+
+use rig::qemu::{QemuRig, expect_good};
+
+/// Tasks of the sample app itself, and of its OCI runtime.
+const OWN_TASKS: u32 = 24;
+const LIMIT: u32 = 64;
+
+#[test]
+fn a_container_that_forks_without_end_is_held_back_and_nobody_else_is() {
+    let rig = QemuRig::new();
+    let node = rig.boot(&rig.disk());
+    let started = node.wait_web("/started").body;
+    let made = checks::fork_without_end(&node);
+    println!("without a limit of its own: {made} tasks");
+    assert!(made > LIMIT, "{made}");
+    expect_good(&node.wait_idle(), 1, "1");
+    assert_eq!(node.wait_web("/started").body, started);
+
+    let config = rig.config_file_with(&format!("pids = {LIMIT}\n"));
+    node.orlop(&["config", "apply", config.to_str().unwrap()]);
+    let status = node.wait_status("generation 2", |status| {
+        status.trial.is_none() && status.current.as_ref().is_some_and(|view| view.id == 2)
+    });
+    expect_good(&status, 2, "1");
+    let made = checks::fork_without_end(&node);
+    println!("of {LIMIT}: {made} tasks");
+    assert!((LIMIT - OWN_TASKS..LIMIT).contains(&made), "{made}");
+    expect_good(&node.wait_idle(), 2, "1");
+}
+
+/// What the scenario looks at.
+#[cfg(test)]
+mod checks {
+    use super::rig::qemu::Node;
+
+    /// How many tasks `web` could make.
+    pub(super) fn fork_without_end(node: &Node) -> u32 {
+        let answer = node.wait_web("/try/fork");
+        let refused = "Resource temporarily unavailable (os error 11): after ";
+        let made = answer.body.strip_prefix(refused);
+        let made = made.and_then(|rest| rest.strip_suffix(" tasks\n")?.parse().ok());
+        made.unwrap_or_else(|| panic!("{}: {}", answer.status, answer.body))
+    }
+}
