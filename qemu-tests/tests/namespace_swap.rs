@@ -3,16 +3,23 @@
 #[cfg(test)]
 mod rig;
 
-use orlop_api::Trigger;
+use orlop_api::{ContainerState, Trigger};
 use orlop_machines::{count_times, longest_gap};
+use rig::containers::{
+    apply, config, container, outside, runs_of, wait_answer, wait_runs, wait_view,
+};
 use rig::node::{Node, Rig};
 use rig::witness::StreamWitness;
+use std::fs;
 use std::time::Duration;
 
 /// Swaps in a row.
 const SWAPS: u64 = 10;
 /// The counter counts every 20 ms; nothing may hold it up for longer than this.
 const LONGEST_GAP: Duration = Duration::from_millis(250);
+
+/// Where the container `confined` is published.
+const CONFINED: u16 = 8081;
 
 /// The TOML of [`Rig::config`] with a second container, which counts into a volume.
 fn with_counter(rig: &Rig) -> String {
@@ -72,6 +79,92 @@ fn ten_live_swaps_change_the_os_and_no_container_notices() {
     let gap = longest_gap(&times);
     println!("{} counts, longest gap {gap:?}", times.len());
     assert!(gap <= LONGEST_GAP, "{gap:?}");
+}
+
+/// Containers that a swap could do harm to, and more of the TOML for them.
+fn of_every_kind(rig: &Rig) -> Vec<String> {
+    let confined = "user = \"1000\"\nread_only = true\nsecrets = { \"/run/key\" = \"key\" }\n\
+                    binds = [\"/var/srv/app:/host:ro\"]\nhost = [\"dbus\"]\nports = [\"8081:8080\"]";
+    vec![
+        container(rig, "confined", confined),
+        container(
+            rig,
+            "beside",
+            "network = \"container:confined\"\nenv = { APP_LISTEN = \"127.0.0.1:9090\" }",
+        ),
+        container(rig, "job", "kind = \"task\"\nessential = false"),
+        container(rig, "long", "kind = \"task\"\nschedule = \"*:*:*\""),
+        container(
+            rig,
+            "beat",
+            "kind = \"task\"\nschedule = \"*:*:*\"\nargs = [\"--exit\", \"0\"]",
+        ),
+        container(
+            rig,
+            "waiting",
+            "after = { job = \"completed\" }\nessential = false",
+        ),
+        "\n[secret.key]\nfrom = \"file\"\npath = \"/usr/lib/os-release\"\n".to_owned(),
+    ]
+}
+
+#[test]
+fn tasks_and_their_schedules_secrets_and_shared_networks_live_on_through_a_live_swap() {
+    let rig = Rig::new();
+    rig.push_os("2");
+    let node = rig.node("kinds", "1", &rig.config("1"));
+    node.wait_idle();
+    fs::create_dir_all(outside(&node, "/var/srv/app")).unwrap();
+    fs::write(outside(&node, "/var/srv/app/page"), "from the host\n").unwrap();
+    apply(&node, &config(&rig, &of_every_kind(&rig)));
+    assert!(node.wait_verdict(2).good, "{}", node.journal());
+    node.wait_idle();
+    for name in ["job", "long"] {
+        wait_view(&node, name, "a task that runs", |view| {
+            view.state == ContainerState::Running
+        });
+    }
+    wait_runs(&node, "beat", 1);
+    let processes = || ["confined", "beside", "job", "long"].map(|name| process_of(&node, name));
+    let before = processes();
+    let secret = wait_answer(&node, CONFINED, "/file/run/key");
+
+    node.update(&rig.image("orlop/os:2"));
+    let verdict = node.wait_verdict(3);
+    assert_eq!(
+        verdict.trigger,
+        Trigger::Gate,
+        "{verdict:?}\n{}",
+        node.journal()
+    );
+    let status = node.wait_idle();
+    assert_eq!(status.os_release.as_deref(), Some("2"));
+    assert_eq!(processes(), before);
+    // A secret is as it was when its container was set up.
+    assert!(secret.contains("ID=") && wait_answer(&node, CONFINED, "/file/run/key") == secret);
+    assert_eq!(
+        wait_answer(&node, CONFINED, "/file/host/page"),
+        "from the host\n"
+    );
+    for way in ["bus", "connect/127.0.0.1:9090"] {
+        let answer = node.ask(CONFINED, &format!("/try/{way}")).unwrap();
+        assert!(answer.status.is_success(), "{way}: {}", answer.body);
+    }
+    wait_runs(&node, "beat", runs_of(&node, "beat") + 2);
+    wait_view(&node, "waiting", "one that waits", |view| {
+        view.state == ContainerState::Waiting
+    });
+    let beats = node.run(&[
+        "journalctl",
+        "--no-pager",
+        "--output=cat",
+        "--identifier=beat",
+    ]);
+    assert!(
+        beats.lines().all(|line| line.ends_with("with status 0")),
+        "{beats}"
+    );
+    assert_eq!(processes(), before);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::execute::{Executor, lease};
 use super::live::Live;
 use super::net::{Guard, watch};
 use super::places::{Places, timer_name, unit_name};
-use super::plan::{Action, Observed, Plan, plan};
+use super::plan::{Action, Observed, Plan, UnitState, plan};
 use super::root_mount::RootMounter;
 use super::systemd::Systemd;
 use super::{exec, logs, monitor, observe};
@@ -87,17 +87,18 @@ impl Runtime {
             .await
             .map_err(RuntimeError::all(Step::Observe))?;
         for (name, found) in &mut observed {
-            let unit = if found.scheduled {
-                timer_name(name)
-            } else {
-                unit_name(name)
-            };
-            let status = self.inner.executor.systemd.status(&unit).await;
-            found.unit = status
-                .map_err(RuntimeError::of(name, Step::Observe))?
-                .state();
+            found.unit = self.state_of(unit_name(name), name).await?;
+            if found.scheduled && found.unit != UnitState::Active {
+                found.unit = self.state_of(timer_name(name), name).await?;
+            }
         }
         Ok(observed)
+    }
+
+    async fn state_of(&self, unit: String, of: &Name) -> Result<UnitState, RuntimeError> {
+        let status = self.inner.executor.systemd.status(&unit).await;
+        let status = status.map_err(RuntimeError::of(of, Step::Observe))?;
+        Ok(status.state())
     }
 
     /// Brings the containers to what is desired: removes, replaces and starts, and leaves alone

@@ -114,7 +114,29 @@ impl Executor {
                 outcomes.insert(name.clone(), Outcome::Kept);
             }
         }
+        self.keep_schedules(desired, &mut outcomes).await;
         outcomes
+    }
+
+    /// Starts the timers of tasks that were at work while a live swap took these away.
+    async fn keep_schedules(&self, desired: &Desired, outcomes: &mut Outcomes) {
+        let with_schedule = desired
+            .containers
+            .iter()
+            .filter(|container| container.config.lifecycle.schedule.is_some());
+        for container in with_schedule {
+            let name = &container.name;
+            if matches!(outcomes.get(name), Some(Outcome::Kept))
+                && let Err(error) = self.start_timer(name).await
+            {
+                fail(outcomes, name, error);
+            }
+        }
+    }
+
+    async fn start_timer(&self, name: &Name) -> Result<(), RuntimeError> {
+        let started = self.systemd.run_job(&timer_name(name), Job::Start).await;
+        started.map_err(RuntimeError::of(name, Step::Start))
     }
 
     /// Removes what is not desired or not as desired.
@@ -294,8 +316,7 @@ impl Executor {
         if rising.container.config.lifecycle.schedule.is_none() {
             return self.start(name).await;
         }
-        let started = self.systemd.run_job(&timer_name(name), Job::Start).await;
-        started.map_err(RuntimeError::of(name, Step::Start))
+        self.start_timer(name).await
     }
 
     /// Lets systemd know of units that are started later.

@@ -23,6 +23,7 @@ mod health;
 mod host_files;
 mod host_path;
 mod identity;
+mod inside;
 mod live;
 mod logs;
 mod merge_patch;

@@ -19,28 +19,44 @@ use tokio::task::JoinHandle;
 const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 /// Signals tell of every change; this is for those that were lost.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
+/// An OCI runtime makes a container's control group some ten milliseconds after systemd has told of its
+/// start, and says nothing when it has.
+const SETTLE_EVERY: Duration = Duration::from_millis(100);
 
-/// Asks systemd for the unit of `name`.
-pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) {
+/// Asks systemd for the unit of `name`. Says whether all that there is to it has been seen.
+pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) -> bool {
     match systemd.status(&unit_name(name)).await {
         Ok(status) => {
             // Whoever started it again, systemd or the agent: its groups are new.
-            if status.pid.is_some()
-                && let Err(error) = survive::mark(&unit_name(name))
-            {
-                let name = name.as_str();
-                log::warn!(container = name; "{name} may not live through a live swap: {error}");
-            }
+            let settled = status.pid.is_none() || mark(name);
             live.set_status(name, status);
+            settled
         }
-        Err(error) => log::warn!(container = name.as_str(); "cannot ask for {name}: {error}"),
+        Err(error) => {
+            log::warn!(container = name.as_str(); "cannot ask for {name}: {error}");
+            true
+        }
     }
 }
 
-async fn refresh_all(systemd: &Systemd, live: &Live) {
+fn mark(name: &Name) -> bool {
+    survive::mark(&unit_name(name)).unwrap_or_else(|error| {
+        let name = name.as_str();
+        log::warn!(container = name; "{name} may not live through a live swap: {error}");
+        true
+    })
+}
+
+async fn refresh_all(systemd: &Systemd, live: &Live) -> bool {
+    let mut settled = true;
     for name in live.names() {
-        refresh(systemd, live, &name).await;
+        settled &= refresh(systemd, live, &name).await;
     }
+    settled
+}
+
+fn first_wait(settled: bool) -> Duration {
+    if settled { REFRESH_EVERY } else { SETTLE_EVERY }
 }
 
 /// Follows the units of all containers, for ever.
@@ -49,16 +65,18 @@ pub(super) async fn watch(systemd: Systemd, live: Arc<Live>) {
         match Systemd::changed_units().await {
             Ok(changed) => {
                 let mut changed = std::pin::pin!(changed);
-                refresh_all(&systemd, &live).await;
+                let mut wait = first_wait(refresh_all(&systemd, &live).await);
                 loop {
-                    match tokio::time::timeout(REFRESH_EVERY, changed.next()).await {
+                    match tokio::time::timeout(wait, changed.next()).await {
                         Ok(Some(unit)) => {
                             if let Some(name) = name_of_unit(&unit) {
-                                refresh(&systemd, &live, &name).await;
+                                wait = wait.min(first_wait(refresh(&systemd, &live, &name).await));
                             }
                         }
                         Ok(None) => break,
-                        Err(_) => refresh_all(&systemd, &live).await,
+                        Err(_) if refresh_all(&systemd, &live).await => wait = REFRESH_EVERY,
+                        // Where `spec_patch` names another group, there will never be one.
+                        Err(_) => wait = (wait * 2).min(REFRESH_EVERY),
                     }
                 }
                 log::warn!("systemd's signals ended; listening again");

@@ -17,7 +17,7 @@ pub struct Found {
     pub spec: Option<SpecHash>,
     /// The hash that its writable layer was made for; none without a layer.
     pub layer: Option<SpecHash>,
-    /// Whether it has a timer, whose state stands for its unit's.
+    /// Whether it has a timer. Its unit is as active as the timer then, if it is not at work.
     pub scheduled: bool,
     /// Whether its root is mounted.
     pub mounted: bool,

@@ -5,6 +5,7 @@
 //! processes of a container are in groups below its unit's, which systemd knows nothing of.
 
 use super::spec::unit_group;
+use super::unit::PAYLOAD_GROUP;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -20,14 +21,22 @@ const GROUPS: &str = "/sys/fs/cgroup";
 const MAX_DEPTH: usize = 8;
 
 /// Marks every control group of the unit `unit`. One that is not there, or goes away meanwhile, needs
-/// no mark.
+/// no mark. Says whether the container's own group was there: systemd tells of a task when its OCI
+/// runtime runs, which has yet to make the group.
 ///
 /// # Errors
 /// The first group that cannot be read or marked.
-pub(super) fn mark(unit: &str) -> io::Result<()> {
+pub(super) fn mark(unit: &str) -> io::Result<bool> {
     let group = unit_group(unit);
     let inside = group.strip_prefix("/").unwrap_or(&group);
-    mark_below(&Path::new(GROUPS).join(inside), MAX_DEPTH)
+    mark_unit(&Path::new(GROUPS).join(inside))
+}
+
+fn mark_unit(group: &Path) -> io::Result<bool> {
+    // Asked first: what is there now is marked.
+    let whole = group.join(PAYLOAD_GROUP).is_dir();
+    mark_below(group, MAX_DEPTH)?;
+    Ok(whole)
 }
 
 fn mark_below(group: &Path, depth: usize) -> io::Result<()> {
@@ -62,12 +71,21 @@ mod tests {
         let payload = dir.path().join("unit/payload/own");
         fs::create_dir_all(&payload).unwrap();
         fs::write(dir.path().join("unit/cgroup.procs"), "").unwrap();
-        mark_below(&dir.path().join("unit"), MAX_DEPTH).unwrap();
+        assert!(mark_unit(&dir.path().join("unit")).unwrap());
         for group in ["unit", "unit/payload", "unit/payload/own"] {
             let mut value = [0_u8; 8];
             let length = getxattr(dir.path().join(group), MARK, &mut value).unwrap();
             assert_eq!(&value[..length], YES, "{group}");
         }
-        mark_below(&dir.path().join("gone"), MAX_DEPTH).unwrap();
+        assert!(!mark_unit(&dir.path().join("gone")).unwrap());
+    }
+
+    #[test]
+    fn a_unit_whose_container_has_no_group_yet_is_not_done() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        fs::create_dir(dir.path().join("runtime")).unwrap();
+        assert!(!mark_unit(dir.path()).unwrap());
+        fs::create_dir(dir.path().join(PAYLOAD_GROUP)).unwrap();
+        assert!(mark_unit(dir.path()).unwrap());
     }
 }

@@ -1,18 +1,16 @@
 //! The text of the timer of a container with a schedule (systemd.timer(5)). Pure.
 
 use super::places::unit_name;
-use super::unit::SURVIVE;
 use orlop_config::{Name, Schedule};
 
 /// The timer that starts container `name` when `schedule` says. A time that was missed while the
-/// machine was off is made up for; systemd keeps the last one in `/var/lib/systemd/timers`.
+/// machine was off, or swapped its OS live, is made up for; systemd keeps the last one in
+/// `/var/lib/systemd/timers`. So no run begins in the middle of a swap, when networks are not whole.
 pub(super) fn timer_unit(name: &Name, schedule: &Schedule) -> String {
     format!(
         "# Written by orlopd, and again whenever the container changes.\n\
          [Unit]\n\
          Description=Schedule of Orlop container {name}\n\
-         {SURVIVE}\
-         After=time-set.target\n\
          \n\
          [Timer]\n\
          Unit={unit}\n\

@@ -59,7 +59,8 @@ pub(super) fn container_unit(
     let start = match container.config.lifecycle.kind {
         Kind::Service => start_of_service(name, places, &crun),
         Kind::Task => format!(
-            "Type=exec\nExecStart={crun} run --bundle={} {name}\n",
+            "Type=exec\nExecStart={crun} run --pid-file={} --bundle={} {name}\n",
+            places.pid_file(name).display(),
             places.bundle(name).display()
         ),
     };
@@ -262,6 +263,7 @@ mod tests {
             text.contains("\nType=exec\nExecStart=/usr/bin/crun "),
             "{text}"
         );
+        assert!(text.contains(" run --pid-file=/run/orlop/containers/web/pid "));
         assert!(
             !text.contains("PIDFile") && !text.contains("ExecStartPost"),
             "{text}"

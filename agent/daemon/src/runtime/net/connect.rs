@@ -35,7 +35,7 @@ pub(in super::super) async fn connect(
     if is_connected(places, name, &wanted)? {
         return Ok(());
     }
-    set_up(places, name, request, &wanted).await
+    set_up(places, name, request).await
 }
 
 /// Makes the links of `name` again that have been lost, in the namespace that its processes are in:
@@ -59,17 +59,18 @@ pub(super) async fn connect_again(
     make_links(places, name, request, &wanted).await
 }
 
-async fn set_up(
+/// Makes namespace and links of `name`, in which nothing runs, from the beginning.
+pub(super) async fn set_up(
     places: &Places,
     name: &Name,
     request: &Request,
-    wanted: &[u8],
 ) -> Result<(), StepError> {
+    let wanted = to_json(request, &places.network_request(name))?;
     disconnect(places, name).await?;
     netns::create(&places.netns_file(name))?;
     // Before the set-up, so that a set-up cut short can be torn down.
-    write(&places.network_request(name), wanted)?;
-    make_links(places, name, request, wanted).await
+    write(&places.network_request(name), &wanted)?;
+    make_links(places, name, request, &wanted).await
 }
 
 async fn make_links(

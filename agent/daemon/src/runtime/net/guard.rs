@@ -1,11 +1,12 @@
 //! Keeps what the networks need besides links as it shall be: rules, names, and links that were lost.
 
-use super::super::desired::{Desired, DesiredContainer};
+use super::super::desired::{Desired, DesiredContainer, Network};
 use super::super::error::StepError;
+use super::super::inside;
 use super::super::observe::mount_points;
 use super::super::places::{Places, unit_name};
 use super::super::systemd::Systemd;
-use super::connect::connect_again;
+use super::connect::{connect_again, set_up};
 use super::lease::Addresses;
 use super::name_server::{self, Tended};
 use super::names::name_files;
@@ -162,6 +163,10 @@ impl Guard {
         addresses: &Addresses,
     ) -> Result<(), StepError> {
         let (name, places) = (&container.name, &self.places);
+        // Nobody else has links of its own. Without a bundle it was never set up.
+        if container.network() != Network::Joined || !places.bundle(name).exists() {
+            return Ok(());
+        }
         let cables = cables_of(name, addresses);
         let plugged =
             |(cable, bridge, _): &(String, String, Name)| bridges::is_plugged(cable, bridge);
@@ -169,13 +174,14 @@ impl Guard {
         if kept && cables.iter().all(plugged) {
             return Ok(());
         }
-        let Some(pid) = self.systemd.status(&unit_name(name)).await?.pid else {
-            // Its next start makes it from the beginning.
-            return Ok(());
-        };
+        let status = self.systemd.status(&unit_name(name)).await?;
         log::warn!(container = name.as_str(); "{name} has lost its network; connecting it again");
         let request = Request::new(container, addresses);
-        connect_again(places, name, &request, pid).await
+        match inside::process(container, &status, places) {
+            Some(pid) => connect_again(places, name, &request, pid).await,
+            // systemd may start it at any time, without the agent.
+            None => set_up(places, name, &request).await,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 /// The namespace of the thread that asks.
@@ -28,11 +28,27 @@ pub(super) fn create(path: &Path) -> Result<(), StepError> {
     made.map_err(StepError::file("make a network namespace at", path))
 }
 
-/// Keeps the network namespace of the process `pid` at `path`, where it was kept before.
+/// Keeps the network namespace of the process `pid` at `path`, where it was kept before. Refuses the
+/// agent's own: whoever takes a container's links away there cuts the node off.
 pub(super) fn keep_again(path: &Path, pid: u32) -> Result<(), StepError> {
-    make_mount_point(path)?;
-    mount_bind(format!("/proc/{pid}/ns/net"), path)
-        .map_err(|error| StepError::file("keep the network namespace at", path)(error.into()))
+    let kept = StepError::file("keep the network namespace at", path);
+    match keep(path, &format!("/proc/{pid}/ns/net")) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(kept(io::Error::other(format!(
+            "process {pid} is in the host's"
+        )))),
+        Err(error) => Err(kept(error)),
+    }
+}
+
+fn keep(path: &Path, namespace: &str) -> io::Result<bool> {
+    let (theirs, own) = (std::fs::metadata(namespace)?, std::fs::metadata(OWN)?);
+    if (theirs.dev(), theirs.ino()) == (own.dev(), own.ino()) {
+        return Ok(false);
+    }
+    make_mount_point(path).map_err(io::Error::other)?;
+    mount_bind(namespace, path)?;
+    Ok(true)
 }
 
 fn make_mount_point(path: &Path) -> Result<(), StepError> {
@@ -76,4 +92,17 @@ pub(in super::super) fn unmount_all(path: &Path) -> Result<(), StepError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_namespace_is_never_kept_as_a_containers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("orlop-web");
+        let error = keep_again(&path, std::process::id()).unwrap_err();
+        assert!(!path.exists(), "{error}");
+    }
 }
