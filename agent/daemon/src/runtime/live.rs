@@ -36,6 +36,8 @@ struct Entry {
 /// A container's probe task; it ends with this.
 struct Monitor {
     health: Health,
+    /// What a command in the container is run by.
+    runtime: OciRuntime,
     task: JoinHandle<()>,
 }
 
@@ -191,14 +193,19 @@ impl Live {
         spawn: impl Fn(&DesiredContainer, &Health, Arc<Notify>) -> JoinHandle<()>,
     ) {
         for entry in self.lock().values_mut() {
+            let runtime = entry.container.config.runtime;
             let wanted = entry.container.config.health.as_ref();
-            if entry.monitor.as_ref().map(|monitor| &monitor.health) == wanted {
+            let there = entry.monitor.as_ref();
+            if there.map(|monitor| (&monitor.health, monitor.runtime))
+                == wanted.map(|health| (health, runtime))
+            {
                 continue;
             }
             entry.monitor = wanted.map(|health| {
                 let task = spawn(&entry.container, health, Arc::clone(&entry.wake));
                 Monitor {
                     health: health.clone(),
+                    runtime,
                     task,
                 }
             });
@@ -340,6 +347,26 @@ mod tests {
         live.set_status(&name("web"), running(1));
         assert_eq!(changes.try_recv().unwrap().state, ContainerState::Running);
         assert!(changes.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_probe_task_begins_anew_where_the_probe_or_the_runtime_is_another() {
+        let live = live();
+        let spawned = std::cell::Cell::new(0);
+        let mut desired = desired_web();
+        let mut probes_after = |change: &dyn Fn(&mut orlop_config::Container)| {
+            change(&mut desired.containers[0].config);
+            live.desire(&desired, &BTreeMap::new());
+            live.set_monitors(|_, _, _| {
+                spawned.set(spawned.get() + 1);
+                tokio::spawn(std::future::pending())
+            });
+            spawned.get()
+        };
+        assert_eq!(probes_after(&|_| ()), 1);
+        assert_eq!(probes_after(&|_| ()), 1);
+        assert_eq!(probes_after(&|web| web.runtime = OciRuntime::Runc), 2);
+        assert_eq!(probes_after(&|web| web.health = None), 2);
     }
 
     #[tokio::test]
