@@ -250,6 +250,26 @@ pub enum Trigger {
         /// Which, and why.
         detail: String,
     },
+    /// The kernel panicked.
+    Panic {
+        /// Its reason.
+        text: String,
+    },
+    /// The machine hung, and its hardware watchdog reset it.
+    Watchdog,
+    /// The agent could not stay up.
+    AgentCrash {
+        /// How it ended the last time.
+        detail: String,
+    },
+    /// The initrd gave up.
+    Initrd {
+        /// Why.
+        detail: String,
+    },
+    /// Something that only another version knows.
+    #[serde(other)]
+    Other,
 }
 
 impl fmt::Display for Trigger {
@@ -273,6 +293,11 @@ impl fmt::Display for Trigger {
             }
             Self::Operator { caller } => write!(f, "rolled back by {caller}"),
             Self::Switch { detail } => write!(f, "the switch failed: {detail}"),
+            Self::Panic { text } => write!(f, "kernel panic: {text}"),
+            Self::Watchdog => f.write_str("the machine hung; the hardware watchdog reset it"),
+            Self::AgentCrash { detail } => write!(f, "the agent could not stay up: {detail}"),
+            Self::Initrd { detail } => write!(f, "the initrd gave up: {detail}"),
+            Self::Other => f.write_str("something that this version does not know"),
         }
     }
 }

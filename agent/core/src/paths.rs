@@ -5,6 +5,8 @@ use orlop_config::{Digest, RootDigest};
 
 /// The agent's node state.
 pub const STATE: &str = "/state/orlop/state.json";
+/// The note of an agent that could not stay up.
+pub const AGENT_FAILURE: &str = "/state/orlop/agent-failure.json";
 /// Directory of the generations.
 pub const GENERATIONS: &str = "/state/orlop/generations";
 /// Directory of the TOMLs.

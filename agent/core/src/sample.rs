@@ -1,6 +1,6 @@
 //! Samples for this crate's tests.
 
-use crate::boot::{BootSequence, Booted, Entry};
+use crate::boot::{BootSequence, Booted, Entry, Remains};
 use crate::{
     BootId, ContainerImage, Esp, Generation, GenerationId, GenerationStatus, Means, NodeState,
     Observed, Origin, OsImage, Timestamp, Trial, TrialKind, TrialStage, Uptime,
@@ -75,6 +75,7 @@ pub(crate) fn booted(os: &str, boot: &str) -> Booted {
     Booted {
         root: root(os),
         boot: BootId(boot.to_owned()),
+        remains: Remains::default(),
     }
 }
 
@@ -90,6 +91,7 @@ pub(crate) fn trial(entry: Option<u64>, stage: TrialStage) -> Trial {
         tries: 3,
         boots: 0,
         attempts: 1,
+        given_back: 0,
         boot: BootId("b1".to_owned()),
         armed: Timestamp(1_700_000_100),
         gate_started: None,

@@ -87,6 +87,9 @@ pub struct Trial {
     pub boots: u32,
     /// How often the switch was begun: counts what was cut short before the trial ran.
     pub attempts: u32,
+    /// How often lost tries were given back, because the machine tells that its power was lost.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_back: u32,
     /// The run of the machine in which it was last touched.
     pub boot: BootId,
     /// When the switch began, by the node's clock.
@@ -144,6 +147,14 @@ pub struct NodeState {
     /// Generations that stay on record until they are unpinned.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub pinned: BTreeSet<GenerationId>,
+    /// Ids of what earlier runs of the machine left behind and what has been taken into account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remains_seen: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A state file that cannot be used.
@@ -205,6 +216,7 @@ impl NodeState {
             trial: None,
             held: Vec::new(),
             pinned: BTreeSet::new(),
+            remains_seen: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::{GenerationId, Timestamp};
 use orlop_config::format_duration;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -44,6 +45,26 @@ pub enum Trigger {
         /// Which, and why.
         detail: String,
     },
+    /// The kernel panicked.
+    Panic {
+        /// Its reason.
+        text: String,
+    },
+    /// The machine hung, and its hardware watchdog reset it.
+    Watchdog,
+    /// The agent could not stay up.
+    AgentCrash {
+        /// How it ended the last time.
+        detail: String,
+    },
+    /// The initrd gave up.
+    Initrd {
+        /// Why.
+        detail: String,
+    },
+    /// Something that this version does not know: the verdict is of another one. It is kept as it is.
+    #[serde(untagged)]
+    Other(BTreeMap<String, serde_json::Value>),
 }
 
 /// A gate check as it stood when the trial ended.
@@ -123,6 +144,17 @@ impl Verdict {
     }
 }
 
+impl Trigger {
+    /// The word of a trigger that this version does not know.
+    fn kind(&self) -> &str {
+        match self {
+            Self::Other(fields) => fields.get("by").and_then(|by| by.as_str()),
+            _ => None,
+        }
+        .unwrap_or("something")
+    }
+}
+
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -141,6 +173,11 @@ impl fmt::Display for Trigger {
             }
             Self::Operator { caller } => write!(f, "{caller} rolled it back"),
             Self::Switch { detail } => write!(f, "the switch could not be carried out: {detail}"),
+            Self::Panic { text } => write!(f, "its kernel panicked ({text})"),
+            Self::Watchdog => f.write_str("it hung, and the hardware watchdog reset the machine"),
+            Self::AgentCrash { detail } => write!(f, "its agent could not stay up ({detail})"),
+            Self::Initrd { detail } => write!(f, "its initrd gave up ({detail})"),
+            Self::Other(_) => write!(f, "`{}`, which this version does not know", self.kind()),
         }
     }
 }
@@ -176,6 +213,21 @@ mod tests {
         let words = "nobody confirmed it within 5m";
         assert_eq!(verdict.trigger.to_string(), words);
         assert_eq!(verdict.encode(), text);
+    }
+
+    #[test]
+    fn a_trigger_of_a_later_version_is_shown_by_its_name_and_kept_as_it_is() {
+        let text =
+            String::from_utf8(include_bytes!("../fixtures/verdict-1.json").to_vec()).unwrap();
+        let later = text.replace("\"by\": \"check\"", "\"by\": \"meteorite\"");
+        assert_ne!(later, text);
+        let verdict = Verdict::decode(later.as_bytes()).unwrap();
+        assert_eq!(
+            verdict.trigger.to_string(),
+            "`meteorite`, which this version does not know"
+        );
+        let again = Verdict::decode(&verdict.encode()).unwrap();
+        assert_eq!(again, verdict);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl From<Trigger> for orlop_api::Trigger {
             Trigger::Unconfirmed { within_secs } => Self::Unconfirmed { within_secs },
             Trigger::Operator { caller } => Self::Operator { caller },
             Trigger::Switch { detail } => Self::Switch { detail },
+            Trigger::Panic { text } => Self::Panic { text },
+            Trigger::Watchdog => Self::Watchdog,
+            Trigger::AgentCrash { detail } => Self::AgentCrash { detail },
+            Trigger::Initrd { detail } => Self::Initrd { detail },
+            Trigger::Other(_) => Self::Other,
         }
     }
 }

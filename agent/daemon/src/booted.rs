@@ -1,9 +1,12 @@
-//! What was booted: the root that is mounted, as who mounted it left word in its `/etc`, and the kernel's id of this run.
+//! What was booted: the root that is mounted, as who mounted it left word in its `/etc`, the kernel's
+//! id of this run, and what the run before left behind.
 
 use crate::paths::Paths;
 use crate::records::{RecordError, read_limited};
+use crate::remains;
 use orlop_config::RootDigest;
-use orlop_core::{BootId, boot::Booted};
+use orlop_core::BootId;
+use orlop_core::boot::{Booted, Remains};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -34,6 +37,7 @@ impl Boot {
             booted: Booted {
                 root,
                 boot: BootId(String::new()),
+                remains: Remains::default(),
             },
             verity: false,
         }
@@ -82,16 +86,24 @@ pub fn read(paths: &Paths) -> Result<Boot, BootError> {
         path: path.clone(),
         source,
     })?;
-    let id_path = PathBuf::from(BOOT_ID);
-    let id = read_limited(&id_path, MAX_BYTES)?.ok_or(BootError::Missing { path: id_path })?;
-    let boot = BootId(String::from_utf8_lossy(&id).trim().to_owned());
     Ok(Boot {
         booted: Booted {
             root: file.root,
-            boot,
+            boot: boot_id()?,
+            remains: remains::gather(paths),
         },
         verity: file.verity,
     })
+}
+
+/// The kernel's id of this run of the machine.
+///
+/// # Errors
+/// [`BootError`]: the kernel does not say it.
+pub fn boot_id() -> Result<BootId, BootError> {
+    let path = PathBuf::from(BOOT_ID);
+    let id = read_limited(&path, MAX_BYTES)?.ok_or(BootError::Missing { path })?;
+    Ok(BootId(String::from_utf8_lossy(&id).trim().to_owned()))
 }
 
 #[cfg(test)]

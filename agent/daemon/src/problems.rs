@@ -14,6 +14,8 @@ pub enum Topic {
     Machine,
     /// What was booted.
     Boot,
+    /// How the machine's last run ended.
+    LastRun,
     /// What the first boot waits for.
     FirstBoot,
     /// The last switch.

@@ -112,6 +112,11 @@ impl<R: Running> Switch<R> {
         &self.boot
     }
 
+    /// The port through which files are changed.
+    pub fn effects(&self) -> &dyn Effects {
+        &*self.effects
+    }
+
     /// What the node is doing.
     pub fn phase(&self) -> Phase {
         self.machine.phase()

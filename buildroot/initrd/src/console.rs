@@ -40,7 +40,9 @@ pub(crate) fn reboot_on_panic() {
     }));
 }
 
-/// Says why on the console and in the kernel's log, waits so that it can be read, and reboots.
+/// Says why on the console and in the kernel's log, and ends in a panic of the kernel: that keeps its
+/// log, if the machine has a place for it, for whoever looks for the reason later. Then the kernel
+/// waits so that the words can be read, and reboots.
 pub(crate) fn give_up(why: &str) -> ! {
     let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let wait = options::panic_wait(&cmdline);
@@ -52,10 +54,19 @@ pub(crate) fn give_up(why: &str) -> ! {
         &format!("\r\norlop-initrd: {text}\r\n"),
     );
     rustix::fs::sync();
-    std::thread::sleep(wait);
-    // Returns only if the kernel refuses; then the end of PID 1 is a kernel panic, and
-    // `panic=` on the command line reboots.
-    let _refused = rustix::system::reboot(RebootCommand::Restart);
+    // How long a panic lasts; a negative number is not at all. Where it cannot be set, `panic=` of
+    // the command line is in force.
+    let secs = match wait.as_secs() {
+        0 => "-1".to_owned(),
+        secs => secs.to_string(),
+    };
+    let set = write_to(Path::new("/proc/sys/kernel/panic"), &secs);
+    if set.is_err() && !cmdline.contains("panic=") {
+        std::thread::sleep(wait);
+        // Returns only if the kernel refuses.
+        let _refused = rustix::system::reboot(RebootCommand::Restart);
+    }
+    // The end of PID 1 is a panic.
     std::process::exit(1)
 }
 

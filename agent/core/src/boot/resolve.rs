@@ -1,9 +1,9 @@
 //! Which generation a boot brought up, and what has to be done about it.
 
-use super::{EntryFile, EntryName};
+use super::{EntryFile, EntryName, Remains};
 use crate::{
-    BootId, Generation, GenerationId, GenerationStatus, NodeState, Policy, Trial, TrialStage,
-    Trigger,
+    BootId, Generation, GenerationId, GenerationStatus, NodeState, Policy, Trial, TrialKind,
+    TrialStage, Trigger,
 };
 use orlop_config::RootDigest;
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ pub struct Booted {
     pub root: RootDigest,
     /// The kernel's id of this run of the machine.
     pub boot: BootId,
+    /// What the run before left behind.
+    pub remains: Remains,
 }
 
 /// What a start of the agent means. Each variant names what to do, so that doing it again after
@@ -43,8 +45,11 @@ pub enum BootDecision {
     },
     /// The trial is over without the agent having judged it.
     TrialWentDead {
-        /// What ended it: the boot counter, or a boot loader that would not choose the entry.
+        /// What ended it: what the machine's last run left behind tells, else the boot counter, or
+        /// a boot loader that would not choose the entry.
         trigger: Trigger,
+        /// The last words of what failed, oldest first.
+        log: Vec<String>,
     },
     /// The switch was cut short before the trial could begin: go on with it. Burns no try.
     SwitchInterrupted {
@@ -82,7 +87,10 @@ pub fn resolve_boot(
         };
     };
     match &state.trial {
-        Some(trial) => resolve_trial(trial, generations, booted, entries, policy),
+        Some(trial) => {
+            let remains = booted.remains.unseen(&state.remains_seen);
+            resolve_trial(trial, generations, (booted, &remains), entries, policy)
+        }
         None => BootDecision::Normal { generation, status },
     }
 }
@@ -90,7 +98,7 @@ pub fn resolve_boot(
 fn resolve_trial(
     trial: &Trial,
     generations: &BTreeMap<GenerationId, Generation>,
-    booted: &Booted,
+    (booted, remains): (&Booted, &Remains),
     entries: &[EntryFile],
     policy: &Policy,
 ) -> BootDecision {
@@ -102,6 +110,9 @@ fn resolve_trial(
         .get(&generation)
         .is_some_and(|g| g.os.root == booted.root);
     let same_boot = trial.boot == booted.boot;
+    if let Some((trigger, log)) = end_by_remains(trial, generations, booted, remains) {
+        return BootDecision::TrialWentDead { trigger, log };
+    }
     match (&trial.stage, trial.entry) {
         // Without an entry the OS is the same: containers and config may be half replaced.
         (TrialStage::Armed, None) if same_boot || trial.boots < trial.tries => {
@@ -109,7 +120,7 @@ fn resolve_trial(
         }
         (TrialStage::Running, _) if runs && same_boot => BootDecision::TrialGoesOn { generation },
         (_, None) if runs && trial.boots < trial.tries => BootDecision::TrialStarts { generation },
-        (_, None) => went_dead(trial),
+        (_, None) => went_dead(trial, remains),
         (_, Some(_)) if runs => BootDecision::TrialStarts { generation },
         (_, Some(sequence)) => {
             let tries_left = entries
@@ -118,7 +129,7 @@ fn resolve_trial(
                 .find(|name| name.sequence == sequence)
                 .map(|name| name.counter.map(|counter| counter.left));
             match tries_left {
-                Some(Some(0)) => went_dead(trial),
+                Some(Some(0)) => went_dead(trial, remains),
                 _ if trial.attempts >= policy.switch_attempts => BootDecision::TrialWentDead {
                     trigger: Trigger::Switch {
                         detail: format!(
@@ -126,6 +137,7 @@ fn resolve_trial(
                             trial.attempts
                         ),
                     },
+                    log: Vec::new(),
                 },
                 _ => BootDecision::SwitchInterrupted { generation },
             }
@@ -133,10 +145,29 @@ fn resolve_trial(
     }
 }
 
-fn went_dead(trial: &Trial) -> BootDecision {
-    BootDecision::TrialWentDead {
-        trigger: Trigger::BootCounter { tries: trial.tries },
-    }
+/// What ended the trial though it has tries left. An agent that cannot stay up ends it at once. So
+/// does a kernel that crashed or hung once the gate was judging: what is to be good must stay up. The
+/// operator's way back to what was good before has its tries for that.
+fn end_by_remains(
+    trial: &Trial,
+    generations: &BTreeMap<GenerationId, Generation>,
+    booted: &Booted,
+    remains: &Remains,
+) -> Option<(Trigger, Vec<String>)> {
+    let root = &generations.get(&trial.generation)?.os.root;
+    let judged = trial.stage == TrialStage::Running && trial.kind == TrialKind::Update;
+    let by_run = || {
+        let another_run = judged && trial.boot != booted.boot;
+        another_run.then(|| remains.end_of_run()).flatten()
+    };
+    remains.agent_end(trial.generation, root).or_else(by_run)
+}
+
+/// Its tries are used up; the last one's end is the reason, where it left one.
+fn went_dead(trial: &Trial, remains: &Remains) -> BootDecision {
+    let counter = || (Trigger::BootCounter { tries: trial.tries }, Vec::new());
+    let (trigger, log) = remains.end_of_run().unwrap_or_else(counter);
+    BootDecision::TrialWentDead { trigger, log }
 }
 
 /// The generation of the image that runs: the current one where it has this root, else the newest

@@ -1,8 +1,14 @@
 //! What each kind of start means, as a table.
 
-use super::{BootDecision, BootSequence, Counter, Entry, EntryFile, resolve_boot};
+use super::{
+    AgentFailure, BootDecision, BootSequence, Counter, CrashLog, Entry, EntryFile, Remains,
+    resolve_boot,
+};
 use crate::sample::{booted, generation, node, root, trial};
-use crate::{GenerationId, GenerationStatus, Observed, Policy, TrialStage, Trigger, Verdict};
+use crate::{
+    BootId, GenerationId, GenerationStatus, Observed, Policy, Timestamp, TrialKind, TrialStage,
+    Trigger, Verdict,
+};
 
 const ONE: GenerationId = GenerationId(1);
 const TWO: GenerationId = GenerationId(2);
@@ -43,6 +49,7 @@ fn used(left: u32) -> Vec<EntryFile> {
 fn dead() -> BootDecision {
     BootDecision::TrialWentDead {
         trigger: Trigger::BootCounter { tries: 3 },
+        log: vec![],
     }
 }
 
@@ -137,6 +144,7 @@ fn a_boot_loader_that_will_not_start_the_entry_ends_the_switch() {
     observed.state.trial.as_mut().unwrap().attempts = Policy::default().switch_attempts;
     let BootDecision::TrialWentDead {
         trigger: Trigger::Switch { detail },
+        ..
     } = resolve(&observed, &full())
     else {
         panic!("it goes on");
@@ -281,5 +289,145 @@ fn an_image_that_no_generation_has_is_unknown() {
             resolve(&observed, &full()),
             BootDecision::UnknownImage { root: root("9") }
         );
+    }
+}
+
+fn crash(id: &str, line: &str) -> CrashLog {
+    CrashLog {
+        id: id.to_owned(),
+        files: vec![],
+        lines: vec!["before".to_owned(), line.to_owned()],
+    }
+}
+
+fn panicked(id: &str) -> Remains {
+    Remains {
+        crashes: vec![crash(id, "Kernel panic - not syncing: NMI: Not continuing")],
+        ..Remains::default()
+    }
+}
+
+fn hung() -> Remains {
+    Remains {
+        watchdog: true,
+        ..Remains::default()
+    }
+}
+
+fn agent_failed(generation: u64, os: &str) -> Remains {
+    let detail = "it ended with exit status 1".to_owned();
+    let note = AgentFailure::new(
+        Some(root(os)),
+        BootId("b1".to_owned()),
+        Some(GenerationId(generation)),
+        detail,
+        Timestamp(1_700_000_200),
+    );
+    Remains {
+        agent: Some(note),
+        ..Remains::default()
+    }
+}
+
+/// The trigger that ends the trial; none where it does not end.
+fn trigger_of(observed: &Observed, entries: &[EntryFile]) -> Option<Trigger> {
+    match resolve(observed, entries) {
+        BootDecision::TrialWentDead { trigger, .. } => Some(trigger),
+        _ => None,
+    }
+}
+
+fn panic_trigger() -> Trigger {
+    Trigger::Panic {
+        text: "NMI: Not continuing".to_owned(),
+    }
+}
+
+#[test]
+fn used_up_tries_are_explained_by_what_the_last_one_left() {
+    let initrd = Remains {
+        crashes: vec![
+            crash("1", "Kernel panic - not syncing: NMI: Not continuing"),
+            crash(
+                "2",
+                "orlop-initrd: cannot boot: cannot find the state partition; rebooting in 5 s",
+            ),
+        ],
+        watchdog: true,
+        ..Remains::default()
+    };
+    let detail = "cannot find the state partition".to_owned();
+    for (remains, expected) in [
+        (Remains::default(), Trigger::BootCounter { tries: 3 }),
+        (panicked("1"), panic_trigger()),
+        (hung(), Trigger::Watchdog),
+        (initrd, Trigger::Initrd { detail }),
+    ] {
+        for stage in [TrialStage::Armed, TrialStage::Running] {
+            let mut observed = trying("2", Some(2), stage, "1", "b5");
+            observed.booted.remains = remains.clone();
+            assert_eq!(trigger_of(&observed, &used(0)), Some(expected.clone()));
+            // The last words of a kernel are kept.
+            if let BootDecision::TrialWentDead { log, .. } = resolve(&observed, &used(0)) {
+                assert_eq!(log.is_empty(), remains.crashes.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crash_while_the_gate_judges_ends_an_update_at_once() {
+    for (remains, expected) in [
+        (panicked("1"), panic_trigger()),
+        (hung(), Trigger::Watchdog),
+    ] {
+        for entry in [Some(2), None] {
+            let os = if entry.is_some() { "2" } else { "1" };
+            let mut observed = trying(os, entry, TrialStage::Running, os, "b2");
+            observed.booted.remains = remains.clone();
+            assert_eq!(trigger_of(&observed, &used(1)), Some(expected.clone()));
+            // The same words again say nothing new; nor do they in the run that found them.
+            observed.state.remains_seen = remains.ids();
+            observed.booted.remains.watchdog = false;
+            assert_eq!(trigger_of(&observed, &used(1)), None);
+            let mut observed = trying(os, entry, TrialStage::Running, os, "b1");
+            observed.booted.remains = remains.clone();
+            assert_eq!(trigger_of(&observed, &used(1)), None);
+        }
+    }
+}
+
+#[test]
+fn a_crash_before_the_gate_judges_or_on_the_operators_way_back_costs_a_try_and_no_more() {
+    for remains in [panicked("1"), hung()] {
+        let mut observed = trying("2", Some(2), TrialStage::Armed, "2", "b3");
+        observed.booted.remains = remains.clone();
+        assert_eq!(trigger_of(&observed, &used(1)), None);
+        // The old image's kernel crashed on its way down.
+        let mut observed = trying("2", Some(2), TrialStage::Armed, "1", "b2");
+        observed.booted.remains = remains.clone();
+        assert_eq!(trigger_of(&observed, &full()), None);
+        let mut observed = trying("2", Some(2), TrialStage::Running, "2", "b2");
+        observed.state.trial.as_mut().unwrap().kind = TrialKind::RollBack;
+        observed.booted.remains = remains;
+        assert_eq!(trigger_of(&observed, &used(1)), None);
+    }
+}
+
+#[test]
+fn an_agent_that_cannot_stay_up_ends_its_own_trial_whatever_was_booted() {
+    let detail = "it ended with exit status 1".to_owned();
+    let expected = Some(Trigger::AgentCrash { detail });
+    for stage in [TrialStage::Armed, TrialStage::Running] {
+        for (booted, boot) in [("1", "b2"), ("2", "b2"), ("2", "b1")] {
+            let mut observed = trying("2", Some(2), stage.clone(), booted, boot);
+            observed.booted.remains = agent_failed(2, "2");
+            assert_eq!(trigger_of(&observed, &used(2)), expected);
+            // An older trial's, and the old image's.
+            observed.booted.remains = agent_failed(3, "2");
+            assert_eq!(trigger_of(&observed, &used(2)), None);
+            observed.booted.remains = agent_failed(2, "1");
+            assert_eq!(trigger_of(&observed, &used(2)), None);
+        }
     }
 }

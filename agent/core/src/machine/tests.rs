@@ -66,6 +66,7 @@ fn decisions() -> Vec<BootDecision> {
         BootDecision::TrialGoesOn { generation },
         BootDecision::TrialWentDead {
             trigger: Trigger::BootCounter { tries: 3 },
+            log: vec!["last words".to_owned()],
         },
         BootDecision::SwitchInterrupted { generation },
         BootDecision::EndingInterrupted { generation },

@@ -440,12 +440,12 @@ fn booted(decision: BootDecision) -> (State, Vec<Action>) {
         BootDecision::TrialGoesOn { .. } => {
             (State::Trial, vec![Action::Reconcile, Action::StartGate])
         }
-        BootDecision::TrialWentDead { trigger } => (
+        BootDecision::TrialWentDead { trigger, log } => (
             State::Ending {
                 unless: Rest::Degraded,
                 phase: Phase::RollingBack,
             },
-            vec![Action::Run(end(trigger))],
+            vec![Action::Run(Goal::End { trigger, log })],
         ),
         BootDecision::SwitchInterrupted { .. } => (
             State::Switching {

@@ -19,10 +19,13 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub(super) fn new(observed: &'a Observed, policy: &'a Policy) -> Self {
         let esp = observed.esp.clone();
+        let mut state = observed.state.clone();
+        // Whatever is decided now has taken it into account; both become durable at once.
+        state.remains_seen = observed.booted.remains.ids();
         Self {
             observed,
             policy,
-            state: observed.state.clone(),
+            state,
             esp,
             steps: Vec::new(),
         }

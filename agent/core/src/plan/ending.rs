@@ -8,32 +8,8 @@ use crate::{
     TrialStage, Trigger, VERDICT_FORMAT, VERDICT_LOG_LINES, Verdict,
 };
 
-/// Notes that the trial runs.
-pub(super) fn enter(observed: &Observed, policy: &Policy, now: Timestamp) -> Result<Plan, Blocked> {
-    let mut draft = Draft::new(observed, policy);
-    let trial = draft.state.trial.as_mut().ok_or(Blocked::NoTrial)?;
-    if matches!(trial.stage, TrialStage::Ending { .. }) {
-        return Err(Blocked::NoTrial);
-    }
-    let generation = trial.generation;
-    trial.stage = TrialStage::Running;
-    if trial.boot != observed.booted.boot {
-        trial.boots = trial.boots.saturating_add(1);
-        trial.boot = observed.booted.boot.clone();
-    }
-    trial.gate_started = Some(observed.uptime);
-    measure(trial, observed, now);
-    draft.record_state();
-    let mut plan = draft.plan(
-        format!("begin the trial of generation {generation}"),
-        "it runs",
-    );
-    plan.to = Some(generation);
-    Ok(plan)
-}
-
 /// Writes down how much of the time to confirm is spent.
-fn measure(trial: &mut Trial, observed: &Observed, now: Timestamp) {
+pub(super) fn measure(trial: &mut Trial, observed: &Observed, now: Timestamp) {
     if let Some(confirm) = &mut trial.confirm {
         *confirm = confirm.measured(observed.moment(now));
     }
@@ -157,7 +133,14 @@ fn running_after(observed: &Observed, trial: &Trial, trigger: &Trigger) -> Gener
         Trigger::Gate => true,
         // Nowhere to go, or the operator has said where.
         Trigger::Check { .. } | Trigger::Unconfirmed { .. } => trial.kind != TrialKind::Update,
-        Trigger::BootCounter { .. } | Trigger::Operator { .. } | Trigger::Switch { .. } => false,
+        Trigger::BootCounter { .. }
+        | Trigger::Operator { .. }
+        | Trigger::Switch { .. }
+        | Trigger::Panic { .. }
+        | Trigger::Watchdog
+        | Trigger::AgentCrash { .. }
+        | Trigger::Initrd { .. }
+        | Trigger::Other(_) => false,
     };
     match trial.fallback {
         Some(fallback) if !stays => {
@@ -349,9 +332,12 @@ fn judge_again(
         Trigger::BootCounter { .. }
         | Trigger::Operator { .. }
         | Trigger::Unconfirmed { .. }
-        | Trigger::Switch { .. } => {
-            return Err(Blocked::NoTrial);
-        }
+        | Trigger::Switch { .. }
+        | Trigger::Panic { .. }
+        | Trigger::Watchdog
+        | Trigger::AgentCrash { .. }
+        | Trigger::Initrd { .. }
+        | Trigger::Other(_) => return Err(Blocked::NoTrial),
     };
     let verdict = Verdict {
         format: VERDICT_FORMAT,

@@ -2,7 +2,8 @@
 
 use super::switch::Order;
 use super::{
-    Blocked, Ends, Means, Observed, Policy, Step, ending, pin, release, settle, stage, switch,
+    Blocked, Ends, Means, Observed, Policy, Step, ending, enter, pin, release, settle, stage,
+    switch,
 };
 use crate::{Generation, GenerationId, Timestamp, TrialStage, Trigger};
 use orlop_api::Mode;
@@ -161,7 +162,7 @@ pub fn plan(
             roll_back(observed, policy, order, caller, now)
         }
         Goal::GoOn => go_on(observed, policy),
-        Goal::Enter => ending::enter(observed, policy, now),
+        Goal::Enter => enter::enter(observed, policy, now),
         Goal::End { trigger, log } => ending::end(observed, policy, trigger, log, now),
         Goal::GiveTryBack => ending::give_try_back(observed, policy, now),
         Goal::Confirm { caller } => ending::confirm(observed, policy, caller, now),

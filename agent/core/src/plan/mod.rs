@@ -5,6 +5,7 @@ mod blocked;
 mod confirm_tests;
 mod draft;
 mod ending;
+mod enter;
 mod goal;
 mod interrupts;
 #[cfg(test)]

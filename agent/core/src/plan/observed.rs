@@ -61,6 +61,8 @@ pub struct Policy {
     pub tries: u32,
     /// How often a switch is begun again when the boot loader does not start the new entry.
     pub switch_attempts: u32,
+    /// How often a trial gets lost tries back; the machine may be wrong in telling a power loss.
+    pub give_backs: u32,
     /// Bytes of the ESP that stay free: for the renames and directory entries of a switch.
     pub esp_reserve: u64,
     /// How many verdicts stay on record, besides the newest of each generation.
@@ -68,12 +70,13 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// 3 tries, 5 attempts, 1 MiB, 100 verdicts: a few hundred kilobytes, and more trials than anybody
-    /// looks back at.
+    /// 3 tries, 5 attempts, 8 times tries given back, 1 MiB, 100 verdicts: a few hundred kilobytes, and
+    /// more trials than anybody looks back at.
     fn default() -> Self {
         Self {
             tries: 3,
             switch_attempts: 5,
+            give_backs: 8,
             esp_reserve: 1 << 20,
             keep_verdicts: 100,
         }

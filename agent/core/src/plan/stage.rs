@@ -110,6 +110,7 @@ pub(super) fn begin(
         tries: policy.tries,
         boots: 0,
         attempts: 1,
+        given_back: 0,
         boot: observed.booted.boot.clone(),
         armed: now,
         gate_started: None,

@@ -134,6 +134,7 @@ fn switch(
         tries: policy.tries,
         boots: 0,
         attempts: 1,
+        given_back: 0,
         boot: observed.booted.boot.clone(),
         armed: now,
         gate_started: None,

@@ -56,11 +56,34 @@ fn switches() -> Vec<(&'static str, Generation, bool)> {
             generation(os("2 dead", "kernel b"), "a config", "1"),
             false,
         ),
+        (
+            "no agent",
+            generation(os("2 no agent", "kernel b"), "a config", "1"),
+            false,
+        ),
+        (
+            "panic in the trial",
+            generation(os("2 panics", "kernel b"), "a config", "1"),
+            false,
+        ),
+        (
+            "hang in the trial",
+            generation(os("2 hangs", "kernel b"), "a config", "1"),
+            false,
+        ),
     ]
 }
 
 fn switched(to: &Generation, cuts: Vec<Cut>) -> Node {
-    let mut node = Node::installed(first(), cuts);
+    switch_on(Node::installed(first(), cuts), to)
+}
+
+/// The same on a machine that tells how its last run ended.
+fn told(to: &Generation, cuts: Vec<Cut>) -> Node {
+    switch_on(Node::installed(first(), cuts).telling(), to)
+}
+
+fn switch_on(mut node: Node, to: &Generation) -> Node {
     node.run();
     node.check_settled();
     node.obey(&Order::Switch(Box::new(to.clone())));
@@ -97,7 +120,63 @@ fn check(name: &str, node: &Node, to: &Generation, stays: bool) {
 fn every_switch_ends_as_its_generation_deserves() {
     for (name, to, stays) in switches() {
         check(name, &switched(&to, Vec::new()), &to, stays);
+        check(name, &told(&to, Vec::new()), &to, stays);
     }
+}
+
+#[test]
+fn each_end_of_a_trial_is_told_by_its_true_cause_where_the_machine_can_tell() {
+    let counter = || Trigger::BootCounter { tries: 3 };
+    let panic = || Trigger::Panic {
+        text: "late".to_owned(),
+    };
+    let agent = || Trigger::AgentCrash {
+        detail: "again".to_owned(),
+    };
+    for (version, untold, told_as) in [
+        ("2 dead", counter(), counter()),
+        ("2 panics", counter(), panic()),
+        ("2 hangs", counter(), Trigger::Watchdog),
+        ("2 no agent", agent(), agent()),
+    ] {
+        let to = generation(os(version, "kernel b"), "a config", "1");
+        assert_eq!(switched(&to, vec![]).newest_trigger(), Some(&untold));
+        assert_eq!(told(&to, vec![]).newest_trigger(), Some(&told_as));
+    }
+}
+
+/// More losses than tries, each while the gate judges.
+#[test]
+fn a_machine_that_tells_loses_no_try_to_power_losses_in_a_trial() {
+    let losing = |node: Node, to: &Generation| {
+        let mut node = node;
+        node.run();
+        node.power_losses = 7;
+        node.obey(&Order::Switch(Box::new(to.clone())));
+        node.check_settled();
+        node
+    };
+    for (name, to, _) in switches().into_iter().filter(|(_, _, stays)| *stays) {
+        let node = losing(Node::installed(first(), vec![]).telling(), &to);
+        check(name, &node, &to, true);
+        // Without evidence the tries are all that counts.
+        let node = losing(Node::installed(first(), vec![]), &to);
+        let current = &node.generations[&node.current().unwrap()];
+        assert!(!current.runs_same(&to), "{name}");
+    }
+}
+
+/// A machine that resets itself without a trace looks as if its power were lost, but not for ever.
+#[test]
+fn tries_are_not_given_back_for_ever() {
+    let to = generation(os("2", "kernel b"), "b config", "2");
+    let mut node = Node::installed(first(), vec![]).telling();
+    node.run();
+    node.power_losses = 30;
+    node.obey(&Order::Switch(Box::new(to.clone())));
+    node.check_settled();
+    let counter = Trigger::BootCounter { tries: 3 };
+    assert_eq!(node.newest_trigger(), Some(&counter));
 }
 
 #[test]
@@ -107,6 +186,7 @@ fn a_single_cut_before_any_effect_changes_nothing_about_the_end() {
         for at in 1..=effects + 1 {
             for cut in [Cut::Power(at), Cut::Agent(at)] {
                 check(name, &switched(&to, vec![cut]), &to, stays);
+                check(name, &told(&to, vec![cut]), &to, stays);
             }
         }
     }
@@ -188,7 +268,16 @@ fn a_power_cut_in_the_last_try_does_not_leave_records_and_machine_apart() {
 }
 
 fn any_generation() -> impl Strategy<Value = Generation> {
-    let version = prop::sample::select(vec!["1", "2", "3", "4 sick", "5 dead"]);
+    let version = prop::sample::select(vec![
+        "1",
+        "2",
+        "3",
+        "4 sick",
+        "5 dead",
+        "6 panics",
+        "7 hangs",
+        "8 no agent",
+    ]);
     let kernel = prop::sample::select(vec!["kernel a", "kernel b"]);
     let config = prop::sample::select(vec!["a config", "b config", "sick config"]);
     let web = prop::sample::select(vec!["1", "2", "3 sick"]);
@@ -217,8 +306,12 @@ proptest! {
     fn planning_always_converges(
         orders in prop::collection::vec(any_order(), 1..8),
         cuts in prop::collection::vec(any_cut(), 0..10),
+        telling in any::<bool>(),
     ) {
         let mut node = Node::installed(first(), cuts);
+        if telling {
+            node = node.telling();
+        }
         node.run();
         for order in &orders {
             node.check_settled();

@@ -2,7 +2,10 @@
 //! before which the power may be cut or the agent killed.
 
 use orlop_config::{Digest, RootDigest};
-use orlop_core::boot::{BootSequence, Booted, Entry, EntryFile, EntryName, loader, resolve_boot};
+use orlop_core::boot::{
+    AgentFailure, BootSequence, Booted, CrashLog, Entry, EntryFile, EntryName, Remains, loader,
+    resolve_boot, used_up,
+};
 use orlop_core::{
     Action, Asker, BootId, ContainerImage, Ends, Esp, Event, Generation, GenerationId, Goal,
     Machine, NodeState, Observed, Origin, OsImage, Plan, Policy, Step, Then, Timestamp, Trigger,
@@ -36,6 +39,21 @@ impl Cut {
 /// How an OS image, config or container behaves, by a word in its name.
 fn is_dead(version: &str) -> bool {
     version.contains("dead")
+}
+
+/// Its kernel panics when the gate begins to judge.
+fn panics_late(version: &str) -> bool {
+    version.contains("panics")
+}
+
+/// It hangs when the gate begins to judge, and the watchdog bites.
+fn hangs_late(version: &str) -> bool {
+    version.contains("hangs")
+}
+
+/// Its agent never stays up.
+fn has_no_agent(version: &str) -> bool {
+    version.contains("no agent")
 }
 
 fn fails_gate(generation: &Generation) -> bool {
@@ -93,6 +111,15 @@ pub(crate) enum Order {
     RollBack,
 }
 
+/// What the machine tells of its last run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// Nothing: it has neither pstore nor watchdog.
+    Nothing,
+    /// All.
+    All,
+}
+
 /// Why the executor stopped.
 enum Stop {
     /// Nothing is left to do.
@@ -102,6 +129,10 @@ enum Stop {
     Rebooting,
     /// Userspace is started anew on this image, by the same kernel.
     Swapping(RootDigest),
+    /// The kernel died.
+    Panic,
+    /// The watchdog bit.
+    Hang,
 }
 
 /// The node. What a power cut leaves is everything down to `esp`.
@@ -111,6 +142,9 @@ pub(crate) struct Node {
     pub(crate) verdicts: BTreeMap<u32, Verdict>,
     pub(crate) esp: Esp,
     configs: BTreeSet<Digest>,
+    telling: Telling,
+    /// What pstore, the watchdog and the note-taker have left.
+    remains: Remains,
     /// What runs.
     booted: Option<RootDigest>,
     boots: u32,
@@ -123,6 +157,8 @@ pub(crate) struct Node {
     order: Option<Generation>,
     /// So often the machine is restarted in good order before a gate decides.
     pub(crate) orderly_restarts: u32,
+    /// So often the power is lost before a gate decides.
+    pub(crate) power_losses: u32,
 }
 
 impl Node {
@@ -141,6 +177,8 @@ impl Node {
             verdicts: BTreeMap::new(),
             esp,
             configs: BTreeSet::new(),
+            telling: Telling::Nothing,
+            remains: Remains::default(),
             booted: None,
             boots: 0,
             machine: Machine::new(),
@@ -150,6 +188,15 @@ impl Node {
             first,
             order: None,
             orderly_restarts: 0,
+            power_losses: 0,
+        }
+    }
+
+    /// The same with a machine that tells how its last run ended.
+    pub(crate) fn telling(self) -> Self {
+        Self {
+            telling: Telling::All,
+            ..self
         }
     }
 
@@ -211,8 +258,48 @@ impl Node {
                 Stop::AgentKilled => {}
                 Stop::Power | Stop::Rebooting => self.boot(),
                 Stop::Swapping(root) => self.swap(root),
+                Stop::Panic => self.reset_by(true),
+                Stop::Hang => self.reset_by(false),
             }
             events = VecDeque::from([self.agent_starts()]);
+        }
+    }
+
+    /// A panic leaves its words, a hang the watchdog's mark; on a machine that has them.
+    fn reset_by(&mut self, panic: bool) {
+        let lines = vec!["Kernel panic - not syncing: late".to_owned()];
+        if self.telling == Telling::All && panic {
+            let id = format!("crash of boot {}", self.boots);
+            self.remains.crashes.push(CrashLog {
+                id,
+                files: vec![],
+                lines,
+            });
+        }
+        self.boot();
+        self.remains.watchdog = self.telling == Telling::All && !panic;
+    }
+
+    fn remains(&self) -> Remains {
+        Remains {
+            telling: self.telling == Telling::All,
+            ..self.remains.clone()
+        }
+    }
+
+    /// What the unit does that systemd starts when the agent cannot stay up: it notes it, marks the
+    /// trial's entry as used up, and restarts the machine.
+    fn note_failure(&mut self, root: &RootDigest) {
+        let trial = self.state.as_ref().and_then(|state| state.trial.as_ref());
+        let boot = BootId(format!("boot {}", self.boots));
+        let (generation, detail) = (trial.map(|trial| trial.generation), "again".to_owned());
+        let root = Some(root.clone());
+        let note = AgentFailure::new(root, boot, generation, detail, Timestamp(3000));
+        self.remains.agent = Some(note);
+        if let Some(trial) = trial
+            && let Some((from, to)) = used_up(trial, &self.esp.entries)
+        {
+            self.apply(&Step::RenameEntry { from, to });
         }
     }
 
@@ -220,6 +307,7 @@ impl Node {
     fn boot(&mut self) {
         loop {
             self.boots += 1;
+            self.remains.watchdog = false;
             assert!(self.boots < MAX_BOOTS, "never settles");
             let esp = &mut self.esp;
             let ukis = &esp.ukis;
@@ -236,16 +324,26 @@ impl Node {
                 file.unwrap().name = name;
             }
             let root = Entry::read(&choice.entry.content).unwrap().root;
-            if !is_dead(&self.images[&root].version) {
-                self.booted = Some(root);
-                return;
+            let version = &self.images[&root].version;
+            if is_dead(version) {
+                continue;
             }
+            if has_no_agent(version) {
+                self.note_failure(&root);
+                continue;
+            }
+            self.booted = Some(root);
+            return;
         }
     }
 
     /// A userspace that does not come up is ended by the watchdog.
     fn swap(&mut self, root: RootDigest) {
-        if is_dead(&self.images[&root].version) {
+        let version = &self.images[&root].version;
+        if is_dead(version) {
+            self.boot();
+        } else if has_no_agent(version) {
+            self.note_failure(&root);
             self.boot();
         } else {
             self.booted = Some(root);
@@ -254,6 +352,10 @@ impl Node {
 
     fn agent_starts(&mut self) -> Event {
         self.machine = Machine::new();
+        // What an earlier start has taken into account is removed.
+        if let Some(state) = &self.state {
+            self.remains = self.remains.unseen(&state.remains_seen);
+        }
         self.resolve()
     }
 
@@ -276,6 +378,7 @@ impl Node {
             booted: Booted {
                 root: self.booted.clone().unwrap(),
                 boot: BootId(format!("boot {}", self.boots)),
+                remains: self.remains(),
             },
             uptime: Uptime(1000),
             esp: self.esp.clone(),
@@ -315,6 +418,20 @@ impl Node {
                     Action::StartGate if self.orderly_restarts > 0 => {
                         self.orderly_restarts -= 1;
                         return self.stop_in_good_order();
+                    }
+                    Action::StartGate if self.power_losses > 0 => {
+                        self.power_losses -= 1;
+                        return Stop::Power;
+                    }
+                    Action::StartGate if self.state.as_ref().unwrap().trial.is_some() => {
+                        let version = &self.images[self.booted.as_ref().unwrap()].version;
+                        if panics_late(version) {
+                            return Stop::Panic;
+                        }
+                        if hangs_late(version) {
+                            return Stop::Hang;
+                        }
+                        events.extend(self.gate());
                     }
                     Action::StartGate => events.extend(self.gate()),
                     Action::Run(goal) => match self.carry_out(&goal) {
@@ -477,7 +594,8 @@ impl Node {
             .max_by_key(|entry| entry.sequence)
             .expect("no good entry");
         assert!(
-            !is_dead(&self.images[&newest.root].version),
+            !is_dead(&self.images[&newest.root].version)
+                && !has_no_agent(&self.images[&newest.root].version),
             "the good entry does not boot"
         );
         if let Some(state) = &self.state {

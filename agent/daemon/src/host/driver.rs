@@ -2,6 +2,7 @@
 
 mod asks;
 mod beside;
+mod last_run;
 
 use super::first;
 use super::jobs::Ticket;
@@ -133,7 +134,9 @@ impl Driver {
                 Event::StateUnusable
             }
         };
+        self.tell_of_last_run(&event);
         self.take_or_log(event).await;
+        self.forget_remains();
     }
 
     async fn take_word(&mut self, done: Done) {

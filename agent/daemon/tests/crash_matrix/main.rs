@@ -40,6 +40,8 @@ struct Scenario {
     order: Option<Order>,
     /// OS images that never come up.
     panics: Vec<char>,
+    /// OS images whose agent cannot stay up.
+    agentless: Vec<char>,
     /// Whether the machine is shut down in good order in the middle of the trial.
     stops: bool,
     /// The generations that the node may end on.
@@ -225,7 +227,7 @@ fn check_cut(node: &Node) {
         .into_iter()
         .filter(|file| !file.name.contains('+'))
         .map(|file| node.os_of(&file.content))
-        .filter(|os| !node.panics.contains(os))
+        .filter(|os| !node.panics.contains(os) && !node.agentless.contains(os))
         .count();
     assert!(good > 0, "there is a good entry that boots");
 }
@@ -246,15 +248,21 @@ async fn settle(
     };
     let mut faulty = next();
     for _ in 0..20 {
-        match life(node, &faulty, &mut order, &mut stops).await {
+        let mut up = match life(node, &faulty, &mut order, &mut stops).await {
             End::Rest => return,
-            End::Rebooting => node.leave(),
+            End::Rebooting => node.leave(&faulty),
             End::Dead => {
                 check_cut(node);
                 faulty = next();
                 order = None;
-                node.start();
+                node.start(&faulty)
             }
+        };
+        while !up {
+            check_cut(node);
+            faulty = next();
+            order = None;
+            up = node.start(&faulty);
         }
     }
     panic!("the node never comes to rest");
@@ -263,12 +271,13 @@ async fn settle(
 /// A node as the scenario wants it, before anything is cut.
 async fn prepared(scenario: &Scenario) -> Node {
     let mut node = Node::new();
-    node.start();
+    node.start(&Arc::new(Faulty::counting()));
     for (index, generation) in scenario.before.iter().enumerate() {
         let order = (index > 0).then(|| Order::Switch(generation.clone()));
         settle(&mut node, &[], order, false).await;
     }
     node.panics.clone_from(&scenario.panics);
+    node.agentless.clone_from(&scenario.agentless);
     node
 }
 
@@ -337,7 +346,7 @@ async fn play(scenario: &Scenario, faults: &[Arc<Faulty>], cut: Option<Cut>) {
     let mut node = prepared(scenario).await;
     settle(&mut node, faults, scenario.order.clone(), scenario.stops).await;
     // What could not be tidied is tidied at the next start.
-    node.start();
+    node.start(&Arc::new(Faulty::counting()));
     settle(&mut node, &[], None, false).await;
     check_rest(&node, scenario, cut);
 }
@@ -411,6 +420,7 @@ fn one_switch(to: Generation) -> Scenario {
         before: vec![first()],
         order: Some(Order::Switch(to)),
         panics: Vec::new(),
+        agentless: Vec::new(),
         stops: false,
         ends: vec![1, 2],
         blames: None,
@@ -423,6 +433,7 @@ fn the_first_boot_cut_anywhere_ends_on_the_first_generation() {
         before: Vec::new(),
         order: None,
         panics: Vec::new(),
+        agentless: Vec::new(),
         stops: false,
         ends: vec![1],
         blames: None,
@@ -507,6 +518,22 @@ fn an_os_that_panics_cut_anywhere_ends_on_the_old_generation_and_blames_the_boot
             ends,
             blames,
             panics: vec!['b'],
+            ..scenario
+        },
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_stay_up_cut_anywhere_ends_on_the_old_generation_and_is_blamed() {
+    let scenario = one_switch(generation(2, 'b', "two", "web"));
+    let detail = "again".to_owned();
+    let (ends, blames) = (vec![1], Some(Trigger::AgentCrash { detail }));
+    matrix(
+        "agent that cannot stay up",
+        &Scenario {
+            ends,
+            blames,
+            agentless: vec!['b'],
             ..scenario
         },
     );

@@ -83,6 +83,8 @@ pub(crate) struct Node {
     pub(crate) containers: Arc<Mutex<BTreeMap<String, Digest>>>,
     /// OS images whose kernel panics.
     pub(crate) panics: Vec<char>,
+    /// OS images whose agent cannot stay up.
+    pub(crate) agentless: Vec<char>,
     pub(crate) booted: Option<Boot>,
     /// The OS image that userspace is about to be started anew on.
     swap: Arc<Mutex<Option<RootDigest>>>,
@@ -115,6 +117,7 @@ impl Node {
             store,
             containers: Arc::default(),
             panics: Vec::new(),
+            agentless: Vec::new(),
             booted: None,
             swap: Arc::default(),
             boots: 0,
@@ -143,8 +146,9 @@ impl Node {
         os
     }
 
-    /// One start of the machine, from the firmware to systemd, however many tries it takes.
-    pub(crate) fn start(&mut self) {
+    /// One start of the machine, from the firmware to an agent that stays up, however many tries it
+    /// takes. False where the power fails while it is noted that an agent does not.
+    pub(crate) fn start(&mut self, faulty: &Arc<Faulty>) -> bool {
         self.swap.lock().unwrap().take();
         loop {
             self.containers.lock().unwrap().clear();
@@ -168,16 +172,21 @@ impl Node {
                 booted: Booted {
                     root: root(os),
                     boot,
+                    remains: orlopd::remains::gather(&self.paths),
                 },
                 verity: false,
             });
             self.render();
-            return;
+            match self.stays_up(os, faulty) {
+                Some(true) => return true,
+                Some(false) => {}
+                None => return false,
+            }
         }
     }
 
     /// The way down that the agent has begun: into another root, or over the boot loader.
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self, faulty: &Arc<Faulty>) -> bool {
         let swap = self.swap.lock().unwrap().take();
         let os = swap
             .as_ref()
@@ -188,10 +197,29 @@ impl Node {
                 booted.booted.root = root(os);
                 fs::remove_dir_all(self.paths.etc()).unwrap();
                 self.render();
+                match self.stays_up(os, faulty) {
+                    Some(true) => true,
+                    Some(false) => self.start(faulty),
+                    None => false,
+                }
             }
             // A userspace that does not come up is ended by the watchdog.
-            _ => self.start(),
+            _ => self.start(faulty),
         }
+    }
+
+    /// Whether the agent of this image stays up. One that does not is noted; none where the power fails
+    /// meanwhile.
+    fn stays_up(&self, os: char, faulty: &Arc<Faulty>) -> Option<bool> {
+        if !self.agentless.contains(&os) {
+            return Some(true);
+        }
+        let noted = orlopd::note_failure::note(&self.paths, &**faulty, "again");
+        if let Err(error) = &noted {
+            // The machine restarts all the same, and the boot loader counts.
+            eprintln!("{error}");
+        }
+        (!faulty.is_dead()).then_some(false)
     }
 
     /// What `orlopd render` does early in the boot.
