@@ -101,6 +101,8 @@ pub struct RemoteNodeSpec<'a> {
     pub app_port: u16,
     /// Whether every write to its disk is recorded ([`crate::qemu::WRITES_FILE`]).
     pub record_writes: bool,
+    /// Further arguments for QEMU.
+    pub arguments: Vec<String>,
 }
 
 /// What came of an `orlop` command.
@@ -146,7 +148,7 @@ impl RemoteNode {
                 publish: publish.to_vec(),
                 credentials: BTreeMap::new(),
                 record_writes: spec.record_writes,
-                arguments: Vec::new(),
+                arguments: spec.arguments,
             }),
         };
         Ok(Self {

@@ -74,7 +74,12 @@ impl QemuRig {
 
     /// Makes a disk that boots version 1 with one container, `web`, and a quick gate.
     pub(crate) fn disk(&self) -> PathBuf {
-        self.disk_of(&self.config())
+        self.disk_with("")
+    }
+
+    /// The same with more of a TOML.
+    pub(crate) fn disk_with(&self, more: &str) -> PathBuf {
+        self.disk_of(&(self.config() + "\n" + more))
     }
 
     /// The same with a volume into which `web` counts, at `/data/counts`.
@@ -131,6 +136,11 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "5s", retries = 3, s
     /// Boots a node from a disk of [`Self::disk`], and waits until generation 1 is good and its
     /// container answers.
     pub(crate) fn boot(&self, disk: &Path) -> Node {
+        self.boot_with(disk, Vec::new())
+    }
+
+    /// The same with further arguments for QEMU.
+    pub(crate) fn boot_with(&self, disk: &Path, arguments: Vec<String>) -> Node {
         let spec = RemoteNodeSpec {
             name: "node",
             dir: &self.path("node"),
@@ -138,6 +148,7 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "5s", retries = 3, s
             access: self.access.clone(),
             app_port: WEB,
             record_writes: false,
+            arguments,
         };
         let began = Instant::now();
         let node = RemoteNode::start(tools(), spec);

@@ -55,6 +55,7 @@ impl Node {
             access,
             app_port: APP_PORT,
             record_writes: false,
+            arguments: Vec::new(),
         };
         Ok(Self(RemoteNode::start(&tools, spec)?))
     }

@@ -1,0 +1,131 @@
+//! How trials end on QEMU machines: a kernel that panics, one that hangs, an initrd that finds no root.
+//! Each ends on the old generation by itself, and the verdict names the true cause.
+
+#[cfg(test)]
+mod rig;
+
+use orlop_api::{Phase, Trigger, VerdictView, Why};
+use rig::esp::Esp;
+use rig::gdb;
+use rig::qemu::{Node, QemuRig, SWITCH, expect_good};
+use rig::raw_disk::change_text;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+/// A watchdog card that resets the machine, and the debugger's socket.
+fn arguments(gdb: &std::path::Path) -> Vec<String> {
+    let gdb = format!("unix:{},server=on,wait=off", gdb.display());
+    [
+        "-device",
+        "i6300esb",
+        "-action",
+        "watchdog=reset",
+        "-gdb",
+        &gdb,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// A node whose gate asks for a door of the host, so that a trial goes on for as long as that is shut.
+struct Trial {
+    node: Node,
+    gdb: PathBuf,
+    rig: QemuRig,
+}
+
+impl Trial {
+    /// Boots it, with OS 2 staged.
+    fn staged() -> Self {
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let rig = QemuRig::new();
+        let port = door.local_addr().unwrap().port();
+        let more = format!(
+            "[[gate.check]]\ntcp = \"10.0.2.2:{port}\"\n\n\
+             [kernel]\nsysctl = {{ \"kernel.unknown_nmi_panic\" = \"1\" }}\n"
+        );
+        let gdb = rig.path("gdb.sock");
+        let node = rig.boot_with(&rig.disk_with(&more), arguments(&gdb));
+        node.orlop(&["update", "stage", &rig.os("2")]);
+        Self { node, gdb, rig }
+    }
+
+    /// Applies it, and waits until the gate judges.
+    fn begin(&self) {
+        self.node.orlop(&["update", "apply"]);
+        self.node.wait_status("a trial that goes on", |status| {
+            status.phase == Phase::Trial && status.trial.is_some()
+        });
+    }
+
+    /// The verdict, once generation 1 is back.
+    fn verdict(&self) -> VerdictView {
+        let back = self.node.wait_status("generation 1 again", |status| {
+            status.phase == Phase::Idle && status.trial.is_none()
+        });
+        expect_good(&back, 1, "1");
+        let why: Why = self.node.0.read(&["why"]).unwrap();
+        println!("{}", self.node.orlop(&["why"]));
+        let verdict = why.verdict.unwrap();
+        assert_eq!(
+            (verdict.generation, verdict.good, verdict.running),
+            (2, false, 1)
+        );
+        verdict
+    }
+}
+
+#[test]
+fn a_kernel_that_panics_on_trial_leads_back_and_the_verdict_has_its_last_words() {
+    let trial = Trial::staged();
+    trial.begin();
+    gdb::inject_nmi(&trial.node.0.machine().dir().join("qmp.sock"));
+    let verdict = trial.verdict();
+    let text = "NMI: Not continuing".to_owned();
+    assert_eq!(verdict.trigger, Trigger::Panic { text });
+    let last = verdict
+        .log
+        .iter()
+        .find(|line| line.contains("Kernel panic"));
+    assert!(last.is_some(), "{:?}", verdict.log);
+}
+
+#[test]
+fn a_kernel_that_hangs_on_trial_is_reset_by_the_watchdog_and_the_verdict_says_so() {
+    let trial = Trial::staged();
+    trial.begin();
+    gdb::hang(&trial.gdb);
+    assert_eq!(trial.verdict().trigger, Trigger::Watchdog);
+}
+
+#[test]
+fn an_initrd_that_finds_no_root_leads_back_and_the_verdict_has_its_reason() {
+    let trial = Trial::staged();
+    let machine = trial.node.0.machine();
+    let before = Esp::of(trial.node.0.disk()).names("EFI/orlop");
+    trial.node.orlop(&["update", "apply"]);
+    // Read while the old system still shuts down; the firmware comes seconds later.
+    let esp = Esp::of(trial.node.0.disk());
+    let armed = machine.wait("an armed boot entry on the ESP", SWITCH, || {
+        let names = esp.entry_names();
+        names
+            .contains("orlop-2+3.conf")
+            .then_some(())
+            .ok_or_else(|| format!("{names:?}"))
+    });
+    armed.unwrap_or_else(|error| panic!("{error}"));
+    let ukis = esp.names("EFI/orlop");
+    let root = ukis.difference(&before).next().unwrap();
+    let root = root.strip_suffix(".efi").unwrap();
+    // Another root: one that the store does not have.
+    let word = format!("orlop.root={root}");
+    let other = format!("orlop.root={}", "0".repeat(root.len()));
+    change_text(&word, &other, trial.node.0.disk());
+
+    let verdict = trial.verdict();
+    let Trigger::Initrd { detail } = &verdict.trigger else {
+        panic!("{verdict:?}")
+    };
+    assert!(detail.contains(&"0".repeat(root.len())), "{detail}");
+    drop(trial.rig);
+}
