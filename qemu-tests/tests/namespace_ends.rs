@@ -3,56 +3,63 @@
 #[cfg(test)]
 mod rig;
 
+use agent::{config_with, kill_until_it_is_given_up};
 use orlop_api::{Phase, Trigger};
-use rig::node::{Node, READY, Rig};
+use rig::node::{READY, Rig};
 use std::net::TcpListener;
 
-/// `StartLimitBurst=` of `orlopd.service`.
-const STARTS: u32 = 5;
+#[cfg(test)]
+mod agent {
+    //! An agent that does not stay up.
 
-/// A node's TOML whose gate asks for `door` too, for minutes.
-fn config_with(rig: &Rig, door: &TcpListener) -> String {
-    let port = door.local_addr().unwrap().port();
-    let check = format!("deadline = \"10m\"\n\n[[gate.check]]\ntcp = \"10.0.2.2:{port}\"");
-    let config = rig.config("1");
-    let patient = config.replace("deadline = \"20s\"", &check);
-    assert_ne!(patient, config);
-    patient
-}
+    use crate::rig::node::{Node, READY, Rig};
 
-/// Kills the agent as often as systemd starts it.
-fn kill_until_it_is_given_up(node: &Node<'_>) {
-    let main_pid = [
-        "systemctl",
-        "show",
-        "--value",
-        "--property=MainPID",
-        "orlopd.service",
-    ];
-    for start in 1..=STARTS {
-        let pid = node.machine.wait("an agent to kill", READY, || {
-            let output = node.machine.exec(&main_pid).map_err(|e| e.to_string())?;
-            match String::from_utf8_lossy(&output.stdout).trim() {
-                "" | "0" => Err("none".to_owned()),
-                pid => Ok(pid.to_owned()),
+    /// `StartLimitBurst=` of `orlopd.service`.
+    const STARTS: u32 = 5;
+
+    /// A node's TOML whose gate asks for a port of the host too, for minutes.
+    pub(crate) fn config_with(rig: &Rig, port: u16) -> String {
+        let check = format!("deadline = \"10m\"\n\n[[gate.check]]\ntcp = \"10.0.2.2:{port}\"");
+        let config = rig.config("1");
+        let patient = config.replace("deadline = \"20s\"", &check);
+        assert_ne!(patient, config);
+        patient
+    }
+
+    /// Kills the agent as often as systemd starts it.
+    pub(crate) fn kill_until_it_is_given_up(node: &Node<'_>) {
+        let main_pid = [
+            "systemctl",
+            "show",
+            "--value",
+            "--property=MainPID",
+            "orlopd.service",
+        ];
+        for start in 1..=STARTS {
+            let pid = node.machine.wait("an agent to kill", READY, || {
+                let output = node.machine.exec(&main_pid).map_err(|e| e.to_string())?;
+                match String::from_utf8_lossy(&output.stdout).trim() {
+                    "" | "0" => Err("none".to_owned()),
+                    pid => Ok(pid.to_owned()),
+                }
+            });
+            let pid = pid.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
+            let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
+            node.run(&[&kill[..], &["orlopd.service"]].concat());
+            if start == STARTS {
+                return;
             }
-        });
-        let pid = pid.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
-        let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
-        node.run(&[&kill[..], &["orlopd.service"]].concat());
-        if start == STARTS {
-            return;
+            let another = node.machine.wait("another agent", READY, || {
+                let output = node.machine.exec(&main_pid).map_err(|e| e.to_string())?;
+                let now = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                if now != pid && now != "0" && !now.is_empty() {
+                    Ok(())
+                } else {
+                    Err(now)
+                }
+            });
+            another.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
         }
-        let another = node.machine.wait("another agent", READY, || {
-            let output = node.machine.exec(&main_pid).map_err(|e| e.to_string())?;
-            let now = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            if now != pid && now != "0" && !now.is_empty() {
-                Ok(())
-            } else {
-                Err(now)
-            }
-        });
-        another.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
     }
 }
 
@@ -60,9 +67,10 @@ fn kill_until_it_is_given_up(node: &Node<'_>) {
 fn an_agent_that_cannot_stay_up_on_trial_is_left_with_one_restart_and_the_verdict_names_it() {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut rig = Rig::new();
-    rig.also_reach.push(door.local_addr().unwrap().port());
+    let port = door.local_addr().unwrap().port();
+    rig.also_reach.push(port);
     rig.push_os("2");
-    let node = rig.node("agentless", "1", &config_with(&rig, &door));
+    let node = rig.node("agentless", "1", &config_with(&rig, port));
     node.wait_idle();
     drop(door);
     node.update(&rig.image("orlop/os:2"));

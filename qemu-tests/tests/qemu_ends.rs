@@ -4,74 +4,88 @@
 #[cfg(test)]
 mod rig;
 
-use orlop_api::{Phase, Trigger, VerdictView, Why};
+use orlop_api::Trigger;
 use rig::esp::Esp;
 use rig::gdb;
-use rig::qemu::{Node, QemuRig, SWITCH, expect_good};
+use rig::qemu::SWITCH;
 use rig::raw_disk::change_text;
-use std::net::TcpListener;
-use std::path::PathBuf;
+use trial::Trial;
 
-/// A watchdog card that resets the machine, and the debugger's socket.
-fn arguments(gdb: &std::path::Path) -> Vec<String> {
-    let gdb = format!("unix:{},server=on,wait=off", gdb.display());
-    [
-        "-device",
-        "i6300esb",
-        "-action",
-        "watchdog=reset",
-        "-gdb",
-        &gdb,
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
+#[cfg(test)]
+mod trial {
+    //! A trial that goes on until something ends it.
 
-/// A node whose gate asks for a door of the host, so that a trial goes on for as long as that is shut.
-struct Trial {
-    node: Node,
-    gdb: PathBuf,
-    rig: QemuRig,
-}
+    use crate::rig::qemu::{Node, QemuRig, expect_good};
+    use orlop_api::{Phase, VerdictView, Why};
+    use std::net::TcpListener;
+    use std::path::{Path, PathBuf};
 
-impl Trial {
-    /// Boots it, with OS 2 staged.
-    fn staged() -> Self {
-        let door = TcpListener::bind("127.0.0.1:0").unwrap();
-        let rig = QemuRig::new();
-        let port = door.local_addr().unwrap().port();
-        let more = format!(
-            "[[gate.check]]\ntcp = \"10.0.2.2:{port}\"\n\n\
-             [kernel]\nsysctl = {{ \"kernel.unknown_nmi_panic\" = \"1\" }}\n"
-        );
-        let gdb = rig.path("gdb.sock");
-        let node = rig.boot_with(&rig.disk_with(&more), arguments(&gdb));
-        node.orlop(&["update", "stage", &rig.os("2")]);
-        Self { node, gdb, rig }
+    /// A watchdog card that resets the machine, and the debugger's socket.
+    fn arguments(gdb: &Path) -> Vec<String> {
+        let gdb = format!("unix:{},server=on,wait=off", gdb.display());
+        [
+            "-device",
+            "i6300esb",
+            "-action",
+            "watchdog=reset",
+            "-gdb",
+            &gdb,
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
-    /// Applies it, and waits until the gate judges.
-    fn begin(&self) {
-        self.node.orlop(&["update", "apply"]);
-        self.node.wait_status("a trial that goes on", |status| {
-            status.phase == Phase::Trial && status.trial.is_some()
-        });
+    /// A node whose gate asks for a door of the host, so that a trial goes on for as long as that is shut.
+    pub(crate) struct Trial {
+        pub(crate) node: Node,
+        pub(crate) gdb: PathBuf,
+        // Last: the machine is gone before its folder.
+        _rig: QemuRig,
     }
 
-    /// The verdict, once generation 1 is back.
-    fn verdict(&self) -> VerdictView {
-        let back = self.node.wait_status("generation 1 again", |status| {
-            status.phase == Phase::Idle && status.trial.is_none()
-        });
-        expect_good(&back, 1, "1");
-        let why: Why = self.node.0.read(&["why"]).unwrap();
-        println!("{}", self.node.orlop(&["why"]));
-        let verdict = why.verdict.unwrap();
-        assert_eq!(
-            (verdict.generation, verdict.good, verdict.running),
-            (2, false, 1)
-        );
-        verdict
+    impl Trial {
+        /// Boots it, with OS 2 staged.
+        pub(crate) fn staged() -> Self {
+            let door = TcpListener::bind("127.0.0.1:0").unwrap();
+            let rig = QemuRig::new();
+            let port = door.local_addr().unwrap().port();
+            let more = format!(
+                "[[gate.check]]\ntcp = \"10.0.2.2:{port}\"\n\n\
+                 [kernel]\nsysctl = {{ \"kernel.unknown_nmi_panic\" = \"1\" }}\n"
+            );
+            let gdb = rig.path("gdb.sock");
+            let node = rig.boot_with(&rig.disk_with(&more), arguments(&gdb));
+            node.orlop(&["update", "stage", &rig.os("2")]);
+            Self {
+                node,
+                gdb,
+                _rig: rig,
+            }
+        }
+
+        /// Applies it, and waits until the gate judges.
+        pub(crate) fn begin(&self) {
+            self.node.orlop(&["update", "apply"]);
+            self.node.wait_status("a trial that goes on", |status| {
+                status.phase == Phase::Trial && status.trial.is_some()
+            });
+        }
+
+        /// The verdict, once generation 1 is back.
+        pub(crate) fn verdict(&self) -> VerdictView {
+            let back = self.node.wait_status("generation 1 again", |status| {
+                status.phase == Phase::Idle && status.trial.is_none()
+            });
+            expect_good(&back, 1, "1");
+            let why: Why = self.node.0.read(&["why"]).unwrap();
+            println!("{}", self.node.orlop(&["why"]));
+            let verdict = why.verdict.unwrap();
+            assert_eq!(
+                (verdict.generation, verdict.good, verdict.running),
+                (2, false, 1)
+            );
+            verdict
+        }
     }
 }
 
@@ -127,5 +141,4 @@ fn an_initrd_that_finds_no_root_leads_back_and_the_verdict_has_its_reason() {
         panic!("{verdict:?}")
     };
     assert!(detail.contains(&"0".repeat(root.len())), "{detail}");
-    drop(trial.rig);
 }

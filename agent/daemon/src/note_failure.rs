@@ -153,7 +153,7 @@ mod tests {
     use orlop_config::{Digest, RootDigest};
     use orlop_core::boot::BootSequence;
     use orlop_core::{
-        Generation, GenerationId, GenerationStatus, NodeState, Origin, OsImage, Timestamp,
+        Generation, GenerationId, GenerationStatus, Means, NodeState, Origin, OsImage, Timestamp,
         TrialKind, TrialStage,
     };
     use std::collections::BTreeMap;
@@ -204,6 +204,7 @@ mod tests {
             boots: 0,
             attempts: 1,
             given_back: 0,
+            means: Means::Reboot,
             boot: BootId("b1".to_owned()),
             armed: Timestamp(1),
             gate_started: None,
@@ -220,7 +221,8 @@ mod tests {
         write(&core_paths::entry("orlop-1.conf"), b"one");
         write(&core_paths::entry("orlop-2+2-1.conf"), b"two");
         let word = format!("{{\"root\": \"{}\", \"verity\": false}}", root(os));
-        write("/run/orlop/boot.json", word.as_bytes());
+        fs::create_dir_all(paths.boot_json().parent().unwrap()).unwrap();
+        fs::write(paths.boot_json(), word).unwrap();
         paths
     }
 
