@@ -100,6 +100,7 @@ fn boot_one(recording: &Recording, plan: &Plan, cut: &CheckedCut) -> Outcome<Opt
         access: access(folder),
         app_port: APP_PORT,
         record_writes: false,
+        arguments: Vec::new(),
     };
     let node = RemoteNode::start(&tools()?, spec)?;
     // The machine has its own copy.

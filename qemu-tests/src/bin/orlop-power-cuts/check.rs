@@ -4,7 +4,7 @@ use crate::esp::{EspView, TOML};
 use crate::recording::{About, Phase};
 use crate::state::StateView;
 use orlop_config::Digest;
-use orlop_core::boot::{BootDecision, Booted, Entry, EntryFile, loader, resolve_boot};
+use orlop_core::boot::{BootDecision, Booted, Entry, EntryFile, Remains, loader, resolve_boot};
 use orlop_core::{BootId, GenerationId, GenerationStatus, Policy};
 
 /// Boots that a node may need until it is on an entry without a counter, at the most: every try of a
@@ -136,6 +136,7 @@ fn check_decision(
     let booted = Booted {
         root: entry.root.clone(),
         boot: BootId(format!("boot {boot} after the cut")),
+        remains: Remains::default(),
     };
     let (node, generations) = (state.node.as_ref(), &state.generations);
     let decision = resolve_boot(node, generations, &booted, entries, &Policy::default());
@@ -164,7 +165,7 @@ fn check_decision(
         }
         // As it must be when the tries of the boots before were used up; the first boot has only
         // a power cut behind it, which is no failure.
-        BootDecision::TrialWentDead { trigger } => {
+        BootDecision::TrialWentDead { trigger, .. } => {
             if boot == 0 {
                 fail(format!(
                     "the power cut counts as a failure of the trial: {trigger:?}"

@@ -70,6 +70,7 @@ pub(crate) fn record(options: &Options) -> Outcome<()> {
         access,
         app_port: APP_PORT,
         record_writes: true,
+        arguments: Vec::new(),
     };
     let node = RemoteNode::start(&tools()?, spec)?;
     let log = machine_dir.join(WRITES_FILE);

@@ -349,6 +349,7 @@ impl Synthetic {
             tries: 3,
             boots: 0,
             attempts: 1,
+            given_back: 0,
             boot: BootId("before the cut".to_owned()),
             armed: Timestamp(1),
             gate_started: None,
