@@ -205,6 +205,7 @@ mod tests {
             attempts: 1,
             given_back: 0,
             means: Means::Reboot,
+            confirm: None,
             boot: BootId("b1".to_owned()),
             armed: Timestamp(1),
             gate_started: None,
