@@ -44,6 +44,17 @@ fn process_of(node: &Node<'_>, container: &str) -> String {
     node.run(&["systemctl", "show", properties, &unit])
 }
 
+/// The file system that is mounted as the root of `web`, by its device's number.
+fn root_of_web(node: &Node<'_>) -> Option<String> {
+    let init = node.machine.status().ok()?.init?;
+    let mounts = fs::read_to_string(format!("/proc/{init}/mountinfo")).ok()?;
+    let mut mounts = mounts.lines().map(|line| line.split(' '));
+    mounts.find_map(|mut mount| {
+        let device = mount.nth(2)?.to_owned();
+        (mount.nth(1)? == "/run/orlop/containers/web/rootfs").then_some(device)
+    })
+}
+
 #[test]
 fn ten_live_swaps_change_the_os_and_no_container_notices() {
     let rig = Rig::new();
@@ -55,6 +66,8 @@ fn ten_live_swaps_change_the_os_and_no_container_notices() {
     let processes = || ["web", "counter"].map(|name| process_of(&node, name));
     let before = processes();
     let boots = node.machine.status().unwrap().boots;
+    let root = root_of_web(&node);
+    assert!(root.is_some());
     let witness = StreamWitness::on(node.connect_web().unwrap()).unwrap();
 
     for swap in 0..SWAPS {
@@ -66,12 +79,21 @@ fn ten_live_swaps_change_the_os_and_no_container_notices() {
         assert_eq!(status.os_release.as_deref(), Some(version));
         assert_eq!(node.wait_web("/started"), started);
         assert_eq!(processes(), before);
+        assert_eq!(root_of_web(&node), root);
         println!(
             "swap {swap}: to {version}, longest gap on the connection {:?}",
             witness.longest_gap()
         );
     }
     assert_eq!(node.machine.status().unwrap().boots, boots);
+    let journal = [
+        "journalctl",
+        "--no-pager",
+        "--output=cat",
+        "--unit=orlopd.service",
+    ];
+    let journal = node.run(&journal);
+    assert!(!journal.contains("has lost its network"), "{journal}");
     let (lines, gap) = witness.end();
     println!("{lines} lines on one connection, longest gap {gap:?}");
     let counts = node.read_state("volumes/counts/counts");

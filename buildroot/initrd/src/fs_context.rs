@@ -125,9 +125,19 @@ impl DetachedMount {
     /// # Errors
     /// If there is no such path.
     pub fn copy_of(source: &Path) -> Result<Self, FsContextError> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_RECURSIVE;
+        Self::copy(source, OpenTreeFlags::AT_RECURSIVE)
+    }
+
+    /// A copy of the mount at `source` without those below it.
+    ///
+    /// # Errors
+    /// If there is no such path.
+    pub fn copy_of_one(source: &Path) -> Result<Self, FsContextError> {
+        Self::copy(source, OpenTreeFlags::empty())
+    }
+
+    fn copy(source: &Path, more: OpenTreeFlags) -> Result<Self, FsContextError> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | more;
         let fd = open_tree(CWD, source, flags)
             .map_err(|errno| failed(format!("copy the mount at {}", source.display()), errno))?;
         Ok(Self { fd })

@@ -7,8 +7,8 @@
 pub(crate) mod built;
 pub(crate) mod containers;
 pub(crate) mod esp;
-pub(crate) mod jail;
 pub(crate) mod gdb;
+pub(crate) mod jail;
 pub(crate) mod node;
 pub(crate) mod operator;
 pub(crate) mod qemu;

@@ -1,10 +1,12 @@
 //! Carries a plan out. Every step may be cut short and run again.
 
 use super::bundle;
+use super::carry;
 use super::change::{Outcome, Outcomes};
 use super::command::{self, find};
 use super::desired::{Desired, DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
+use super::inside;
 use super::net::{self, Addresses, Guard, Leases, Request};
 use super::places::{Places, timer_name, unit_name};
 use super::plan::{Action, Layer, Plan};
@@ -216,18 +218,41 @@ impl Executor {
         Ok(())
     }
 
-    /// Mounts again the roots of running containers that have lost theirs.
+    /// Mounts again the roots of running containers that have lost theirs, and keeps their network
+    /// namespaces again.
     async fn remount(&self, plan: &Plan, desired: &Desired, outcomes: &mut Outcomes) {
         for container in &desired.containers {
             if plan.actions.get(&container.name) != Some(&Action::Remount) {
                 continue;
             }
-            let hash = desired.hash(container);
-            match self.mount(container, &hash, Layer::Keep).await {
+            match self.carry_over(container, desired).await {
                 Ok(()) => drop(outcomes.insert(container.name.clone(), Outcome::Kept)),
                 Err(error) => fail(outcomes, &container.name, error),
             }
         }
+    }
+
+    async fn carry_over(
+        &self,
+        container: &DesiredContainer,
+        desired: &Desired,
+    ) -> Result<(), RuntimeError> {
+        let name = &container.name;
+        let status = self.systemd.status(&unit_name(name)).await;
+        let status = status.map_err(RuntimeError::of(name, Step::MountRoot))?;
+        let Some(pid) = inside::process(container, &status, &self.places) else {
+            // It waits for its next start.
+            let hash = desired.hash(container);
+            return self.mount(container, &hash, Layer::Keep).await;
+        };
+        let (rootfs, netns) = (self.places.rootfs(name), self.places.netns_file(name));
+        let (root, owned) = (container.image.root.clone(), name.clone());
+        let work = move || {
+            carry::mount_root_of(pid, &root, &rootfs)
+                .and_then(|()| net::keep_namespace(&netns, pid))
+                .map_err(RuntimeError::of(&owned, Step::MountRoot))
+        };
+        blocking(work, name, Step::MountRoot).await
     }
 
     async fn mount(

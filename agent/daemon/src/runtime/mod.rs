@@ -7,6 +7,7 @@
 
 mod bundle;
 mod capabilities;
+mod carry;
 mod change;
 mod command;
 mod containers;

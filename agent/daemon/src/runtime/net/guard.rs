@@ -13,7 +13,7 @@ use super::names::name_files;
 use super::netavark::{Request, bridge_name, cable_name};
 use super::nft::Tables;
 use super::rules::{self, Publisher};
-use super::{bridges, rules::TABLE};
+use super::{bridges, netns, rules::TABLE};
 use orlop_config::{FIREWALL_TABLE, Name, NetDriver};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
@@ -170,14 +170,20 @@ impl Guard {
         let cables = cables_of(name, addresses);
         let plugged =
             |(cable, bridge, _): &(String, String, Name)| bridges::is_plugged(cable, bridge);
-        let kept = mount_points()?.contains(&places.netns_file(name));
-        if kept && cables.iter().all(plugged) {
+        let netns = places.netns_file(name);
+        let kept = mount_points()?.contains(&netns);
+        let connected = cables.iter().all(plugged);
+        if kept && connected {
             return Ok(());
         }
         let status = self.systemd.status(&unit_name(name)).await?;
+        let process = inside::process(container, &status, places);
+        if let (true, Some(pid)) = (connected, process) {
+            return netns::keep_again(&netns, pid);
+        }
         log::warn!(container = name.as_str(); "{name} has lost its network; connecting it again");
         let request = Request::new(container, addresses);
-        match inside::process(container, &status, places) {
+        match process {
             Some(pid) => connect_again(places, name, &request, pid).await,
             // systemd may start it at any time, without the agent.
             None => set_up(places, name, &request).await,

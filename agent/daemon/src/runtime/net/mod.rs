@@ -21,4 +21,4 @@ pub(super) use connect::{connect, disconnect};
 pub(super) use guard::{Guard, watch};
 pub(super) use lease::{Addresses, Leases};
 pub(super) use netavark::Request;
-pub(super) use netns::unmount_all;
+pub(super) use netns::{keep_namespace, unmount_all};

@@ -1,6 +1,7 @@
 //! Named network namespaces, as ip-netns(8) keeps them: a bind mount of the namespace on a file.
 
 use super::super::error::StepError;
+use super::super::observe::mount_points;
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use std::fs::{DirBuilder, OpenOptions};
@@ -28,7 +29,16 @@ pub(super) fn create(path: &Path) -> Result<(), StepError> {
     made.map_err(StepError::file("make a network namespace at", path))
 }
 
-/// Keeps the network namespace of the process `pid` at `path`, where it was kept before. Refuses the
+/// Keeps the network namespace of the process `pid` at `path` again, if it was kept there before: the
+/// file that it was mounted on is left then.
+pub(in super::super) fn keep_namespace(path: &Path, pid: u32) -> Result<(), StepError> {
+    if !path.exists() || mount_points()?.contains(path) {
+        return Ok(());
+    }
+    keep_again(path, pid)
+}
+
+/// Keeps the network namespace of the process `pid` at `path`, which holds none now. Refuses the
 /// agent's own: whoever takes a container's links away there cuts the node off.
 pub(super) fn keep_again(path: &Path, pid: u32) -> Result<(), StepError> {
     let kept = StepError::file("keep the network namespace at", path);
