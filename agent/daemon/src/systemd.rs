@@ -28,6 +28,9 @@ trait Manager {
     /// Starts a unit, after stopping it where it runs.
     fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
+    /// Forgets that a unit has failed, and how often it was started of late.
+    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+
     /// Asks for the signals.
     fn subscribe(&self) -> zbus::Result<()>;
 
@@ -71,6 +74,9 @@ pub enum SystemdError {
     },
 }
 
+/// The agent's own unit.
+const AGENT: &str = "orlopd.service";
+
 /// A job that takes longer will not come to an end: what is told of a change ends within a second.
 const JOB_LIMIT: Duration = Duration::from_secs(60);
 
@@ -99,6 +105,10 @@ impl Systemd {
     /// # Errors
     /// [`SystemdError`] where the bus or systemd does not answer.
     pub async fn soft_reboot(self) -> Result<(), SystemdError> {
+        // It starts the agent anew, which the limit of its starts must not take for a crash.
+        if let Err(error) = self.manager().await?.reset_failed_unit(AGENT).await {
+            log::warn!("ignoring that systemd goes on counting the starts of {AGENT}: {error}");
+        }
         self.leave_by("soft-reboot.target").await
     }
 
