@@ -44,4 +44,4 @@ pub use state::{
 };
 pub use verdict::{CheckSeen, Trigger, VERDICT_FORMAT, VERDICT_LOG_LINES, Verdict, VerdictError};
 pub use view::generation_view;
-pub use why::{held_views, why};
+pub use why::{Present, held_views, why};

@@ -4,23 +4,33 @@ use crate::{
     Generation, GenerationId, GenerationStatus, Held, NodeState, Trial, TrialKind, TrialStage,
     Trigger, Verdict,
 };
-use orlop_api::{GateView, HeldView, Why};
+use orlop_api::{Fault, GateView, HeldView, Why};
 use std::collections::BTreeMap;
 
+/// What the node knows now besides its records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Present<'a> {
+    /// The gate at work, if one is.
+    pub gate: Option<&'a GateView>,
+    /// When the window opens that the agent waits for to switch by itself, if it does.
+    pub window: Option<&'a str>,
+    /// Why what was asked for last could not be staged; none where it could.
+    pub not_staged: Option<&'a Fault>,
+}
+
 /// Why this generation runs, why not a newer one, and what is being waited for. `verdicts` is every
-/// verdict on record, in any order; `gate` the gate at work, if one is; `window` says when the window
-/// opens that the agent waits for to switch by itself, if it does.
+/// verdict on record, in any order.
 pub fn why(
     state: &NodeState,
     generations: &BTreeMap<GenerationId, Generation>,
     verdicts: &[Verdict],
-    gate: Option<&GateView>,
-    window: Option<&str>,
+    present: Present<'_>,
 ) -> Why {
+    let Present { gate, window, .. } = present;
     let newest = verdicts.iter().max_by_key(|verdict| verdict.number);
     Why {
         running: running(state, generations, verdicts),
-        not_newer: not_newer(state, verdicts, window),
+        not_newer: not_newer(state, verdicts, present),
         waiting_for: waiting_for(state, gate, window),
         held: held_views(state, generations),
         verdict: newest.map(Into::into),
@@ -78,10 +88,13 @@ fn running(
         ),
         Some(verdict) if verdict.good => format!("{runs} because {}.", verdict.trigger),
         Some(verdict) => {
-            format!(
-                "{runs} although it failed: {}. There was nothing to go back to.",
-                verdict.trigger
-            )
+            let was_good = verdicts.iter().any(|v| v.good && v.generation == id);
+            let stays = if was_good {
+                "It was good before, so it stays."
+            } else {
+                "There was nothing to go back to."
+            };
+            format!("{runs} although it failed: {}. {stays}", verdict.trigger)
         }
     }
 }
@@ -108,7 +121,25 @@ pub fn held_views(
     state.held.iter().map(view).collect()
 }
 
-fn not_newer(state: &NodeState, verdicts: &[Verdict], window: Option<&str>) -> Option<String> {
+fn not_newer(state: &NodeState, verdicts: &[Verdict], present: Present<'_>) -> Option<String> {
+    let on_record = newer_on_record(state, verdicts, present.window);
+    let not_staged = present.not_staged.map(|fault| {
+        let hints = fault.hints.iter().map(|hint| format!("; {hint}"));
+        format!(
+            "What was asked for last could not be staged: {}{}.",
+            fault.message,
+            hints.collect::<String>()
+        )
+    });
+    let reasons: Vec<_> = on_record.into_iter().chain(not_staged).collect();
+    (!reasons.is_empty()).then(|| reasons.join(" "))
+}
+
+fn newer_on_record(
+    state: &NodeState,
+    verdicts: &[Verdict],
+    window: Option<&str>,
+) -> Option<String> {
     let running = state.running()?;
     let (newer, status) = state.generations.last_key_value()?;
     if *newer <= running {
@@ -188,7 +219,11 @@ fn waiting_for(state: &NodeState, gate: Option<&GateView>, window: Option<&str>)
             None => format!("`orlop update apply`, which switches to generation {staged}."),
         });
     }
-    gate.map(gate_words)
+    // A good one is only looked at once more: nobody waits for that.
+    let good = state
+        .current
+        .is_some_and(|id| state.status(id) == Some(GenerationStatus::Good));
+    gate.filter(|_| !good).map(gate_words)
 }
 
 fn gate_words(gate: &GateView) -> String {

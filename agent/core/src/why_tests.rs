@@ -3,10 +3,10 @@
 use crate::boot::BootSequence;
 use crate::sample::{generation, node, trial};
 use crate::{
-    GenerationId, GenerationStatus, Held, NodeState, Observed, Timestamp, TrialKind, TrialStage,
-    Trigger, Verdict, why,
+    GenerationId, GenerationStatus, Held, NodeState, Observed, Present, Timestamp, TrialKind,
+    TrialStage, Trigger, Verdict, why,
 };
-use orlop_api::{CheckView, GateView};
+use orlop_api::{CheckView, Fault, FaultKind, GateView};
 use std::fmt::Write as _;
 
 fn verdict(number: u32, generation: u64, running: u64, trigger: Trigger) -> Verdict {
@@ -24,22 +24,15 @@ fn verdict(number: u32, generation: u64, running: u64, trigger: Trigger) -> Verd
 }
 
 fn text(observed: &Observed, verdicts: &[Verdict], gate: Option<&GateView>) -> String {
-    text_with(observed, verdicts, gate, None)
+    let present = Present {
+        gate,
+        ..Present::default()
+    };
+    text_with(observed, verdicts, present)
 }
 
-fn text_with(
-    observed: &Observed,
-    verdicts: &[Verdict],
-    gate: Option<&GateView>,
-    window: Option<&str>,
-) -> String {
-    let answer = why(
-        &observed.state,
-        &observed.generations,
-        verdicts,
-        gate,
-        window,
-    );
+fn text_with(observed: &Observed, verdicts: &[Verdict], present: Present<'_>) -> String {
+    let answer = why(&observed.state, &observed.generations, verdicts, present);
     let mut text = format!("running: {}\n", answer.running);
     for (key, value) in [
         ("not newer", answer.not_newer),
@@ -137,8 +130,11 @@ fn why_of_a_staged_generation_that_waits_for_its_window() {
     let mut observed = node(&[generation(2, "2")]);
     observed.state.staged_by_agent = true;
     let verdicts = [verdict(1, 1, 1, Trigger::Gate)];
-    let opens = Some("2026-11-23 02:00 Europe/Berlin");
-    let text = text_with(&observed, &verdicts, None, opens);
+    let present = Present {
+        window: Some("2026-11-23 02:00 Europe/Berlin"),
+        ..Present::default()
+    };
+    let text = text_with(&observed, &verdicts, present);
     insta::assert_snapshot!("window", text);
 }
 
@@ -221,4 +217,63 @@ fn why_of_a_first_generation_that_fails() {
         "degraded",
         text(&observed, &[verdict(1, 1, 1, trigger)], None)
     );
+}
+
+#[test]
+fn why_of_a_good_generation_that_fails_its_gate_after_a_roll_back() {
+    let failed = || Trigger::Check {
+        check: "container web".to_owned(),
+        detail: "unhealthy: exit status 1".to_owned(),
+    };
+    let (mut observed, mut verdicts) = left(failed());
+    observed
+        .state
+        .generations
+        .insert(GenerationId(1), GenerationStatus::Failed);
+    verdicts.push(verdict(3, 1, 1, failed()));
+    let gate = gate(&[("container web", Some(false), "unhealthy: exit status 1")]);
+    insta::assert_snapshot!("degraded_again", text(&observed, &verdicts, Some(&gate)));
+}
+
+#[test]
+fn why_of_a_generation_rolled_back_by_a_panic() {
+    let text_of = "Fatal exception in interrupt".to_owned();
+    let (observed, mut verdicts) = left(Trigger::Panic { text: text_of });
+    verdicts[1].log = vec![
+        "RIP: 0010:napi_poll+0x1a/0x30".to_owned(),
+        "Kernel panic - not syncing: Fatal exception in interrupt".to_owned(),
+    ];
+    insta::assert_snapshot!("by_panic", text(&observed, &verdicts, None));
+}
+
+#[test]
+fn why_of_a_generation_rolled_back_by_the_watchdog() {
+    let (observed, verdicts) = left(Trigger::Watchdog);
+    insta::assert_snapshot!("by_watchdog", text(&observed, &verdicts, None));
+}
+
+#[test]
+fn why_of_a_generation_whose_agent_could_not_stay_up() {
+    let detail = "it ended with exit status 101".to_owned();
+    let (observed, verdicts) = left(Trigger::AgentCrash { detail });
+    insta::assert_snapshot!("by_agent", text(&observed, &verdicts, None));
+}
+
+#[test]
+fn why_of_a_generation_whose_initrd_gave_up() {
+    let detail = "cannot find the root 2222 in the store".to_owned();
+    let (observed, verdicts) = left(Trigger::Initrd { detail });
+    insta::assert_snapshot!("by_initrd", text(&observed, &verdicts, None));
+}
+
+#[test]
+fn why_of_a_node_whose_disk_is_too_full() {
+    let message = "cannot pull r.example/os:2: no space left in /state/store";
+    let full = Fault::new(FaultKind::Transient, message).hint("make room on the state partition");
+    let present = Present {
+        not_staged: Some(&full),
+        ..Present::default()
+    };
+    let verdicts = [verdict(1, 1, 1, Trigger::Gate)];
+    insta::assert_snapshot!("disk_full", text_with(&node(&[]), &verdicts, present));
 }

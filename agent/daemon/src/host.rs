@@ -87,6 +87,7 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
     let (running, _) = watch::channel(None);
     let (confirmed, _) = watch::channel(None);
     let (next_look, _) = watch::channel(None);
+    let (not_staged, _) = watch::channel(None);
     let shared = Arc::new(Shared {
         paths,
         store,
@@ -100,6 +101,7 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
         reached: Arc::new(Reached::default()),
         running,
         next_look,
+        not_staged,
         phase: switch.phases(),
         asks,
     });

@@ -4,12 +4,17 @@ use super::event::{Action, Then};
 use crate::GenerationStatus;
 use orlop_api::Phase;
 
-/// Where the machine goes back to when what was begun does not come about.
+/// How the node stands while nothing is under way, and what it goes back to when what was begun does
+/// not come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
+    /// On a good generation.
     Idle,
+    /// The same, and its gate is asked once more whether that is still so: after a start, and after
+    /// another generation failed, which may have had a cause that both share.
+    Unsure,
+    /// On a generation that fails its gate, which goes on being asked.
     Degraded,
-    Trial,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,9 +31,7 @@ pub(super) enum State {
     /// Records and ESP are made to agree with what runs.
     Settling { rest: Rest },
     /// Nothing under way.
-    Idle,
-    /// Nothing under way, on a generation that fails its gate.
-    Degraded,
+    Resting(Rest),
     /// A generation is fetched.
     Staging { then: Then, rest: Rest },
     /// It is recorded.
@@ -39,16 +42,18 @@ pub(super) enum State {
     Entering,
     /// The gate judges.
     Trial,
-    /// What follows from a verdict is carried out.
-    Ending { unless: Rest, phase: Phase },
+    /// What follows from a verdict is carried out. Where there is nothing to carry out, the node stands
+    /// as `unless` says; none: the trial goes on.
+    Ending { unless: Option<Rest>, phase: Phase },
     /// The machine goes down: by a plan's last step, or by itself.
     Leaving,
 }
 
 impl Rest {
-    pub(super) fn of(status: GenerationStatus) -> Self {
+    /// On a generation of this status; `good` is how the node stands on a good one.
+    pub(super) fn of(status: GenerationStatus, good: Self) -> Self {
         match status {
-            GenerationStatus::Good => Self::Idle,
+            GenerationStatus::Good => good,
             GenerationStatus::Staged | GenerationStatus::Trial | GenerationStatus::Failed => {
                 Self::Degraded
             }
@@ -57,10 +62,18 @@ impl Rest {
 
     /// The state to go back to, and what has to be begun again there.
     pub(super) fn back(self) -> (State, Vec<Action>) {
+        let actions = match self {
+            Self::Idle => Vec::new(),
+            Self::Unsure | Self::Degraded => vec![Action::StartGate],
+        };
+        (State::Resting(self), actions)
+    }
+
+    /// What people are told.
+    pub(super) fn phase(self) -> Phase {
         match self {
-            Self::Idle => (State::Idle, Vec::new()),
-            Self::Degraded => (State::Degraded, vec![Action::StartGate]),
-            Self::Trial => (State::Trial, vec![Action::StartGate]),
+            Self::Idle | Self::Unsure => Phase::Idle,
+            Self::Degraded => Phase::Degraded,
         }
     }
 }

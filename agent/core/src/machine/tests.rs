@@ -8,7 +8,7 @@ use crate::sample;
 use crate::{GenerationId, GenerationStatus, Trigger};
 use orlop_api::Phase;
 
-const RESTS: [Rest; 3] = [Rest::Idle, Rest::Degraded, Rest::Trial];
+const RESTS: [Rest; 3] = [Rest::Idle, Rest::Unsure, Rest::Degraded];
 
 fn states() -> Vec<State> {
     let mut states = vec![
@@ -16,14 +16,13 @@ fn states() -> Vec<State> {
         State::SafeMode,
         State::Unknown,
         State::Preparing,
-        State::Idle,
-        State::Degraded,
         State::Entering,
         State::Trial,
         State::Leaving,
     ];
     for rest in RESTS {
         states.extend([
+            State::Resting(rest),
             State::Settling { rest },
             State::Staging {
                 then: Then::Wait,
@@ -42,11 +41,15 @@ fn states() -> Vec<State> {
             },
             State::Switching { rest },
             State::Ending {
-                unless: rest,
+                unless: Some(rest),
                 phase: Phase::RollingBack,
             },
         ]);
     }
+    states.push(State::Ending {
+        unless: None,
+        phase: Phase::RollingBack,
+    });
     states
 }
 
@@ -251,6 +254,55 @@ fn a_failed_gate_rolls_back_and_names_the_check() {
         log: vec!["no route".to_owned()],
     };
     assert_eq!(actions, [Action::StopGate, Action::Run(end)]);
+}
+
+#[test]
+fn a_good_generation_that_fails_its_gate_after_a_roll_back_stays_and_is_degraded() {
+    let generation = GenerationId(1);
+    let normal = |status| Event::Booted(BootDecision::Normal { generation, status });
+    let start = BootDecision::TrialStarts {
+        generation: GenerationId(2),
+    };
+    let rolled_back = [
+        Event::Booted(start),
+        Event::StepsDone(Ends::Here),
+        gate_failed(),
+        Event::StepsDone(Ends::Here),
+        normal(GenerationStatus::Good),
+        Event::StepsDone(Ends::Here),
+    ];
+    let (machine, actions) = walk(rolled_back.clone());
+    assert_eq!(machine.phase(), Phase::Idle);
+    assert_eq!(actions, [Action::StartGate]);
+
+    let fails = [
+        gate_failed(),
+        Event::StepsDone(Ends::Here),
+        normal(GenerationStatus::Failed),
+        Event::StepsDone(Ends::Here),
+    ];
+    let (machine, actions) = walk(rolled_back.clone().into_iter().chain(fails));
+    assert_eq!(machine.phase(), Phase::Degraded);
+    assert_eq!(actions, [Action::StartGate]);
+
+    let (machine, actions) = walk(rolled_back.into_iter().chain([Event::GatePassed]));
+    assert_eq!(machine.phase(), Phase::Idle);
+    assert_eq!(actions, [Action::StopGate]);
+}
+
+#[test]
+fn a_gate_that_has_just_held_is_not_asked_again() {
+    let generation = GenerationId(2);
+    let status = GenerationStatus::Good;
+    let (machine, actions) = walk([
+        Event::Booted(BootDecision::TrialStarts { generation }),
+        Event::StepsDone(Ends::Here),
+        Event::GatePassed,
+        Event::StepsDone(Ends::Here),
+        Event::Booted(BootDecision::Normal { generation, status }),
+        Event::StepsDone(Ends::Here),
+    ]);
+    assert_eq!((machine.phase(), actions), (Phase::Idle, vec![]));
 }
 
 #[test]

@@ -24,11 +24,7 @@ impl Machine {
         match self.state {
             State::Starting => Phase::Starting,
             State::SafeMode | State::Unknown => Phase::SafeMode,
-            State::Idle | State::Settling { rest: Rest::Idle } => Phase::Idle,
-            State::Degraded
-            | State::Settling {
-                rest: Rest::Degraded | Rest::Trial,
-            } => Phase::Degraded,
+            State::Resting(rest) | State::Settling { rest } => rest.phase(),
             State::Preparing | State::Staging { .. } | State::Recording { .. } => Phase::Staging,
             State::Switching { .. } | State::Entering | State::Leaving => Phase::Switching,
             State::Trial => Phase::Trial,
@@ -46,6 +42,20 @@ impl Machine {
         Ok(actions)
     }
 
+    /// How the node stands on a good generation, should it turn out to be on one now. That a trial's
+    /// gate has just held is known.
+    fn rest_when_good(&self) -> Rest {
+        match self.phase() {
+            Phase::Trial | Phase::Degraded => Rest::Idle,
+            Phase::Starting
+            | Phase::SafeMode
+            | Phase::Idle
+            | Phase::Staging
+            | Phase::Switching
+            | Phase::RollingBack => Rest::Unsure,
+        }
+    }
+
     #[expect(
         clippy::too_many_lines,
         reason = "one match of every state with every event"
@@ -55,7 +65,9 @@ impl Machine {
         let to = |state, actions| Ok((state, actions));
         let stay = |actions| Ok((self.state.clone(), actions));
         match (&self.state, event) {
-            (S::Starting | S::Ending { .. }, E::Booted(decision)) => Ok(booted(decision)),
+            (S::Starting | S::Ending { .. }, E::Booted(decision)) => {
+                Ok(booted(decision, self.rest_when_good()))
+            }
             (S::Starting, E::Unusable) => to(S::SafeMode, vec![]),
             (S::Starting, E::StateUnusable) => to(S::Unknown, vec![]),
 
@@ -73,20 +85,9 @@ impl Machine {
                 Ok(rest.back())
             }
 
-            (S::Idle, E::StageRequested { then }) => to(
-                S::Staging {
-                    then,
-                    rest: Rest::Idle,
-                },
-                vec![A::Fetch],
-            ),
-            (S::Degraded, E::StageRequested { then }) => to(
-                S::Staging {
-                    then,
-                    rest: Rest::Degraded,
-                },
-                vec![A::Fetch],
-            ),
+            (S::Resting(rest), E::StageRequested { then }) => {
+                to(S::Staging { then, rest: *rest }, vec![A::Fetch])
+            }
             (S::Staging { rest, .. }, E::StageFailed) => Ok(rest.back()),
             (
                 S::Staging { then, rest },
@@ -131,42 +132,19 @@ impl Machine {
             ),
             (S::Recording { rest, .. }, E::StepsFailed { .. }) => Ok(rest.back()),
 
-            (S::Idle, E::ApplyRequested { mode, confirm }) => to(
-                S::Switching { rest: Rest::Idle },
-                vec![A::Run(Goal::Apply { mode, confirm })],
-            ),
-            (S::Degraded, E::ApplyRequested { mode, confirm }) => to(
-                S::Switching {
-                    rest: Rest::Degraded,
-                },
+            (S::Resting(rest), E::ApplyRequested { mode, confirm }) => to(
+                S::Switching { rest: *rest },
                 vec![A::StopGate, A::Run(Goal::Apply { mode, confirm })],
             ),
             (
-                S::Idle,
+                S::Resting(rest),
                 E::RollBackRequested {
                     to: id,
                     mode,
                     caller,
                 },
             ) => to(
-                S::Switching { rest: Rest::Idle },
-                vec![A::Run(Goal::RollBack {
-                    to: id,
-                    mode,
-                    caller,
-                })],
-            ),
-            (
-                S::Degraded,
-                E::RollBackRequested {
-                    to: id,
-                    mode,
-                    caller,
-                },
-            ) => to(
-                S::Switching {
-                    rest: Rest::Degraded,
-                },
+                S::Switching { rest: *rest },
                 vec![
                     A::StopGate,
                     A::Run(Goal::RollBack {
@@ -185,7 +163,7 @@ impl Machine {
                 },
             ) => to(
                 S::Ending {
-                    unless: Rest::Trial,
+                    unless: None,
                     phase: Phase::RollingBack,
                 },
                 vec![
@@ -208,7 +186,7 @@ impl Machine {
             // as it was.
             (S::Switching { rest }, E::StepsFailed { detail }) => to(
                 S::Ending {
-                    unless: *rest,
+                    unless: Some(*rest),
                     phase: Phase::RollingBack,
                 },
                 vec![A::Run(end(Trigger::Switch { detail }))],
@@ -218,35 +196,54 @@ impl Machine {
             }
             (S::Entering, E::StepsFailed { detail }) => to(
                 S::Ending {
-                    unless: Rest::Degraded,
+                    unless: Some(Rest::Degraded),
                     phase: Phase::RollingBack,
                 },
                 vec![A::Run(end(Trigger::Switch { detail }))],
             ),
 
-            (S::Trial | S::Degraded, E::GatePassed) => to(
+            (S::Resting(Rest::Unsure), E::GatePassed) => {
+                to(S::Resting(Rest::Idle), vec![A::StopGate])
+            }
+            (S::Trial | S::Resting(Rest::Degraded), E::GatePassed) => to(
                 S::Ending {
-                    unless: Rest::Degraded,
+                    unless: Some(Rest::Degraded),
                     phase: self.phase(),
                 },
                 vec![A::StopGate, A::Run(end(Trigger::Gate))],
             ),
             (S::Trial, E::GateFailed { trigger, log }) => to(
                 S::Ending {
-                    unless: Rest::Degraded,
+                    unless: Some(Rest::Degraded),
                     phase: Phase::RollingBack,
                 },
                 vec![A::StopGate, A::Run(Goal::End { trigger, log })],
             ),
+            // It was good, and now it is not. There is nowhere to go: it stays, and says so.
+            (S::Resting(Rest::Unsure), E::GateFailed { trigger, log }) => to(
+                S::Ending {
+                    unless: Some(Rest::Degraded),
+                    phase: self.phase(),
+                },
+                vec![A::StopGate, A::Run(Goal::End { trigger, log })],
+            ),
             // It goes on failing: the verdict stands, and the gate begins anew.
-            (S::Degraded, E::GateFailed { .. }) => stay(vec![A::StartGate]),
+            (S::Resting(Rest::Degraded), E::GateFailed { .. }) => stay(vec![A::StartGate]),
             // The gate is asked again when the fetching is over.
             (S::Staging { .. } | S::Recording { .. }, E::GatePassed | E::GateFailed { .. }) => {
                 stay(vec![])
             }
 
             (S::Ending { .. }, E::StepsDone(Ends::Here)) => stay(vec![A::Resolve]),
-            (S::Ending { unless, .. }, E::StepsFailed { .. }) => Ok(unless.back()),
+            (
+                S::Ending {
+                    unless: Some(rest), ..
+                },
+                E::StepsFailed { .. },
+            ) => Ok(rest.back()),
+            (S::Ending { unless: None, .. }, E::StepsFailed { .. }) => {
+                to(S::Trial, vec![A::StartGate])
+            }
 
             (S::Trial, E::SystemStopping) => {
                 to(S::Leaving, vec![A::StopGate, A::Run(Goal::GiveTryBack)])
@@ -258,8 +255,7 @@ impl Machine {
                 | S::Unknown
                 | S::Preparing
                 | S::Settling { .. }
-                | S::Idle
-                | S::Degraded
+                | S::Resting(_)
                 | S::Staging { .. }
                 | S::Recording { .. }
                 | S::Switching { .. }
@@ -275,8 +271,7 @@ impl Machine {
                 | S::Unknown
                 | S::Preparing
                 | S::Settling { .. }
-                | S::Idle
-                | S::Degraded
+                | S::Resting(_)
                 | S::Staging { .. }
                 | S::Recording { .. }
                 | S::Switching { .. }
@@ -290,8 +285,7 @@ impl Machine {
                 | S::Unknown
                 | S::Preparing
                 | S::Settling { .. }
-                | S::Idle
-                | S::Degraded
+                | S::Resting(_)
                 | S::Staging { .. }
                 | S::Recording { .. }
                 | S::Switching { .. }
@@ -321,8 +315,7 @@ impl Machine {
                 | S::Unknown
                 | S::Preparing
                 | S::Settling { .. }
-                | S::Idle
-                | S::Degraded
+                | S::Resting(_)
                 | S::Recording { .. }
                 | S::Switching { .. }
                 | S::Entering
@@ -336,8 +329,7 @@ impl Machine {
                 | S::SafeMode
                 | S::Unknown
                 | S::Settling { .. }
-                | S::Idle
-                | S::Degraded
+                | S::Resting(_)
                 | S::Recording { .. }
                 | S::Switching { .. }
                 | S::Entering
@@ -351,8 +343,7 @@ impl Machine {
                 | S::SafeMode
                 | S::Unknown
                 | S::Settling { .. }
-                | S::Idle
-                | S::Degraded
+                | S::Resting(_)
                 | S::Staging { .. }
                 | S::Recording { .. }
                 | S::Switching { .. }
@@ -396,8 +387,7 @@ impl Machine {
                 | S::SafeMode
                 | S::Unknown
                 | S::Preparing
-                | S::Idle
-                | S::Degraded
+                | S::Resting(_)
                 | S::Staging { .. }
                 | S::Trial,
                 event @ (E::StepsDone(_) | E::StepsFailed { .. }),
@@ -412,7 +402,7 @@ impl Machine {
                 | S::Unknown
                 | S::Preparing
                 | S::Settling { .. }
-                | S::Idle
+                | S::Resting(Rest::Idle)
                 | S::Switching { .. }
                 | S::Entering
                 | S::Ending { .. }
@@ -427,12 +417,12 @@ impl Machine {
 }
 
 /// What a start of the agent, or a second look after an ending, leads to.
-fn booted(decision: BootDecision) -> (State, Vec<Action>) {
+fn booted(decision: BootDecision, good: Rest) -> (State, Vec<Action>) {
     match decision {
         BootDecision::FirstBoot => (State::Preparing, vec![Action::PrepareFirst]),
         BootDecision::Normal { generation, status } => (
             State::Settling {
-                rest: Rest::of(status),
+                rest: Rest::of(status, good),
             },
             vec![Action::Reconcile, Action::Run(Goal::Settle { generation })],
         ),
@@ -442,7 +432,7 @@ fn booted(decision: BootDecision) -> (State, Vec<Action>) {
         }
         BootDecision::TrialWentDead { trigger, log } => (
             State::Ending {
-                unless: Rest::Degraded,
+                unless: Some(Rest::Degraded),
                 phase: Phase::RollingBack,
             },
             vec![Action::Run(Goal::End { trigger, log })],
@@ -455,7 +445,7 @@ fn booted(decision: BootDecision) -> (State, Vec<Action>) {
         ),
         BootDecision::EndingInterrupted { .. } => (
             State::Ending {
-                unless: Rest::Degraded,
+                unless: Some(Rest::Degraded),
                 phase: Phase::Switching,
             },
             vec![Action::Run(Goal::GoOn)],

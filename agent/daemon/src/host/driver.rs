@@ -17,7 +17,7 @@ use crate::switch::{Switch, SwitchError};
 use orlop_api::{EventKind, Fault, FaultKind, Phase, Progress};
 use orlop_config::Digest;
 use orlop_core::boot::BootDecision;
-use orlop_core::{Action, Asker, Event, Goal, IllegalEvent, Origin, Then, Trigger};
+use orlop_core::{Action, Asker, Event, GenerationId, Goal, IllegalEvent, Origin, Then, Trigger};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -183,6 +183,7 @@ impl Driver {
         });
         match recorded {
             Ok((generation, config)) => {
+                self.shared.not_staged.send_replace(None);
                 let id = generation.id;
                 let generation = Box::new(generation);
                 let step = format!("record generation {id}");
@@ -206,13 +207,25 @@ impl Driver {
                     }
                     (result, _) => self.outcome_of(result, Some(id)),
                 };
+                if let (Err(fault), false) = (&end, self.is_on_record(id)) {
+                    self.shared.not_staged.send_replace(Some(fault.clone()));
+                }
                 pending.ticket.end(end);
             }
             Err(fault) => {
+                if !pending.ticket.cancel_token().is_cancelled() {
+                    self.shared.not_staged.send_replace(Some(fault.clone()));
+                }
                 self.take_or_log(Event::StageFailed).await;
                 pending.ticket.end(Err(fault));
             }
         }
+    }
+
+    /// Whether the node state lists a generation.
+    fn is_on_record(&self, id: GenerationId) -> bool {
+        let state = self.shared.records().ok().and_then(|records| records.state);
+        state.is_some_and(|state| state.generations.contains_key(&id))
     }
 
     async fn take_first(&mut self, result: Result<Fetched, FetchError>) {

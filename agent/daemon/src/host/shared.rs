@@ -92,6 +92,8 @@ pub(super) struct Shared {
     pub(super) running: watch::Sender<Option<GenerationId>>,
     /// When the agent looks for updates next, seconds since 1970-01-01 UTC.
     pub(super) next_look: watch::Sender<Option<u64>>,
+    /// Why what was asked for last could not be staged; none where it could.
+    pub(super) not_staged: watch::Sender<Option<Fault>>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) asks: mpsc::Sender<Ask>,
 }

@@ -9,7 +9,8 @@ use orlop_config::UpdatePolicy;
 use orlop_core::boot::BootSequence;
 use orlop_core::update::local_time;
 use orlop_core::{
-    Confirmation, GenerationId, Moment, NodeState, generation_view, held_views, why as core_why,
+    Confirmation, GenerationId, Moment, NodeState, Present, generation_view, held_views,
+    why as core_why,
 };
 use std::fs;
 
@@ -179,13 +180,13 @@ pub(super) fn why(shared: &Shared) -> Why {
     let window = updates(shared)
         .filter(|_| state.staged_by_agent)
         .and_then(|updates| updates.window_opens_local);
-    core_why(
-        &state,
-        &records.generations,
-        &records.verdicts,
-        gate.as_ref(),
-        window.as_deref(),
-    )
+    let not_staged = shared.not_staged.borrow().clone();
+    let present = Present {
+        gate: gate.as_ref(),
+        window: window.as_deref(),
+        not_staged: not_staged.as_ref(),
+    };
+    core_why(&state, &records.generations, &records.verdicts, present)
 }
 
 /// The kernel's host name.
