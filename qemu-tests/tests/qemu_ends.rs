@@ -6,9 +6,8 @@ mod rig;
 
 use orlop_api::Trigger;
 use rig::esp::Esp;
-use rig::gdb;
+use rig::gdb::{self, Monitor};
 use rig::qemu::SWITCH;
-use rig::raw_disk::change_text;
 use trial::Trial;
 
 #[cfg(test)]
@@ -93,7 +92,7 @@ mod trial {
 fn a_kernel_that_panics_on_trial_leads_back_and_the_verdict_has_its_last_words() {
     let trial = Trial::staged();
     trial.begin();
-    gdb::inject_nmi(&trial.node.0.machine().dir().join("qmp.sock"));
+    Monitor::of(trial.node.0.machine()).inject_nmi();
     let verdict = trial.verdict();
     let text = "NMI: Not continuing".to_owned();
     assert_eq!(verdict.trigger, Trigger::Panic { text });
@@ -116,29 +115,30 @@ fn a_kernel_that_hangs_on_trial_is_reset_by_the_watchdog_and_the_verdict_says_so
 fn an_initrd_that_finds_no_root_leads_back_and_the_verdict_has_its_reason() {
     let trial = Trial::staged();
     let machine = trial.node.0.machine();
+    let mut monitor = Monitor::of(machine);
+    monitor.hold_restarts();
     let before = Esp::of(trial.node.0.disk()).names("EFI/orlop");
-    trial.node.orlop(&["update", "apply"]);
-    // Read while the old system still shuts down; the firmware comes seconds later.
-    let esp = Esp::of(trial.node.0.disk());
-    let armed = machine.wait("an armed boot entry on the ESP", SWITCH, || {
-        let names = esp.entry_names();
-        names
-            .contains("orlop-2+3.conf")
+    trial.node.orlop(&["update", "apply", "--mode", "reboot"]);
+    let held = machine.wait("a machine that would start again", SWITCH, || {
+        monitor
+            .is_held()
             .then_some(())
-            .ok_or_else(|| format!("{names:?}"))
+            .ok_or_else(|| "it runs".to_owned())
     });
-    armed.unwrap_or_else(|error| panic!("{error}"));
+    held.unwrap_or_else(|error| panic!("{error}"));
+    let esp = Esp::of(trial.node.0.disk());
     let ukis = esp.names("EFI/orlop");
-    let root = ukis.difference(&before).next().unwrap();
-    let root = root.strip_suffix(".efi").unwrap();
+    let uki = ukis.difference(&before).next().unwrap();
+    let root = uki.strip_suffix(".efi").unwrap();
     // Another root: one that the store does not have.
     let word = format!("orlop.root={root}");
     let other = format!("orlop.root={}", "0".repeat(root.len()));
-    change_text(&word, &other, trial.node.0.disk());
+    esp.change_text(&format!("EFI/orlop/{uki}"), &word, &other);
+    monitor.restart();
 
     let verdict = trial.verdict();
     let Trigger::Initrd { detail } = &verdict.trigger else {
         panic!("{verdict:?}")
     };
-    assert!(detail.contains(&"0".repeat(root.len())), "{detail}");
+    assert!(detail.starts_with("cannot open the OS image"), "{detail}");
 }

@@ -3,6 +3,7 @@
 use orlop_core::boot::{EntryFile, loader};
 use orlop_image::uki;
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -75,6 +76,23 @@ impl Esp {
     /// Copies a file of the host to the ESP's root.
     pub(crate) fn put(&self, file: &Path) {
         text(self.mtool("mcopy", &[file, "::/".as_ref()]));
+    }
+
+    /// Puts `new` in the place of `old`, a text that is as long, in a file.
+    pub(crate) fn change_text(&self, path: &str, old: &str, new: &str) {
+        assert_eq!(old.len(), new.len());
+        let mut bytes = self.read(path);
+        let found = bytes
+            .windows(old.len())
+            .position(|window| window == old.as_bytes());
+        let at = found.unwrap_or_else(|| panic!("{path} does not have {old}"));
+        bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
+        let changed = self.disk.with_file_name("changed");
+        fs::write(&changed, bytes).unwrap();
+        let target = format!("::/{path}");
+        let arguments = ["-o".as_ref(), changed.as_path(), target.as_ref()];
+        text(self.mtool("mcopy", &arguments));
+        fs::remove_file(changed).unwrap();
     }
 
     fn mtool(&self, program: &str, arguments: &[&Path]) -> Output {

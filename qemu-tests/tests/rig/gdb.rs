@@ -1,6 +1,8 @@
 //! QEMU's debugger and monitor sockets, by which a test does to a guest what only failing hardware does.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use orlop_machines::Machine;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -9,26 +11,74 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(60);
 /// `cli; hlt; jmp` back to the `hlt`: a processor that nothing but a reset wakes.
 const DEAD_END: &str = "faf4ebfd";
-/// Number of the register `rip` in GDB's description of an x86-64 processor.
-const RIP: &str = "10";
+/// Where the register `rip` is among those of an x86-64 processor, in hexadecimal digits: after 16
+/// others of 8 bytes.
+const RIP: std::ops::Range<usize> = 256..272;
 /// Addresses of the kernel are in the upper half.
 const KERNEL: u64 = 1 << 63;
 
-/// Sends the guest a non-maskable interrupt, as the button on a server's front does.
-pub(crate) fn inject_nmi(qmp: &Path) {
-    let stream = UnixStream::connect(qmp).unwrap();
-    stream.set_read_timeout(Some(ANSWER)).unwrap();
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    let greeting = lines.next().unwrap().unwrap();
-    assert!(greeting.contains("QMP"), "{greeting}");
-    for command in ["qmp_capabilities", "inject-nmi"] {
-        writeln!(&stream, "{{\"execute\":\"{command}\"}}").unwrap();
-        let answer = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find(|line| !line.contains("\"event\""));
-        let answer = answer.unwrap();
-        assert!(answer.contains("\"return\""), "{answer}");
+/// QEMU's monitor (its QEMU Machine Protocol): a greeting, `qmp_capabilities`, then commands.
+pub(crate) struct Monitor {
+    stream: UnixStream,
+    lines: Lines<BufReader<UnixStream>>,
+}
+
+impl Monitor {
+    /// Connects to the monitor of a machine.
+    pub(crate) fn of(machine: &Machine) -> Self {
+        let stream = UnixStream::connect(machine.dir().join("qmp.sock")).unwrap();
+        stream.set_read_timeout(Some(ANSWER)).unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let greeting = lines.next().unwrap().unwrap();
+        assert!(greeting.contains("QMP"), "{greeting}");
+        let mut monitor = Self { stream, lines };
+        monitor.run("qmp_capabilities");
+        monitor
+    }
+
+    /// Sends the guest a non-maskable interrupt, as the button on a server's front does.
+    pub(crate) fn inject_nmi(&mut self) {
+        self.run("inject-nmi");
+    }
+
+    /// Has the guest stand still where it would start again, instead of that.
+    pub(crate) fn hold_restarts(&mut self) {
+        self.ask(&json!({
+            "execute": "set-action",
+            "arguments": { "reboot": "shutdown", "shutdown": "pause" },
+        }));
+    }
+
+    /// Whether the guest stands still there.
+    pub(crate) fn is_held(&mut self) -> bool {
+        self.run("query-status")["status"] == "shutdown"
+    }
+
+    /// Lets it start again, this time and from now on.
+    pub(crate) fn restart(mut self) {
+        self.ask(&json!({
+            "execute": "set-action",
+            "arguments": { "reboot": "reset", "shutdown": "poweroff" },
+        }));
+        self.run("system_reset");
+        self.run("cont");
+    }
+
+    fn run(&mut self, command: &str) -> Value {
+        self.ask(&json!({ "execute": command }))
+    }
+
+    fn ask(&mut self, command: &Value) -> Value {
+        writeln!(self.stream, "{command}").unwrap();
+        let mut answers = self.lines.by_ref().map(|line| {
+            let answer: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            answer
+        });
+        let answer = answers
+            .find(|answer| answer.get("event").is_none())
+            .unwrap();
+        assert!(answer.get("return").is_some(), "{answer}");
+        answer["return"].clone()
     }
 }
 
@@ -37,7 +87,8 @@ pub(crate) fn inject_nmi(qmp: &Path) {
 pub(crate) fn hang(gdb: &Path) {
     loop {
         let mut stub = Stub::stop(gdb);
-        let rip = u64::from_str_radix(&swapped(&stub.ask(&format!("p{RIP}"))), 16).unwrap();
+        let registers = stub.ask("g");
+        let rip = u64::from_str_radix(&swapped(&registers[RIP]), 16).unwrap();
         let done = rip & KERNEL != 0 && stub.ask(&format!("M{rip:x},4:{DEAD_END}")) == "OK";
         // Lets the guest go on.
         assert_eq!(stub.ask("D"), "OK");
@@ -63,14 +114,29 @@ impl Stub {
         let stream = UnixStream::connect(gdb).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         let mut stub = Self(stream);
-        let stopped = stub.ask("?");
-        assert!(stopped.starts_with(['T', 'S']), "{stopped}");
+        stub.send("?");
+        let stopped = stub.answer();
+        assert!(stopped.starts_with('T'), "{stopped}");
         stub
     }
 
+    /// The answer to a packet. That the guest has stopped is said once more, at any time.
     fn ask(&mut self, packet: &str) -> String {
+        self.send(packet);
+        loop {
+            let answer = self.answer();
+            if !answer.starts_with('T') {
+                return answer;
+            }
+        }
+    }
+
+    fn send(&mut self, packet: &str) {
         let sum = packet.bytes().fold(0_u8, u8::wrapping_add);
         write!(self.0, "${packet}#{sum:02x}").unwrap();
+    }
+
+    fn answer(&mut self) -> String {
         let mut answer = Vec::new();
         while self.byte() != b'$' {}
         loop {

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 
 /// Bytes of a block of the state partition's file system, and of what fs-verity checks at once.
 pub(crate) const BLOCK: usize = 4096;
@@ -27,29 +26,5 @@ pub(crate) fn flip_a_bit_of(block: &[u8], disk: &Path) {
     println!("changing a bit at {places:?}");
     for at in places {
         file.write_all_at(&[block[0] ^ 1], at).unwrap();
-    }
-}
-
-/// Puts `new` in the place of `old`, a text that is as long, wherever the disk has it.
-pub(crate) fn change_text(old: &str, new: &str, disk: &Path) {
-    assert_eq!(old.len(), new.len());
-    // Zero bytes part the lines, so that holes are none.
-    let grep = ["--null-data", "--byte-offset", "--only-matching", "--text"];
-    let output = Command::new("grep")
-        .args(grep)
-        .args(["--fixed-strings", "--regexp", old, "--"])
-        .arg(disk)
-        .output()
-        .unwrap();
-    let found = String::from_utf8_lossy(&output.stdout).into_owned();
-    let places: Vec<u64> = found
-        .split_terminator('\0')
-        .map(|line| line.split_once(':').unwrap().0.parse().unwrap())
-        .collect();
-    assert!(!places.is_empty(), "the text is nowhere on the disk");
-    println!("changing the text at {places:?}");
-    let file = File::options().write(true).open(disk).unwrap();
-    for at in places {
-        file.write_all_at(new.as_bytes(), at).unwrap();
     }
 }
