@@ -54,6 +54,8 @@ fn a_full_state_partition_fails_a_stage_gives_its_space_back_and_harms_nothing()
     let expected = (built.layers[0].size_bytes - LEFT) / MIB;
     assert!(needed.abs_diff(expected) <= 2, "{needed}, not {expected}");
     assert_eq!(stage.code, Some(4));
+    let why = node.why().not_newer.unwrap_or_default();
+    assert!(why.contains("no space left in /state/store"), "{why}");
     disk.make_room();
 
     // One that fits until it is unpacked leaves nothing behind.

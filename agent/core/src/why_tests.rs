@@ -268,7 +268,8 @@ fn why_of_a_generation_whose_initrd_gave_up() {
 
 #[test]
 fn why_of_a_node_whose_disk_is_too_full() {
-    let message = "cannot pull r.example/os:2: no space left in /state/store";
+    let message = "cannot keep r.example/os:2: no space left in /state/store (about 40 MiB more \
+                   were needed)";
     let full = Fault::new(FaultKind::Transient, message).hint("make room on the state partition");
     let present = Present {
         not_staged: Some(&full),
