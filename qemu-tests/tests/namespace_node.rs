@@ -167,7 +167,7 @@ fn busctl_introspects_and_drives_the_node_and_an_unprivileged_caller_is_refused(
         &[
             &["busctl", "call"],
             &object[..],
-            &["io.orlop.Host1", "Apply", "b", "false"],
+            &["io.orlop.Host1", "Apply", "sb", "", "false"],
         ]
         .concat(),
     );

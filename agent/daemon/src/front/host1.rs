@@ -8,8 +8,8 @@ use super::audit;
 use super::routes::Endpoint;
 use crate::ops::{Caller, Operations, Started};
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, Fault, FaultKind, JobId, ReleaseRequest, RollBackRequest,
-    StageRequest,
+    ApplyConfigRequest, ApplyRequest, Fault, FaultKind, JobId, Mode, ReleaseRequest,
+    RollBackRequest, StageRequest,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -117,6 +117,20 @@ fn job_or_plan(started: Started) -> (u64, String) {
     }
 }
 
+/// `live`, `reboot`, or nothing, which leaves it to the config.
+fn mode_of(word: &str) -> Result<Option<Mode>, Fault> {
+    match word {
+        "" => Ok(None),
+        "live" => Ok(Some(Mode::Live)),
+        "reboot" => Ok(Some(Mode::Reboot)),
+        other => {
+            let message = format!("cannot switch by mode `{other}`");
+            Err(Fault::new(FaultKind::Usage, message)
+                .hint("write `live` or `reboot`, or nothing to leave it to `[update] disruption`"))
+        }
+    }
+}
+
 fn non_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
@@ -155,37 +169,34 @@ impl<O: Operations> Host1<O> {
         Ok(result?.0)
     }
 
-    /// Switches to the staged generation. Gives the number of the job, or, for a dry run, 0 and
-    /// the plan.
+    /// Switches to the staged generation. `mode` is `live`, `reboot`, or empty to leave it to the
+    /// config. Gives the number of the job, or, for a dry run, 0 and the plan.
     #[zbus(out_args("job", "plan"))]
     async fn apply(
         &self,
+        mode: String,
         dry_run: bool,
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> Result<(u64, String), BusFault> {
         let caller = self.operator(Endpoint::Apply, connection, &header).await?;
-        let result = self
-            .ops
-            .apply(
-                ApplyRequest {
-                    mode: None,
-                    confirm_secs: None,
-                    dry_run,
-                },
-                caller.clone(),
-            )
-            .await;
+        let request = ApplyRequest {
+            mode: mode_of(&mode)?,
+            dry_run,
+            ..ApplyRequest::default()
+        };
+        let result = self.ops.apply(request, caller.clone()).await;
         audit::record(&caller, Endpoint::Apply.as_str(), &result);
         Ok(job_or_plan(result?))
     }
 
-    /// Switches to an earlier generation; `to` 0 takes the newest good one before the current.
-    /// Gives the number of the job, or, for a dry run, 0 and the plan.
+    /// Switches to an earlier generation; `to` 0 takes the newest good one before the current. `mode`
+    /// as for `Apply`. Gives the number of the job, or, for a dry run, 0 and the plan.
     #[zbus(out_args("job", "plan"))]
     async fn roll_back(
         &self,
         to: u64,
+        mode: String,
         dry_run: bool,
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &zbus::Connection,
@@ -195,7 +206,7 @@ impl<O: Operations> Host1<O> {
             .await?;
         let request = RollBackRequest {
             to: (to != 0).then_some(to),
-            mode: None,
+            mode: mode_of(&mode)?,
             dry_run,
         };
         let result = self.ops.roll_back(request, caller.clone()).await;
@@ -203,12 +214,13 @@ impl<O: Operations> Host1<O> {
         Ok(job_or_plan(result?))
     }
 
-    /// Stages a TOML and switches to it. Gives the number of the job, or, for a dry run, 0 and the
-    /// plan.
+    /// Stages a TOML and switches to it. `mode` as for `Apply`. Gives the number of the job, or, for a
+    /// dry run, 0 and the plan.
     #[zbus(out_args("job", "plan"))]
     async fn apply_config(
         &self,
         config: String,
+        mode: String,
         dry_run: bool,
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &zbus::Connection,
@@ -218,9 +230,9 @@ impl<O: Operations> Host1<O> {
             .await?;
         let request = ApplyConfigRequest {
             config,
-            mode: None,
-            confirm_secs: None,
+            mode: mode_of(&mode)?,
             dry_run,
+            ..ApplyConfigRequest::default()
         };
         let result = self.ops.apply_config(request, caller.clone()).await;
         audit::record(&caller, Endpoint::ApplyConfig.as_str(), &result);

@@ -40,9 +40,9 @@ const CHANGES: [(&str, &[&str]); 8] = [
     ("Confirm", &[]),
     ("Release", &["s", "d4"]),
     ("Stage", &["ss", "", ""]),
-    ("Apply", &["b", "true"]),
-    ("RollBack", &["tb", "0", "true"]),
-    ("ApplyConfig", &["sb", "", "true"]),
+    ("Apply", &["sb", "", "true"]),
+    ("RollBack", &["tsb", "0", "", "true"]),
+    ("ApplyConfig", &["ssb", "", "", "true"]),
 ];
 
 struct TestBus {
@@ -177,28 +177,36 @@ async fn root_reads_and_changes() {
         "t 4\n"
     );
     assert_eq!(
-        stdout(&bus.call(0, "Apply", &["b", "false"]).await),
+        stdout(&bus.call(0, "Apply", &["sb", "", "false"]).await),
         "ts 4 \"\"\n"
     );
     assert_eq!(
-        stdout(&bus.call(0, "RollBack", &["tb", "0", "false"]).await),
+        stdout(
+            &bus.call(0, "RollBack", &["tsb", "0", "live", "false"])
+                .await
+        ),
         "ts 4 \"\"\n"
     );
     let plan = stdout(
-        &bus.call(0, "ApplyConfig", &["sb", "schema = 1", "true"])
+        &bus.call(0, "ApplyConfig", &["ssb", "schema = 1", "reboot", "true"])
             .await,
     );
     assert_eq!(
         plan,
         "ts 0 \"1. replace container web\\n2. gate: container web\\n\"\n"
     );
+    let unknown = stderr(&bus.call(0, "Apply", &["sb", "kexec", "false"]).await);
+    assert!(
+        unknown.contains("cannot switch by mode `kexec`"),
+        "{unknown}"
+    );
     assert_eq!(
         *node.asked.lock().unwrap(),
         [
             "uid 0: stage StageRequest { os: Some(\"os:2\"), config: None }",
             "uid 0: apply ApplyRequest { mode: None, confirm_secs: None, dry_run: false }",
-            "uid 0: roll back RollBackRequest { to: None, mode: None, dry_run: false }",
-            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: None, confirm_secs: None, dry_run: true }",
+            "uid 0: roll back RollBackRequest { to: None, mode: Some(Live), dry_run: false }",
+            "uid 0: apply config ApplyConfigRequest { config: \"schema = 1\", mode: Some(Reboot), confirm_secs: None, dry_run: true }",
         ]
     );
 }
@@ -240,7 +248,7 @@ async fn the_images_bus_policy_lets_others_look_and_root_do_everything() {
     }
     assert!(node.asked.lock().unwrap().is_empty());
     assert_eq!(
-        stdout(&bus.call(0, "Apply", &["b", "false"]).await),
+        stdout(&bus.call(0, "Apply", &["sb", "", "false"]).await),
         "ts 4 \"\"\n"
     );
 }
