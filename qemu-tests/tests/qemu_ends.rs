@@ -1,5 +1,6 @@
 //! How trials end on QEMU machines: a kernel that panics, one that hangs, an initrd that finds no root.
-//! Each ends on the old generation by itself, and the verdict names the true cause.
+//! Each ends on the old generation by itself, and the verdict names the true cause. Power that goes away
+//! ends none.
 
 #[cfg(test)]
 mod rig;
@@ -65,6 +66,11 @@ mod trial {
         /// Applies it, and waits until the gate judges.
         pub(crate) fn begin(&self) {
             self.node.orlop(&["update", "apply"]);
+            self.goes_on();
+        }
+
+        /// Waits until the gate judges.
+        pub(crate) fn goes_on(&self) {
             self.node.wait_status("a trial that goes on", |status| {
                 status.phase == Phase::Trial && status.trial.is_some()
             });
@@ -109,6 +115,28 @@ fn a_kernel_that_hangs_on_trial_is_reset_by_the_watchdog_and_the_verdict_says_so
     trial.begin();
     gdb::hang(&trial.gdb);
     assert_eq!(trial.verdict().trigger, Trigger::Watchdog);
+}
+
+#[test]
+fn power_that_goes_away_on_trial_burns_no_try_and_is_not_to_blame() {
+    let trial = Trial::staged();
+    trial.begin();
+    let machine = trial.node.0.machine();
+    machine.cut_power().unwrap();
+    trial.node.power_on();
+    trial.goes_on();
+    // The boot loader has counted this start, as `orlop-2+2-1.conf`.
+    let esp = Esp::of(trial.node.0.disk());
+    let given_back = machine.wait("all tries on the ESP", SWITCH, || {
+        let names = esp.entry_names();
+        let full = names.contains("orlop-2+3.conf");
+        full.then_some(()).ok_or_else(|| format!("{names:?}"))
+    });
+    given_back.unwrap_or_else(|error| panic!("{error}"));
+    let Trigger::Check { check, .. } = trial.verdict().trigger else {
+        panic!("the gate was to decide")
+    };
+    assert!(check.starts_with("tcp "), "{check}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! what `orlop --json` prints. A field may be added; none is renamed or removed within `v1`.
 
 mod answer;
+mod container;
 mod diff;
 mod event;
 mod fault;
@@ -12,6 +13,7 @@ mod request;
 mod view;
 
 pub use answer::{Answer, StreamEnd};
+pub use container::{ContainerState, ContainerView, HealthState, LogLine};
 pub use diff::{
     Change, ContainerDiff, Diff, DiffQuery, FileChange, FileChanges, KeyChange, OsDiff,
     PackageChange,
@@ -24,7 +26,7 @@ pub use request::{
     StageRequest,
 };
 pub use view::{
-    CheckView, ConfigEntry, ConfigReport, ConfigView, ConfirmView, ContainerState, ContainerView,
-    DiagnosticView, GateView, GenerationStatus, GenerationView, HealthState, HeldView, ImageView,
-    LogLine, Phase, Status, TrialView, Trigger, UpdatesView, VerdictView, Why,
+    CheckView, ConfigEntry, ConfigReport, ConfigView, ConfirmView, DiagnosticView, GateView,
+    GenerationStatus, GenerationView, HeldView, ImageView, Phase, Status, TrialView, Trigger,
+    UpdatesView, VerdictView, Why,
 };
