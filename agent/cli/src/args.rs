@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    config_apply, config_check, config_show, container_logs, diff, generations, job, pki_client,
-    pki_init, rollback, update_apply, update_release, update_stage,
+    config_apply, config_check, config_import, config_show, container_logs, diff, generations, job,
+    pki_client, pki_init, rollback, update_apply, update_release, update_stage,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -19,7 +19,8 @@ Exit codes:
   6  refused for now: another job runs, or policy forbids it
   7  there is no such thing
   8  the caller may not
-  9  the switch was made and its trial failed: the node went back";
+  9  the switch was made and its trial failed: the node went back
+ 10  config import --strict: something was left out";
 
 /// Operates an Orlop node: the one that it runs on, or another by --host.
 #[derive(Debug, Parser)]
@@ -131,6 +132,8 @@ pub(crate) enum Command {
 pub(crate) enum Config {
     /// Read a TOML and say what is wrong with it; needs no node.
     Check(config_check::Options),
+    /// Print the TOML for a Compose file or Quadlet units; needs no node.
+    Import(config_import::Options),
     /// Print the TOML that the node runs.
     Show(config_show::Options),
     /// Make a generation of a TOML and switch to it.

@@ -18,6 +18,8 @@ use std::process::ExitCode;
 
 /// The exit code where a switch was carried out and its trial failed.
 const EXIT_TRIAL_FAILED: u8 = 9;
+/// The exit code of `config import --strict` where something was left out.
+const EXIT_LEFT_OUT: u8 = 10;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::BadConfig) => ExitCode::from(FaultKind::Config.exit_code()),
+        Ok(Ending::LeftOut) => ExitCode::from(EXIT_LEFT_OUT),
         Ok(Ending::TrialFailed) => ExitCode::from(EXIT_TRIAL_FAILED),
         Err(fault) => {
             screen.fault(&fault);

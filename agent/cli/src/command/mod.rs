@@ -5,6 +5,7 @@ pub(crate) mod config_apply;
 pub(crate) mod config_check;
 mod config_confirm;
 mod config_history;
+pub(crate) mod config_import;
 pub(crate) mod config_show;
 pub(crate) mod container_logs;
 mod container_ls;
@@ -34,6 +35,8 @@ pub(crate) enum Ending {
     Done,
     /// The TOML was checked, and is wrong; the screen shows why.
     BadConfig,
+    /// The file was imported, and not all of it, which was asked for; the screen shows what.
+    LeftOut,
     /// The switch was made, its trial failed, and the node went back; the screen shows why.
     TrialFailed,
 }
@@ -45,6 +48,7 @@ pub(crate) type Outcome = Result<Ending, Fault>;
 pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
     let command = match args.command {
         Command::Config(Config::Check(options)) => return config_check::run(&options, screen),
+        Command::Config(Config::Import(options)) => return config_import::run(&options, screen),
         Command::Pki(Pki::Init(options)) => return pki_init::run(&options, screen),
         Command::Pki(Pki::Client(options)) => return pki_client::run(&options, screen),
         command => command,
@@ -76,6 +80,6 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
         Command::Job(options) => job::run(client, screen, &options).await,
         Command::Events => events::run(client, screen).await,
         // Done above, without a node.
-        Command::Config(Config::Check(_)) | Command::Pki(_) => Ok(Ending::Done),
+        Command::Config(Config::Check(_) | Config::Import(_)) | Command::Pki(_) => Ok(Ending::Done),
     }
 }

@@ -14,6 +14,7 @@ macro_rules! help {
 
 help!(help_of_the_command);
 help!(help_of_config, "config");
+help!(help_of_config_import, "config", "import");
 help!(help_of_config_apply, "config", "apply");
 help!(help_of_update_stage, "update", "stage");
 help!(help_of_rollback, "rollback");

@@ -8,6 +8,7 @@
 
 mod errors;
 mod help;
+mod import;
 #[path = "../../../daemon/tests/front/node.rs"]
 mod node;
 mod pki;
