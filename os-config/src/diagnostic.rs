@@ -196,10 +196,7 @@ fn shortened(text: String) -> String {
 
 /// The candidate that `word` was most likely meant to be, if any is near: a third of its letters off
 /// at most, or the same beginning.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const ALIKE: f64 = 0.85;
     let length = word.chars().count();
     let near = |candidate: &&'a str| {

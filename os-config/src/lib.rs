@@ -37,7 +37,7 @@ mod spec;
 mod window;
 
 pub use changes::{KeyChange, changed_keys};
-pub use diagnostic::{Colour, Diagnostic, Diagnostics};
+pub use diagnostic::{Colour, Diagnostic, Diagnostics, nearest};
 pub use digest::{Digest, DigestError, RootDigest};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use firewall::{BRIDGE_PREFIX, FIREWALL_TABLE, firewall_rules, replaced_table};

@@ -23,6 +23,8 @@ pub enum ContainerState {
     Completed,
     /// It is a task that waits for its next time (`schedule`).
     Scheduled,
+    /// An operator has stopped it.
+    Stopped,
     /// It ended and stays so.
     Exited,
     /// It cannot be started.
@@ -40,6 +42,7 @@ impl ContainerState {
             Self::Restarting => "restarting",
             Self::Completed => "completed",
             Self::Scheduled => "scheduled",
+            Self::Stopped => "stopped",
             Self::Exited => "exited",
             Self::Failed => "failed",
         }

@@ -22,8 +22,8 @@ pub use event::{Event, EventKind};
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};
 pub use request::{
-    ApplyConfigRequest, ApplyRequest, ConfigQuery, LogQuery, Mode, ReleaseRequest, RollBackRequest,
-    StageRequest,
+    ApplyConfigRequest, ApplyRequest, ConfigQuery, KillRequest, LogQuery, Mode, ReleaseRequest,
+    RollBackRequest, StageRequest,
 };
 pub use view::{
     CheckView, ConfigEntry, ConfigReport, ConfigView, ConfirmView, DiagnosticView, GateView,

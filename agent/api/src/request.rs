@@ -79,6 +79,14 @@ pub struct ConfigQuery {
     pub generation: Option<u64>,
 }
 
+/// Send a signal to a container's first process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KillRequest {
+    /// `SIGHUP`, `HUP` or a number; none is SIGKILL.
+    pub signal: Option<String>,
+}
+
 /// Which log lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,8 +1,7 @@
 //! The command line.
 
 use crate::command::{
-    config_apply, config_check, config_import, config_show, container_logs, diff, generations, job,
-    pki_client, pki_init, rollback, update_apply, update_release, update_stage,
+    config_apply, config_check, config_import, config_show, container_logs, container_order, diff, generations, job, pki_client, pki_init, rollback, update_apply, update_release, update_stage,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -162,6 +161,14 @@ pub(crate) enum Container {
     Ls,
     /// Print a container's log.
     Logs(container_logs::Options),
+    /// Stop a container until it is started again, another generation runs or the machine restarts.
+    Stop(container_order::Options),
+    /// Start a container that was stopped or has ended.
+    Start(container_order::Options),
+    /// End a container and start it again.
+    Restart(container_order::Options),
+    /// Send a signal to a container's first process.
+    Kill(container_order::KillOptions),
 }
 
 /// `orlop pki`.

@@ -214,6 +214,7 @@ fn see(view: Option<&ContainerView>) -> Seen {
             | ContainerState::Waiting
             | ContainerState::Starting
             | ContainerState::Restarting
+            | ContainerState::Stopped
             | ContainerState::Exited
             | ContainerState::Failed,
             _,

@@ -5,6 +5,7 @@
 //! thing after the other. What takes long beside it (fetching, the gate) runs in tasks of its own
 //! and tells the driver when it is done. Reads go past the driver, straight to the records.
 
+mod containers;
 mod diff;
 mod driver;
 mod events;

@@ -161,7 +161,11 @@ impl Live {
             match outcome {
                 Outcome::Failed(error) => problems.push(error.chain()),
                 Outcome::Kept => {}
-                Outcome::Started | Outcome::Waiting | Outcome::Replaced | Outcome::Removed => {
+                Outcome::Started
+                | Outcome::Waiting
+                | Outcome::Replaced
+                | Outcome::Stopped
+                | Outcome::Removed => {
                     log::info!(container = name.as_str(); "container {name}: {outcome:?}");
                 }
             }
@@ -197,6 +201,7 @@ impl Live {
             }
         }
         Desired {
+            generation: generation.id.0,
             containers,
             nets: config.net.clone(),
             volumes: config.volume.clone(),

@@ -1,5 +1,9 @@
 //! The one set of operations behind every front door.
 
+mod containers;
+
+pub use containers::{ContainerOperations, Order};
+
 use futures_util::stream::BoxStream;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, ConfigEntry, ConfigQuery, ConfigReport, ConfigView,
@@ -47,7 +51,7 @@ pub enum Started {
 
 /// Everything that can be asked of a node. Each front door calls these and nothing else, after
 /// checking that the caller may.
-pub trait Operations: Send + Sync + 'static {
+pub trait Operations: ContainerOperations {
     /// How the node stands.
     fn status(&self) -> impl Future<Output = Status> + Send;
     /// Every generation on record, newest first.

@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long an answer may take to begin.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an order to a container may take: the longest `stop_timeout`, ten minutes, with a start and
+/// with what the agent does before and after.
+const LONGEST_CHANGE: Duration = Duration::from_secs(15 * 60);
 /// The largest answer, in bytes: far above what a node with hundreds of generations says.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// The longest line of a stream, in bytes.
@@ -46,13 +49,20 @@ impl Client {
         path: &str,
         body: &B,
     ) -> Result<T, Fault> {
-        let body = serde_json::to_vec(body).map_err(|error| {
-            Fault::new(
-                FaultKind::Internal,
-                format!("cannot encode the request: {error}"),
-            )
-        })?;
-        self.post_bytes(path, body.into()).await
+        self.post_bytes(path, encode(body)?).await
+    }
+
+    /// The same for what is answered when it is done, which may take a container's whole time to stop.
+    pub(crate) async fn post_and_wait<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Fault> {
+        let body = encode(body)?;
+        let answer = self
+            .ask_within(Method::POST, path, body, LONGEST_CHANGE)
+            .await?;
+        self.decode(answer).await
     }
 
     /// Asks with a body that is no JSON.
@@ -83,6 +93,16 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, Fault> {
+        self.ask_within(method, path, body, ANSWER_TIMEOUT).await
+    }
+
+    async fn ask_within(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Fault> {
         let stream = connect(&self.target).await?;
         let exchange = async {
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -98,11 +118,11 @@ impl Client {
                 Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
             }
         };
-        let answer = match tokio::time::timeout(ANSWER_TIMEOUT, exchange).await {
+        let answer = match tokio::time::timeout(limit, exchange).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(broken(&self.target, error.as_ref())),
             Err(_) => {
-                let why = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+                let why = format!("no answer within {} s", limit.as_secs());
                 return Err(unreachable(&self.target, &why));
             }
         };
@@ -134,6 +154,14 @@ impl Client {
             Err(_) => Err(unreachable(&self.target, "the answer stopped half-way")),
         }
     }
+}
+
+fn encode<B: Serialize>(body: &B) -> Result<Bytes, Fault> {
+    let bytes = serde_json::to_vec(body).map_err(|error| {
+        let message = format!("cannot encode the request: {error}");
+        Fault::new(FaultKind::Internal, message)
+    })?;
+    Ok(bytes.into())
 }
 
 fn foreign(status: StatusCode) -> Fault {

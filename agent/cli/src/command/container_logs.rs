@@ -1,12 +1,11 @@
 //! `orlop container logs`: what a container wrote.
 
-use super::{Ending, Outcome};
+use super::{Ending, Outcome, container_name};
 use crate::client::{Client, Lines};
 use crate::moment::precise_time;
 use crate::screen::Screen;
 use futures_util::StreamExt;
-use orlop_api::{Fault, FaultKind, LogLine};
-use orlop_config::Name;
+use orlop_api::LogLine;
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -25,13 +24,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
-    let Some(name) = Name::new(&options.name) else {
-        return Err(Fault::new(
-            FaultKind::Usage,
-            format!("cannot use {:?} as a container's name", options.name),
-        )
-        .hint("`orlop container ls` lists the containers"));
-    };
+    let name = container_name(&options.name)?;
     let path = format!(
         "/v1/containers/{name}/logs?lines={}&follow={}",
         options.lines, options.follow

@@ -46,7 +46,8 @@ fn state_tone(state: ContainerState) -> Tone {
         ContainerState::Preparing
         | ContainerState::Waiting
         | ContainerState::Starting
-        | ContainerState::Restarting => Tone::Busy,
+        | ContainerState::Restarting
+        | ContainerState::Stopped => Tone::Busy,
         ContainerState::Exited | ContainerState::Failed => Tone::Bad,
     }
 }

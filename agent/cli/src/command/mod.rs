@@ -9,6 +9,7 @@ pub(crate) mod config_import;
 pub(crate) mod config_show;
 pub(crate) mod container_logs;
 mod container_ls;
+pub(crate) mod container_order;
 pub(crate) mod diff;
 mod events;
 pub(crate) mod generations;
@@ -26,7 +27,8 @@ mod why;
 use crate::args::{Args, Command, Config, Container, Pki, Update};
 use crate::client::{Client, Target};
 use crate::screen::Screen;
-use orlop_api::Fault;
+use orlop_api::{Fault, FaultKind};
+use orlop_config::Name;
 
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +75,31 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
         }
         Command::Rollback(options) => rollback::run(client, screen, &options).await,
         Command::Why => why::run(client, screen).await,
-        Command::Container(Container::Ls) => container_ls::run(client, screen).await,
-        Command::Container(Container::Logs(options)) => {
-            container_logs::run(client, screen, &options).await
-        }
+        Command::Container(command) => container(client, screen, command).await,
         Command::Job(options) => job::run(client, screen, &options).await,
         Command::Events => events::run(client, screen).await,
         // Done above, without a node.
         Command::Config(Config::Check(_) | Config::Import(_)) | Command::Pki(_) => Ok(Ending::Done),
     }
+}
+
+async fn container(client: &Client, screen: &Screen, command: Container) -> Outcome {
+    match command {
+        Container::Ls => container_ls::run(client, screen).await,
+        Container::Logs(options) => container_logs::run(client, screen, &options).await,
+        Container::Stop(options) => container_order::run(client, screen, &options, "stop").await,
+        Container::Start(options) => container_order::run(client, screen, &options, "start").await,
+        Container::Restart(options) => {
+            container_order::run(client, screen, &options, "restart").await
+        }
+        Container::Kill(options) => container_order::kill(client, screen, &options).await,
+    }
+}
+
+/// A container's name, before it becomes a part of a path.
+fn container_name(text: &str) -> Result<Name, Fault> {
+    Name::new(text).ok_or_else(|| {
+        let message = format!("cannot use {text:?} as a container's name");
+        Fault::new(FaultKind::Usage, message).hint("`orlop container ls` lists the containers")
+    })
 }

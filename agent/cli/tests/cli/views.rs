@@ -33,6 +33,23 @@ view!(
     "ls"
 );
 view!(containers_as_json, "container", "ls", "--json");
+view!(a_stop_tells_who_has_stopped_it, "container", "stop", "db");
+view!(
+    a_start_tells_how_it_stands,
+    "container",
+    "start",
+    "db",
+    "--json"
+);
+view!(a_kill_of_one_that_is_not_there, "container", "kill", "wep");
+view!(
+    a_signal_that_is_none,
+    "container",
+    "kill",
+    "db",
+    "--signal",
+    "SIGNONE"
+);
 view!(logs_are_the_lines, "container", "logs", "web");
 view!(logs_with_times, "container", "logs", "web", "-t", "-n", "1");
 view!(logs_as_json, "container", "logs", "web", "--json");

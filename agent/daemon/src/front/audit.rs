@@ -47,6 +47,16 @@ impl<'a> From<&'a Result<(), Fault>> for Outcome<'a> {
     }
 }
 
+/// Writes one record about a single thing of its kind, a container or a volume: `operation` names both.
+pub(crate) fn record_on<'a>(
+    caller: &Caller,
+    operation: &str,
+    object: &str,
+    outcome: impl Into<Outcome<'a>>,
+) {
+    record(caller, &format!("{operation} {object}"), outcome);
+}
+
 /// Writes one record. Goes to the journal with the rest of the log; not synced.
 pub(crate) fn record<'a>(caller: &Caller, operation: &str, outcome: impl Into<Outcome<'a>>) {
     match outcome.into() {

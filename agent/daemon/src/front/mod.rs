@@ -6,6 +6,7 @@ mod audit;
 mod body;
 mod bus;
 mod connection;
+mod container_handlers;
 mod handlers;
 mod host1;
 mod local;

@@ -2,9 +2,9 @@
 
 use super::access::{Peer, Role};
 use super::connection::Connected;
-use super::handlers;
 use super::reply::FaultReply;
 use super::{audit, body};
+use super::{container_handlers, handlers};
 use crate::ops::{Caller, Operations};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -47,6 +47,14 @@ pub enum Endpoint {
     Containers,
     /// A container's log.
     Logs,
+    /// Stops a container.
+    StopContainer,
+    /// Starts a container.
+    StartContainer,
+    /// Ends a container and starts it again.
+    RestartContainer,
+    /// Sends a signal to a container.
+    KillContainer,
     /// One job.
     Job,
     /// What happens, as it happens.
@@ -127,6 +135,10 @@ pub const ROUTES: &[Route] = &[
     change("/v1/generations/{id}/pin", Endpoint::Pin),
     change("/v1/generations/{id}/unpin", Endpoint::Unpin),
     change("/v1/jobs/{id}/cancel", Endpoint::Cancel),
+    change("/v1/containers/{name}/stop", Endpoint::StopContainer),
+    change("/v1/containers/{name}/start", Endpoint::StartContainer),
+    change("/v1/containers/{name}/restart", Endpoint::RestartContainer),
+    change("/v1/containers/{name}/kill", Endpoint::KillContainer),
 ];
 
 /// The router over the table. Each request must carry its [`Peer`] as an extension.
@@ -159,6 +171,10 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::Why => get(handlers::why::<O>),
         Endpoint::Containers => get(handlers::containers::<O>),
         Endpoint::Logs => get(handlers::logs::<O>),
+        Endpoint::StopContainer => post(container_handlers::stop::<O>),
+        Endpoint::StartContainer => post(container_handlers::start::<O>),
+        Endpoint::RestartContainer => post(container_handlers::restart::<O>),
+        Endpoint::KillContainer => post(container_handlers::kill::<O>),
         Endpoint::Job => get(handlers::job::<O>),
         Endpoint::Events => get(handlers::events::<O>),
         Endpoint::CheckConfig => post(handlers::check_config::<O>),
@@ -231,6 +247,10 @@ impl Endpoint {
             Self::Why => "why",
             Self::Containers => "containers",
             Self::Logs => "logs",
+            Self::StopContainer => "stop-container",
+            Self::StartContainer => "start-container",
+            Self::RestartContainer => "restart-container",
+            Self::KillContainer => "kill-container",
             Self::Job => "job",
             Self::Events => "events",
             Self::CheckConfig => "check-config",

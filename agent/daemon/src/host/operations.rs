@@ -58,6 +58,11 @@ impl Host {
         Self { shared }
     }
 
+    /// What the operations of other files work with.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// `[api]` of the config in force, whenever it changes.
     pub fn api(&self) -> watch::Receiver<Api> {
         self.shared.live.api()

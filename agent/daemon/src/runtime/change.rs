@@ -16,6 +16,8 @@ pub enum Outcome {
     Waiting,
     /// It was another one under the same name and has been replaced.
     Replaced,
+    /// An operator wants it stopped, and it has been.
+    Stopped,
     /// It was not desired any more and is gone, with everything of it but volumes.
     Removed,
     /// A step failed; the steps done so far stand, and the next reconciliation goes on.

@@ -10,7 +10,7 @@ use super::places::{Places, timer_name, unit_name};
 use super::plan::{Action, Observed, Plan, UnitState, plan};
 use super::root_mount::RootMounter;
 use super::systemd::Systemd;
-use super::{exec, logs, monitor, observe};
+use super::{exec, logs, monitor, observe, wish};
 use futures_util::stream::BoxStream;
 use orlop_api::{ContainerView, LogLine};
 use orlop_config::Name;
@@ -25,14 +25,16 @@ pub type LogStream = BoxStream<'static, Result<LogLine, RuntimeError>>;
 /// The containers of this node. Cheap to clone; all clones are the same runtime.
 #[derive(Clone)]
 pub struct Runtime {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    executor: Executor,
-    live: Arc<Live>,
+pub(super) struct Inner {
+    pub(super) executor: Executor,
+    pub(super) live: Arc<Live>,
     /// Held by the reconciliation under way.
-    turn: Arc<Mutex<()>>,
+    pub(super) turn: Arc<Mutex<()>>,
+    /// What was desired last.
+    desired: StdMutex<Desired>,
     watch: OnceLock<JoinHandle<()>>,
     net_watch: OnceLock<JoinHandle<()>>,
     /// The tasks of containers that wait for others; they end with this.
@@ -64,6 +66,7 @@ impl Runtime {
             executor,
             live: Arc::new(Live::new()),
             turn: Arc::default(),
+            desired: StdMutex::default(),
             watch: OnceLock::new(),
             net_watch: OnceLock::new(),
             waiting: StdMutex::default(),
@@ -78,12 +81,12 @@ impl Runtime {
     /// # Errors
     /// In step `Observe`, where systemd or the files cannot be asked.
     pub async fn plan(&self, desired: &Desired) -> Result<Plan, RuntimeError> {
-        Ok(plan(desired, &self.observe().await?))
+        Ok(plan(desired, &self.observe(desired.generation).await?))
     }
 
-    async fn observe(&self) -> Result<Observed, RuntimeError> {
+    async fn observe(&self, generation: u64) -> Result<Observed, RuntimeError> {
         let places = self.inner.executor.places.clone();
-        let mut observed = blocking(move || observe::observe_files(&places))
+        let mut observed = blocking(move || observe::observe_files(&places, generation))
             .await
             .map_err(RuntimeError::all(Step::Observe))?;
         for (name, found) in &mut observed {
@@ -113,14 +116,32 @@ impl Runtime {
     /// Where nothing could be done to any container: in step `Observe` or `Lease`.
     pub async fn reconcile(&self, desired: &Desired) -> Result<Outcomes, RuntimeError> {
         let _turn = self.inner.turn.lock().await;
+        let last = self.inner.desired.lock();
+        last.unwrap_or_else(PoisonError::into_inner)
+            .clone_from(desired);
+        self.bring(desired).await
+    }
+
+    /// What the last call of [`Self::reconcile`] was given.
+    pub(super) fn last_desired(&self) -> Desired {
+        let last = self.inner.desired.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// [`Self::reconcile`] for those who hold the turn.
+    pub(super) async fn bring(&self, desired: &Desired) -> Result<Outcomes, RuntimeError> {
         // Whoever waits is planned anew.
         self.waiting().abort_all();
+        let (places, generation) = (self.inner.executor.places.clone(), desired.generation);
+        let wishes = blocking(move || wish::load_for(&places, generation))
+            .await
+            .map_err(RuntimeError::all(Step::Observe))?;
         let plan = self.plan(desired).await?;
         let (places, owned) = (self.inner.executor.places.clone(), desired.clone());
         let leased = blocking(move || lease(&places, &owned))
             .await
             .map_err(RuntimeError::all(Step::Lease))?;
-        self.inner.live.desire(desired, &leased);
+        self.inner.live.desire(desired, &leased, wishes);
         let mut outcomes = self.inner.executor.execute(&plan, desired, leased).await;
         self.check(&plan, desired, &mut outcomes).await;
         for container in &desired.containers {
@@ -250,10 +271,7 @@ impl Runtime {
         lines: u32,
         follow: bool,
     ) -> Result<LogStream, RuntimeError> {
-        let known = Name::new(name).filter(|name| self.inner.live.names().contains(name));
-        let name = known.ok_or_else(|| RuntimeError::Unknown {
-            container: name.to_owned(),
-        })?;
+        let name = self.known(name)?;
         let reach = if follow {
             logs::Reach::Follow
         } else {
@@ -296,7 +314,7 @@ async fn start_when_met(executor: Executor, live: Arc<Live>, name: Name) {
 }
 
 /// Runs `work` where it may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StepError> + Send + 'static,
 ) -> Result<T, StepError> {
     tokio::task::spawn_blocking(work)

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 /// All containers that the node shall run, and what they share.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
+    /// The generation that they are of. Wishes of operators last no longer than it runs.
+    pub generation: u64,
     /// The containers.
     pub containers: Vec<DesiredContainer>,
     /// The declared networks; `default` is there without being declared.

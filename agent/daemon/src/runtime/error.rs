@@ -38,6 +38,8 @@ pub enum Step {
     Remove,
     /// Read the log.
     ReadLog,
+    /// Send it a signal.
+    Signal,
 }
 
 impl fmt::Display for Step {
@@ -56,6 +58,7 @@ impl fmt::Display for Step {
             Self::Disconnect => "disconnect",
             Self::Remove => "remove",
             Self::ReadLog => "read the log of",
+            Self::Signal => "send a signal to",
         })
     }
 }
@@ -86,6 +89,18 @@ pub enum RuntimeError {
     Unknown {
         /// The name that was asked for.
         container: String,
+        /// The one that was most likely meant.
+        nearest: Option<Name>,
+    },
+    /// It cannot be done to the container as it stands.
+    #[error("cannot {verb} container {container}: {why}")]
+    NotNow {
+        /// What was asked for.
+        verb: &'static str,
+        /// Which.
+        container: Name,
+        /// Why not.
+        why: String,
     },
 }
 
@@ -344,9 +359,18 @@ impl From<&RuntimeError> for Fault {
                 container, source, ..
             } => (source.kind(), source.hint(Some(container))),
             RuntimeError::All { source, .. } => (source.kind(), source.hint(None)),
-            RuntimeError::Unknown { .. } => (
+            RuntimeError::Unknown { nearest, .. } => (
                 FaultKind::NotFound,
-                Some("`orlop container ls` lists them".to_owned()),
+                Some(match nearest {
+                    Some(name) => format!("did you mean {name}?"),
+                    None => "`orlop container ls` lists them".to_owned(),
+                }),
+            ),
+            RuntimeError::NotNow { container, .. } => (
+                FaultKind::Refused,
+                Some(format!(
+                    "`orlop container inspect {container}` shows how it stands"
+                )),
             ),
         };
         let fault = Self::new(kind, error.chain());

@@ -70,6 +70,7 @@ impl Executor {
         leased: BTreeMap<Name, Result<Addresses, StepError>>,
     ) -> Outcomes {
         let mut outcomes = self.take_down(plan).await;
+        self.halt_all(plan, &mut outcomes).await;
         self.remount(plan, desired, &mut outcomes).await;
         let given = leased
             .iter()
@@ -192,6 +193,7 @@ impl Executor {
             .await
             .map_err(of(Step::Remove))?;
         remove_file(&self.places.unit_file(name)).map_err(of(Step::Remove))?;
+        remove_file(&self.places.wish(name)).map_err(of(Step::Remove))?;
         net::disconnect(&self.places, name)
             .await
             .map_err(of(Step::Disconnect))?;
@@ -446,7 +448,7 @@ async fn all_of<T>(work: Vec<impl Future<Output = T>>) -> Vec<T> {
     stream::iter(work).buffered(AT_ONCE).collect().await
 }
 
-fn fail(outcomes: &mut Outcomes, name: &Name, error: RuntimeError) {
+pub(super) fn fail(outcomes: &mut Outcomes, name: &Name, error: RuntimeError) {
     log::error!(container = name.as_str(); "{}", error.chain());
     outcomes.insert(name.clone(), Outcome::Failed(error));
 }

@@ -7,6 +7,7 @@ use super::net::Addresses;
 use super::systemd::UnitStatus;
 use super::view::{self, Progress};
 use super::wait;
+use super::wish::{Wish, Wishes};
 use orlop_api::{ContainerState, ContainerView, HealthState};
 use orlop_config::{Health, Name, OciRuntime};
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ struct Entry {
     status: UnitStatus,
     health: HealthState,
     probe_said: String,
+    /// That an operator wants it stopped.
+    wish: Option<Wish>,
     /// The state and health that were told last.
     told: Option<(ContainerState, HealthState)>,
     /// Wakes the probe when the container has started or ended.
@@ -76,6 +79,7 @@ impl Live {
         &self,
         desired: &Desired,
         leased: &BTreeMap<Name, Result<Addresses, StepError>>,
+        mut wishes: Wishes,
     ) {
         let mut entries = self.lock();
         let wanted: BTreeMap<&Name, &DesiredContainer> = desired
@@ -102,6 +106,9 @@ impl Live {
                     entries.insert(name.clone(), Entry::new(container.clone(), addresses));
                 }
             }
+        }
+        for (name, entry) in &mut *entries {
+            entry.wish = wishes.remove(name);
         }
     }
 
@@ -270,6 +277,7 @@ impl Entry {
             progress: Progress::Preparing,
             status: UnitStatus::default(),
             probe_said: String::new(),
+            wish: None,
             told: None,
             wake: Arc::default(),
             monitor: None,
@@ -277,22 +285,28 @@ impl Entry {
     }
 
     fn state(&self) -> ContainerState {
-        view::state(
-            &self.container.config.lifecycle,
-            &self.progress,
-            &self.status,
-        )
+        let lifecycle = &self.container.config.lifecycle;
+        let state = view::state(lifecycle, &self.progress, &self.status);
+        match self.wish {
+            Some(_) => view::stopped(state),
+            None => state,
+        }
     }
 
     fn view(&self) -> ContainerView {
-        view::view(
+        let mut view = view::view(
             &self.container,
             self.addresses.as_ref(),
             &self.progress,
             &self.status,
             self.health,
             &self.probe_said,
-        )
+        );
+        view.state = self.state();
+        if let Some(wish) = &self.wish {
+            view.detail = format!("stopped by {}", wish.by);
+        }
+        view
     }
 }
 
@@ -313,7 +327,7 @@ mod tests {
 
     fn live() -> Live {
         let live = Live::new();
-        live.desire(&desired_web(), &BTreeMap::new());
+        live.desire(&desired_web(), &BTreeMap::new(), Wishes::new());
         live
     }
 
@@ -329,6 +343,24 @@ mod tests {
         assert_eq!(live.views()[0].health, HealthState::Starting);
         live.set_health(&web, 1, HealthState::Healthy, "");
         assert_eq!(live.views()[0].health, HealthState::Starting);
+    }
+
+    #[test]
+    fn one_that_was_stopped_says_so_and_by_whom() {
+        let live = live();
+        let wish = Wish {
+            by: "uid 0".into(),
+            at: 7,
+            generation: 0,
+        };
+        let wishes = Wishes::from([(name("web"), wish)]);
+        live.desire(&desired_web(), &BTreeMap::new(), wishes);
+        live.conclude(&Outcomes::new());
+        let view = live.views().remove(0);
+        assert_eq!(view.state, ContainerState::Stopped);
+        assert_eq!(view.detail, "stopped by uid 0");
+        live.desire(&desired_web(), &BTreeMap::new(), Wishes::new());
+        assert_eq!(live.views()[0].state, ContainerState::Preparing);
     }
 
     #[test]
@@ -356,7 +388,7 @@ mod tests {
         let mut desired = desired_web();
         let mut probes_after = |change: &dyn Fn(&mut orlop_config::Container)| {
             change(&mut desired.containers[0].config);
-            live.desire(&desired, &BTreeMap::new());
+            live.desire(&desired, &BTreeMap::new(), Wishes::new());
             live.set_monitors(|_, _, _| {
                 spawned.set(spawned.get() + 1);
                 tokio::spawn(std::future::pending())
@@ -381,7 +413,7 @@ mod tests {
                 std::future::pending::<()>().await;
             })
         });
-        live.desire(&Desired::default(), &BTreeMap::new());
+        live.desire(&Desired::default(), &BTreeMap::new(), Wishes::new());
         assert!(gone.await.is_err());
     }
 }

@@ -5,6 +5,7 @@ use super::error::StepError;
 use super::places::{Places, name_of_netns, name_of_unit};
 use super::plan::{Found, Observed};
 use super::unit;
+use super::wish;
 use orlop_config::Name;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -12,16 +13,26 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// Everything but the state of the units, which the caller asks systemd for.
-pub(super) fn observe_files(places: &Places) -> Result<Observed, StepError> {
+/// Everything but the state of the units, which the caller asks systemd for. Operators' wishes count
+/// where they were made under `generation`.
+pub(super) fn observe_files(places: &Places, generation: u64) -> Result<Observed, StepError> {
     let mounts = mount_points()?;
+    let wishes = wish::load(places)?;
+    let stopped = |name: &Name| {
+        let wish = wishes.get(name);
+        wish.is_some_and(|wish| wish.generation == generation)
+    };
     let mut names = names_in(&places.bundles(), Name::new)?;
     names.extend(names_in(&places.layers(), Name::new)?);
     names.extend(names_in(&places.units, name_of_unit)?);
     names.extend(names_in(&places.netns, name_of_netns)?);
     names
         .into_iter()
-        .map(|name| Ok((name.clone(), found(places, &mounts, &name)?)))
+        .map(|name| {
+            let mut found = found(places, &mounts, &name)?;
+            found.stopped = stopped(&name);
+            Ok((name, found))
+        })
         .collect()
 }
 
@@ -141,7 +152,7 @@ mod tests {
         std::fs::write(places.units.join("other.service"), "").unwrap();
         std::fs::write(places.netns.join("orlop-d"), "").unwrap();
         std::fs::write(places.layers().join("b/spec"), "88\n").unwrap();
-        let observed = observe_files(&places).unwrap();
+        let observed = observe_files(&places, 1).unwrap();
         let names: Vec<_> = observed.keys().map(Name::as_str).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
         assert_eq!(

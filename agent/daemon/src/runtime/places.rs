@@ -93,6 +93,16 @@ impl Places {
         self.bundle(name).join("secrets")
     }
 
+    /// Wishes of operators that a container be stopped.
+    pub(super) fn wishes(&self) -> PathBuf {
+        self.run.join("stopped")
+    }
+
+    /// The wish that a container be stopped.
+    pub(super) fn wish(&self, name: &Name) -> PathBuf {
+        self.wishes().join(name.as_str())
+    }
+
     /// netavark's own state.
     pub(super) fn netavark_state(&self) -> PathBuf {
         self.run.join("netavark")

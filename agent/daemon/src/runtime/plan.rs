@@ -23,6 +23,8 @@ pub struct Found {
     pub mounted: bool,
     /// Whether its network namespace is there and was set up to the end.
     pub connected: bool,
+    /// Whether an operator wants it stopped.
+    pub stopped: bool,
 }
 
 /// A unit, as far as a decision depends on it.
@@ -55,6 +57,8 @@ pub enum Action {
     Start(Layer),
     /// What runs under its name is removed, then it is set up and started.
     Replace,
+    /// An operator wants it stopped, and it runs.
+    Stop,
     /// Everything of it is removed, but for its volumes.
     Remove,
 }
@@ -93,7 +97,10 @@ fn decide(want: &SpecHash, restart: Restart, found: Option<&Found>) -> Action {
         _ => Layer::Fresh,
     };
     match (&found.spec, found.unit) {
+        // A wish is for the container that was stopped, not for what comes in its place.
         (Some(spec), _) if spec != want => Action::Replace,
+        (_, UnitState::Active) if found.stopped => Action::Stop,
+        (_, UnitState::Inactive | UnitState::Failed) if found.stopped => Action::Keep,
         (Some(_), UnitState::Active) if found.mounted => Action::Keep,
         (Some(_), UnitState::Active) => Action::Remount,
         // It ended by itself and is not to be started again.
@@ -129,6 +136,7 @@ impl fmt::Display for Action {
             Self::Start(Layer::Keep) => "start, with its writable layer,",
             Self::Start(Layer::Fresh) => "start",
             Self::Replace => "replace",
+            Self::Stop => "stop, as an operator wants it,",
             Self::Remove => "remove",
         })
     }
@@ -153,6 +161,7 @@ mod tests {
             scheduled: false,
             mounted: true,
             connected: true,
+            stopped: false,
         };
         (desired, found)
     }
@@ -233,8 +242,29 @@ mod tests {
             scheduled: false,
             mounted: true,
             connected: true,
+            stopped: false,
         };
         assert_eq!(action(&desired, ended), Action::Keep);
+    }
+
+    #[test]
+    fn one_that_an_operator_has_stopped_stays_so_until_it_is_another() {
+        let (mut desired, found) = same();
+        let stopped = Found {
+            stopped: true,
+            ..found
+        };
+        assert_eq!(action(&desired, stopped.clone()), Action::Stop);
+        for unit in [UnitState::Inactive, UnitState::Failed] {
+            let ended = Found {
+                unit,
+                ..stopped.clone()
+            };
+            assert_eq!(action(&desired, ended), Action::Keep);
+        }
+        let env = &mut desired.containers[0].config.env;
+        env.insert("A".into(), "b".into());
+        assert_eq!(action(&desired, stopped), Action::Replace);
     }
 
     #[test]

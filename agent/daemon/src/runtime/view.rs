@@ -49,6 +49,20 @@ pub(super) fn state(
     }
 }
 
+/// What a container does that an operator wants stopped, and that did `state` otherwise.
+pub(super) fn stopped(state: ContainerState) -> ContainerState {
+    match state {
+        ContainerState::Running | ContainerState::Starting | ContainerState::Failed => state,
+        ContainerState::Preparing
+        | ContainerState::Waiting
+        | ContainerState::Restarting
+        | ContainerState::Completed
+        | ContainerState::Scheduled
+        | ContainerState::Stopped
+        | ContainerState::Exited => ContainerState::Stopped,
+    }
+}
+
 fn of_unit(progress: &Progress, status: &UnitStatus) -> ContainerState {
     match (status.active.as_str(), status.sub.as_str()) {
         ("active" | "reloading" | "refreshing", "exited") => ContainerState::Exited,

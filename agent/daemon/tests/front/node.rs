@@ -12,7 +12,7 @@ use orlop_api::{
     ReleaseRequest, RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
 };
 
-use orlopd::ops::{Caller, Operations, Pinning, Started, Uptime};
+use orlopd::ops::{Caller, ContainerOperations, Operations, Order, Pinning, Started, Uptime};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -253,6 +253,28 @@ fn job(id: JobId) -> Result<Job, Fault> {
         caller: "uid 0".to_owned(),
         state,
     })
+}
+
+impl ContainerOperations for MemoryNode {
+    async fn order(
+        &self,
+        container: &str,
+        order: Order,
+        caller: Caller,
+    ) -> Result<ContainerView, Fault> {
+        self.note(format!("{order} {container}"), &caller)?;
+        let views = self.containers().await;
+        let view = views.into_iter().find(|view| view.name == container);
+        let mut view = view.ok_or_else(|| {
+            let message = format!("cannot find container {container}");
+            Fault::new(FaultKind::NotFound, message).hint("did you mean web?")
+        })?;
+        if order == Order::Stop {
+            view.state = ContainerState::Stopped;
+            view.detail = format!("stopped by {caller}");
+        }
+        Ok(view)
+    }
 }
 
 impl Operations for MemoryNode {

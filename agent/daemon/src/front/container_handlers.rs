@@ -1,0 +1,71 @@
+//! Handlers of the routes about single containers.
+
+use super::access::Peer;
+use super::reply::{self, Reply};
+use super::routes::Endpoint;
+use super::{audit, body};
+use crate::ops::{Operations, Order};
+use crate::runtime::SignalName;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use orlop_api::{Fault, FaultKind, KillRequest};
+use std::sync::Arc;
+
+pub(crate) async fn stop<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+) -> Reply {
+    order(&*ops, &peer, &name, (Order::Stop, Endpoint::StopContainer)).await
+}
+
+pub(crate) async fn start<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+) -> Reply {
+    let order_and_endpoint = (Order::Start, Endpoint::StartContainer);
+    order(&*ops, &peer, &name, order_and_endpoint).await
+}
+
+pub(crate) async fn restart<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+) -> Reply {
+    let order_and_endpoint = (Order::Restart, Endpoint::RestartContainer);
+    order(&*ops, &peer, &name, order_and_endpoint).await
+}
+
+pub(crate) async fn kill<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Reply {
+    let request: KillRequest = body::read_json(body).await?;
+    let signal = match request.signal {
+        None => SignalName::kill(),
+        Some(text) => SignalName::parse(&text).ok_or_else(|| {
+            let message = format!("cannot send {text:?}: there is no such signal");
+            Fault::new(FaultKind::Usage, message)
+                .hint("write a name, like SIGHUP or HUP, or a number from 1 to 64")
+        })?,
+    };
+    let order_and_endpoint = (Order::Kill(signal), Endpoint::KillContainer);
+    order(&*ops, &peer, &name, order_and_endpoint).await
+}
+
+/// Answers with how the container stands then.
+async fn order<O: Operations>(
+    ops: &O,
+    peer: &Peer,
+    name: &str,
+    (order, endpoint): (Order, Endpoint),
+) -> Reply {
+    let result = ops.order(name, order, peer.caller.clone()).await;
+    let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+    audit::record_on(&peer.caller, endpoint.as_str(), name, &outcome);
+    reply::ok(&result?)
+}

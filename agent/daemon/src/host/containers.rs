@@ -1,0 +1,34 @@
+//! Operating containers.
+
+use super::operations::Host;
+use crate::clock;
+use crate::ops::{Caller, ContainerOperations, Order};
+use crate::runtime::Wish;
+use orlop_api::{ContainerView, Fault};
+
+impl ContainerOperations for Host {
+    async fn order(
+        &self,
+        container: &str,
+        order: Order,
+        caller: Caller,
+    ) -> Result<ContainerView, Fault> {
+        let (shared, runtime) = (self.shared(), self.shared().live.runtime());
+        log::info!(container, caller:% = caller; "asked to {order} container {container}");
+        let done = match order {
+            Order::Stop => {
+                let (generation, _) = shared.running_generation()?;
+                let wish = Wish {
+                    by: caller.to_string(),
+                    at: clock::now().0,
+                    generation: generation.id.0,
+                };
+                runtime.stop(container, wish).await
+            }
+            Order::Start => runtime.start(container).await,
+            Order::Restart => runtime.restart(container).await,
+            Order::Kill(signal) => runtime.kill(container, &signal).await,
+        };
+        Ok(done?)
+    }
+}

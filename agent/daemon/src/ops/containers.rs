@@ -1,0 +1,42 @@
+//! What can be asked of one container.
+
+use super::Caller;
+use crate::runtime::SignalName;
+use orlop_api::{ContainerView, Fault};
+use std::fmt;
+use std::future::Future;
+
+/// What an operator orders of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// End, and stay so until another order, another generation or a start of the machine.
+    Stop,
+    /// Begin, where it is not at work.
+    Start,
+    /// End and begin again.
+    Restart,
+    /// Get this signal.
+    Kill(SignalName),
+}
+
+/// Operating containers. Part of [`super::Operations`].
+pub trait ContainerOperations: Send + Sync + 'static {
+    /// Carries out an order. Returns when it is done, with how the container stands then.
+    fn order(
+        &self,
+        container: &str,
+        order: Order,
+        caller: Caller,
+    ) -> impl Future<Output = Result<ContainerView, Fault>> + Send;
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stop => f.write_str("stop"),
+            Self::Start => f.write_str("start"),
+            Self::Restart => f.write_str("restart"),
+            Self::Kill(signal) => write!(f, "kill with {}", signal.as_str()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Operators' wishes that a container be stopped. They are kept below `/run`: the agent may be killed and
+//! keeps to them, and a machine that is started anew starts everything.
+
+use super::error::StepError;
+use super::observe::read_text;
+use super::places::Places;
+use orlop_config::Name;
+use orlop_initrd::atomic_write::atomic_write;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+
+const DIR_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// A container is to be stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// Who wants it, as the audit record names the caller.
+    pub by: String,
+    /// Since when, seconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// The generation that ran then. Under another one the wish is void.
+    pub generation: u64,
+}
+
+/// Wishes by container.
+pub(super) type Wishes = BTreeMap<Name, Wish>;
+
+/// Every wish there is. One that cannot be understood is none: its container is started.
+pub(super) fn load(places: &Places) -> Result<Wishes, StepError> {
+    let dir = places.wishes();
+    let entries = match std::fs::read_dir(&dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Wishes::new()),
+        entries => entries.map_err(StepError::file("list", &dir))?,
+    };
+    let mut wishes = Wishes::new();
+    for entry in entries {
+        let entry = entry.map_err(StepError::file("list", &dir))?;
+        let Some(name) = entry.file_name().to_str().and_then(Name::new) else {
+            continue;
+        };
+        let text = read_text(&places.wish(&name))?.unwrap_or_default();
+        match serde_json::from_str(&text) {
+            Ok(wish) => drop(wishes.insert(name, wish)),
+            Err(error) => {
+                let name = name.as_str();
+                log::warn!(container = name; "ignoring the wish to stop {name}: {error}");
+            }
+        }
+    }
+    Ok(wishes)
+}
+
+/// The wishes that hold under `generation`; the others are removed.
+pub(super) fn load_for(places: &Places, generation: u64) -> Result<Wishes, StepError> {
+    let (hold, void): (Wishes, Wishes) = load(places)?
+        .into_iter()
+        .partition(|(_, wish)| wish.generation == generation);
+    for name in void.keys() {
+        withdraw(places, name)?;
+    }
+    Ok(hold)
+}
+
+/// Returns when the wish is in `/run`. Idempotent.
+pub(super) fn make(places: &Places, name: &Name, wish: &Wish) -> Result<(), StepError> {
+    let dir = places.wishes();
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(DIR_MODE)
+        .create(&dir);
+    made.map_err(StepError::file("create", &dir))?;
+    let path = places.wish(name);
+    let text = serde_json::to_vec(wish).expect("plain data serialises");
+    atomic_write(&path, &text, FILE_MODE).map_err(StepError::file("write", &path))
+}
+
+/// There is no wish any more. Idempotent.
+pub(super) fn withdraw(places: &Places, name: &Name) -> Result<(), StepError> {
+    let path = places.wish(name);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(StepError::file("remove", &path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::name;
+    use super::*;
+    use std::path::Path;
+
+    fn wish(generation: u64) -> Wish {
+        Wish {
+            by: "uid 0".into(),
+            at: 7,
+            generation,
+        }
+    }
+
+    fn names(wishes: &Wishes) -> Vec<&str> {
+        wishes.keys().map(Name::as_str).collect()
+    }
+
+    #[test]
+    fn a_wish_holds_until_it_is_withdrawn_or_another_generation_runs() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::under(root.path());
+        assert!(load(&places).unwrap().is_empty());
+        withdraw(&places, &name("web")).unwrap();
+        make(&places, &name("web"), &wish(1)).unwrap();
+        make(&places, &name("web"), &wish(1)).unwrap();
+        make(&places, &name("db"), &wish(1)).unwrap();
+        assert_eq!(names(&load_for(&places, 1).unwrap()), ["db", "web"]);
+        withdraw(&places, &name("db")).unwrap();
+        assert_eq!(load_for(&places, 1).unwrap()[&name("web")], wish(1));
+        assert!(load_for(&places, 2).unwrap().is_empty());
+        // The way back does not bring it back.
+        assert!(load_for(&places, 1).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_wish_that_cannot_be_read_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::under(root.path());
+        make(&places, &name("db"), &wish(1)).unwrap();
+        std::fs::write(places.wish(&name("web")), "half a wi").unwrap();
+        std::fs::write(places.wishes().join(Path::new(".tmp")), "").unwrap();
+        assert_eq!(names(&load(&places).unwrap()), ["db"]);
+    }
+}

@@ -1,0 +1,79 @@
+//! Operating containers on a real node: what operators order of them, and how long it holds.
+
+#[cfg(test)]
+mod rig;
+
+use orlop_api::ContainerState;
+use rig::containers::{apply, config, container, wait_view};
+use rig::node::{READY, Rig};
+
+/// The agent's process.
+const MAIN_PID: [&str; 5] = [
+    "systemctl",
+    "show",
+    "--value",
+    "--property=MainPID",
+    "orlopd.service",
+];
+
+#[test]
+fn a_stopped_container_stays_so_over_a_kill_of_the_agent_until_it_is_started_or_a_switch() {
+    let rig = Rig::new();
+    let both = |keys| config(&rig, &[container(&rig, "app", keys)]);
+    let node = rig.node("stopped", "1", &both(""));
+    node.wait_idle();
+    node.wait_web("/");
+    let said = node.orlop(&["container", "stop", "web"]);
+    assert_eq!(said.out, "web is stopped: stopped by uid 0\n", "{said:?}");
+    node.web("/").unwrap_err();
+
+    let before = node.run(&MAIN_PID);
+    let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
+    node.run(&[&kill[..], &["orlopd.service"]].concat());
+    let another = node.machine.wait("another agent", READY, || {
+        let now = node.machine.exec(&MAIN_PID).map_err(|e| e.to_string())?;
+        let now = String::from_utf8_lossy(&now.stdout).into_owned();
+        match now != before && now.trim() != "0" && !now.trim().is_empty() {
+            true => Ok(()),
+            false => Err(now),
+        }
+    });
+    another.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
+    let stopped = wait_view(&node, "web", "a stopped container", |view| {
+        view.state == ContainerState::Stopped
+    });
+    assert_eq!(stopped.detail, "stopped by uid 0");
+    // Waits for the new agent's look at all containers, and looks at them all once more.
+    let said = node.orlop(&["container", "start", "app"]);
+    assert_eq!(said.out, "app is running\n", "{said:?}");
+    let stopped = wait_view(&node, "web", "the container", |_| true);
+    assert_eq!(
+        (stopped.state, stopped.pid),
+        (ContainerState::Stopped, None)
+    );
+    let said = node.orlop(&["container", "kill", "web"]);
+    assert_eq!(said.code, Some(6), "{said:?}");
+
+    let said = node.orlop(&["container", "start", "web"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let first = node.wait_web("/started");
+    let said = node.orlop(&["container", "restart", "web"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_ne!(node.wait_web("/started"), first);
+    let said = node.orlop(&["container", "stop", "wep"]);
+    assert_eq!(
+        said.err,
+        "error: cannot find container wep\nhint: did you mean web?\n"
+    );
+
+    node.orlop(&["container", "stop", "web"]);
+    // Its gate asks for all containers.
+    apply(&node, &both("labels = { team = \"core\" }"));
+    assert!(node.wait_verdict(2).good, "{}", node.journal());
+    node.wait_web("/");
+    let log = node.run(&["journalctl", "--no-pager", "--output=cat"]);
+    assert!(
+        log.contains("uid 0 asked for stop-container web: done"),
+        "{log}"
+    );
+}
