@@ -9,6 +9,7 @@ mod diff;
 mod event;
 mod fault;
 mod job;
+mod operate;
 mod request;
 mod view;
 
@@ -21,9 +22,10 @@ pub use diff::{
 pub use event::{Event, EventKind};
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};
+pub use operate::{ContainerDetail, ContainerStats, MountView, ProbeView, ProcessView};
 pub use request::{
     ApplyConfigRequest, ApplyRequest, ConfigQuery, KillRequest, LogQuery, Mode, ReleaseRequest,
-    RollBackRequest, StageRequest,
+    RollBackRequest, StageRequest, StatsQuery,
 };
 pub use view::{
     CheckView, ConfigEntry, ConfigReport, ConfigView, ConfirmView, DiagnosticView, GateView,

@@ -87,6 +87,14 @@ pub struct KillRequest {
     pub signal: Option<String>,
 }
 
+/// Which containers' use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatsQuery {
+    /// Their names, with commas between them; all where there are none.
+    pub names: String,
+}
+
 /// Which log lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::command::{
-    config_apply, config_check, config_import, config_show, container_logs, container_order, diff, generations, job, pki_client, pki_init, rollback, update_apply, update_release, update_stage,
+    config_apply, config_check, config_import, config_show, container_inspect, container_logs, container_order, container_stats, container_top, diff, generations, job, pki_client, pki_init, rollback, update_apply, update_release, update_stage,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -159,6 +159,12 @@ pub(crate) enum Update {
 pub(crate) enum Container {
     /// List the containers.
     Ls,
+    /// Print everything about a container, as JSON.
+    Inspect(container_inspect::Options),
+    /// Show what containers use: processor, memory, processes, disks.
+    Stats(container_stats::Options),
+    /// List the processes of a container.
+    Top(container_top::Options),
     /// Print a container's log.
     Logs(container_logs::Options),
     /// Stop a container until it is started again, another generation runs or the machine restarts.

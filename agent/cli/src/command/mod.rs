@@ -7,9 +7,12 @@ mod config_confirm;
 mod config_history;
 pub(crate) mod config_import;
 pub(crate) mod config_show;
+pub(crate) mod container_inspect;
 pub(crate) mod container_logs;
 mod container_ls;
 pub(crate) mod container_order;
+pub(crate) mod container_stats;
+pub(crate) mod container_top;
 pub(crate) mod diff;
 mod events;
 pub(crate) mod generations;
@@ -87,6 +90,9 @@ async fn container(client: &Client, screen: &Screen, command: Container) -> Outc
     match command {
         Container::Ls => container_ls::run(client, screen).await,
         Container::Logs(options) => container_logs::run(client, screen, &options).await,
+        Container::Inspect(options) => container_inspect::run(client, screen, &options).await,
+        Container::Stats(options) => container_stats::run(client, screen, &options).await,
+        Container::Top(options) => container_top::run(client, screen, &options).await,
         Container::Stop(options) => container_order::run(client, screen, &options, "stop").await,
         Container::Start(options) => container_order::run(client, screen, &options, "start").await,
         Container::Restart(options) => {

@@ -33,6 +33,16 @@ view!(
     "ls"
 );
 view!(containers_as_json, "container", "ls", "--json");
+view!(inspect_is_json, "container", "inspect", "web");
+view!(top_is_a_table, "container", "top", "web");
+view!(top_of_one_that_is_not_there, "container", "top", "wep");
+view!(
+    stats_are_a_table_of_two_samples,
+    "container",
+    "stats",
+    "web",
+    "db"
+);
 view!(a_stop_tells_who_has_stopped_it, "container", "stop", "db");
 view!(
     a_start_tells_how_it_stands,

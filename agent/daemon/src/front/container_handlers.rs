@@ -8,9 +8,37 @@ use crate::ops::{Operations, Order};
 use crate::runtime::SignalName;
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use orlop_api::{Fault, FaultKind, KillRequest};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use orlop_api::{Fault, FaultKind, KillRequest, StatsQuery};
 use std::sync::Arc;
+
+pub(crate) async fn inspect<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Path(name): Path<String>,
+) -> Reply {
+    reply::ok(&ops.inspect(&name).await?)
+}
+
+pub(crate) async fn stats<O: Operations>(
+    State(ops): State<Arc<O>>,
+    query: Result<Query<StatsQuery>, QueryRejection>,
+) -> Reply {
+    let Query(query) = query.map_err(|error| {
+        let message = format!("cannot read the query: {}", error.body_text());
+        Fault::new(FaultKind::Usage, message)
+    })?;
+    let names = query.names.split(',').filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    reply::ok(&ops.stats(&names).await?)
+}
+
+pub(crate) async fn processes<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Path(name): Path<String>,
+) -> Reply {
+    reply::ok(&ops.processes(&name).await?)
+}
 
 pub(crate) async fn stop<O: Operations>(
     State(ops): State<Arc<O>>,

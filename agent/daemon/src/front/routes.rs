@@ -47,6 +47,12 @@ pub enum Endpoint {
     Containers,
     /// A container's log.
     Logs,
+    /// Everything about a container.
+    InspectContainer,
+    /// What containers use.
+    Stats,
+    /// The processes of a container.
+    Processes,
     /// Stops a container.
     StopContainer,
     /// Starts a container.
@@ -117,7 +123,10 @@ pub const ROUTES: &[Route] = &[
     read("/v1/config/history", Endpoint::ConfigHistory),
     read("/v1/why", Endpoint::Why),
     read("/v1/containers", Endpoint::Containers),
+    read("/v1/containers/{name}", Endpoint::InspectContainer),
     read("/v1/containers/{name}/logs", Endpoint::Logs),
+    read("/v1/containers/{name}/processes", Endpoint::Processes),
+    read("/v1/stats", Endpoint::Stats),
     read("/v1/jobs/{id}", Endpoint::Job),
     read("/v1/events", Endpoint::Events),
     Route {
@@ -171,6 +180,9 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::Why => get(handlers::why::<O>),
         Endpoint::Containers => get(handlers::containers::<O>),
         Endpoint::Logs => get(handlers::logs::<O>),
+        Endpoint::InspectContainer => get(container_handlers::inspect::<O>),
+        Endpoint::Stats => get(container_handlers::stats::<O>),
+        Endpoint::Processes => get(container_handlers::processes::<O>),
         Endpoint::StopContainer => post(container_handlers::stop::<O>),
         Endpoint::StartContainer => post(container_handlers::start::<O>),
         Endpoint::RestartContainer => post(container_handlers::restart::<O>),
@@ -247,6 +259,9 @@ impl Endpoint {
             Self::Why => "why",
             Self::Containers => "containers",
             Self::Logs => "logs",
+            Self::InspectContainer => "inspect-container",
+            Self::Stats => "stats",
+            Self::Processes => "processes",
             Self::StopContainer => "stop-container",
             Self::StartContainer => "start-container",
             Self::RestartContainer => "restart-container",

@@ -4,9 +4,21 @@ use super::operations::Host;
 use crate::clock;
 use crate::ops::{Caller, ContainerOperations, Order};
 use crate::runtime::Wish;
-use orlop_api::{ContainerView, Fault};
+use orlop_api::{ContainerDetail, ContainerStats, ContainerView, Fault, ProcessView};
 
 impl ContainerOperations for Host {
+    async fn inspect(&self, container: &str) -> Result<ContainerDetail, Fault> {
+        Ok(self.shared().live.runtime().inspect(container).await?)
+    }
+
+    async fn stats(&self, containers: &[String]) -> Result<Vec<ContainerStats>, Fault> {
+        Ok(self.shared().live.runtime().stats(containers).await?)
+    }
+
+    async fn processes(&self, container: &str) -> Result<Vec<ProcessView>, Fault> {
+        Ok(self.shared().live.runtime().processes(container).await?)
+    }
+
     async fn order(
         &self,
         container: &str,

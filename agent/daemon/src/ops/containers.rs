@@ -2,7 +2,7 @@
 
 use super::Caller;
 use crate::runtime::SignalName;
-use orlop_api::{ContainerView, Fault};
+use orlop_api::{ContainerDetail, ContainerStats, ContainerView, Fault, ProcessView};
 use std::fmt;
 use std::future::Future;
 
@@ -21,6 +21,21 @@ pub enum Order {
 
 /// Operating containers. Part of [`super::Operations`].
 pub trait ContainerOperations: Send + Sync + 'static {
+    /// Everything about a container.
+    fn inspect(
+        &self,
+        container: &str,
+    ) -> impl Future<Output = Result<ContainerDetail, Fault>> + Send;
+    /// A sample of what these containers use, or all where none is named.
+    fn stats(
+        &self,
+        containers: &[String],
+    ) -> impl Future<Output = Result<Vec<ContainerStats>, Fault>> + Send;
+    /// The processes of a container.
+    fn processes(
+        &self,
+        container: &str,
+    ) -> impl Future<Output = Result<Vec<ProcessView>, Fault>> + Send;
     /// Carries out an order. Returns when it is done, with how the container stands then.
     fn order(
         &self,

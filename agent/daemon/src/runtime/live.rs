@@ -3,14 +3,16 @@
 use super::change::{ContainerChange, Outcome, Outcomes};
 use super::desired::{Desired, DesiredContainer, Network};
 use super::error::StepError;
+use super::inspect::Known;
 use super::net::Addresses;
 use super::systemd::UnitStatus;
 use super::view::{self, Progress};
 use super::wait;
 use super::wish::{Wish, Wishes};
-use orlop_api::{ContainerState, ContainerView, HealthState};
+use crate::clock;
+use orlop_api::{ContainerState, ContainerView, HealthState, ProbeView};
 use orlop_config::{Health, Name, OciRuntime};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast};
@@ -18,6 +20,9 @@ use tokio::task::JoinHandle;
 
 /// Changes that a slow reader may lag behind before it loses the oldest.
 const CHANGES_KEPT: usize = 256;
+
+/// So many results of a container's probe are kept.
+const PROBES_KEPT: usize = 5;
 
 /// One container.
 struct Entry {
@@ -27,6 +32,8 @@ struct Entry {
     status: UnitStatus,
     health: HealthState,
     probe_said: String,
+    /// The probe's newest results.
+    probes: VecDeque<ProbeView>,
     /// That an operator wants it stopped.
     wish: Option<Wish>,
     /// The state and health that were told last.
@@ -189,6 +196,14 @@ impl Live {
         if entry.status.pid == Some(pid) {
             entry.health = health;
             said.clone_into(&mut entry.probe_said);
+            if entry.probes.len() == PROBES_KEPT {
+                entry.probes.pop_front();
+            }
+            entry.probes.push_back(ProbeView {
+                at: clock::now().0,
+                pass: said.is_empty(),
+                detail: said.to_owned(),
+            });
             self.tell(name, entry);
         }
     }
@@ -236,6 +251,18 @@ impl Live {
         Some((pid, address))
     }
 
+    /// What is known of `name`.
+    pub(super) fn known(&self, name: &Name) -> Option<Known> {
+        let entries = self.lock();
+        let entry = entries.get(name)?;
+        Some(Known {
+            container: entry.container.clone(),
+            view: entry.view(),
+            status: entry.status.clone(),
+            probes: entry.probes.iter().cloned().collect(),
+        })
+    }
+
     pub(super) fn names(&self) -> Vec<Name> {
         self.lock().keys().cloned().collect()
     }
@@ -277,6 +304,7 @@ impl Entry {
             progress: Progress::Preparing,
             status: UnitStatus::default(),
             probe_said: String::new(),
+            probes: VecDeque::new(),
             wish: None,
             told: None,
             wake: Arc::default(),
@@ -361,6 +389,21 @@ mod tests {
         assert_eq!(view.detail, "stopped by uid 0");
         live.desire(&desired_web(), &BTreeMap::new(), Wishes::new());
         assert_eq!(live.views()[0].state, ContainerState::Preparing);
+    }
+
+    #[test]
+    fn the_newest_results_of_a_probe_are_kept() {
+        let live = live();
+        let web = name("web");
+        live.set_status(&web, running(1));
+        live.set_health(&web, 1, HealthState::Healthy, "");
+        for n in 0..PROBES_KEPT {
+            live.set_health(&web, 1, HealthState::Healthy, &format!("status 50{n}"));
+        }
+        let probes = live.known(&web).unwrap().probes;
+        assert_eq!(probes.len(), PROBES_KEPT);
+        let first = (probes[0].pass, probes[0].detail.as_str());
+        assert_eq!(first, (false, "status 500"));
     }
 
     #[test]

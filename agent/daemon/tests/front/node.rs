@@ -5,11 +5,12 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, Change, CheckView, ConfigEntry, ConfigQuery, ConfigReport,
-    ConfigView, ConfirmView, ContainerDiff, ContainerState, ContainerView, DiagnosticView, Diff,
-    DiffQuery, Event, EventKind, Fault, FaultKind, FileChange, FileChanges, GateView,
-    GenerationStatus, GenerationView, HealthState, HeldView, ImageView, Job, JobId, JobState,
-    KeyChange, LogLine, LogQuery, Operation, OsDiff, PackageChange, Phase, Progress,
-    ReleaseRequest, RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
+    ConfigView, ConfirmView, ContainerDetail, ContainerDiff, ContainerState, ContainerStats,
+    ContainerView, DiagnosticView, Diff, DiffQuery, Event, EventKind, Fault, FaultKind, FileChange,
+    FileChanges, GateView, GenerationStatus, GenerationView, HealthState, HeldView, ImageView, Job,
+    JobId, JobState, KeyChange, LogLine, LogQuery, MountView, Operation, OsDiff, PackageChange,
+    Phase, ProbeView, ProcessView, Progress, ReleaseRequest, RollBackRequest, StageRequest, Status,
+    TrialView, Trigger, VerdictView, Why,
 };
 
 use orlopd::ops::{Caller, ContainerOperations, Operations, Order, Pinning, Started, Uptime};
@@ -93,6 +94,15 @@ impl MemoryNode {
     fn note(&self, what: String, caller: &Caller) -> Result<(), Fault> {
         self.asked.lock().unwrap().push(format!("{caller}: {what}"));
         self.fault.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    async fn view(&self, container: &str) -> Result<ContainerView, Fault> {
+        let views = self.containers().await;
+        let view = views.into_iter().find(|view| view.name == container);
+        view.ok_or_else(|| {
+            let message = format!("cannot find container {container}");
+            Fault::new(FaultKind::NotFound, message).hint("did you mean web?")
+        })
     }
 
     fn start(&self, what: String, caller: &Caller, dry_run: bool) -> Result<Started, Fault> {
@@ -256,6 +266,50 @@ fn job(id: JobId) -> Result<Job, Fault> {
 }
 
 impl ContainerOperations for MemoryNode {
+    async fn inspect(&self, container: &str) -> Result<ContainerDetail, Fault> {
+        Ok(ContainerDetail {
+            view: self.view(container).await?,
+            config: serde_json::json!({ "memory": 67_108_864 }),
+            command: vec!["/app/server".to_owned()],
+            mounts: vec![MountView {
+                path: "/var/lib/data".to_owned(),
+                kind: "bind".to_owned(),
+                source: "/state/volumes/data".to_owned(),
+                options: vec!["rw".to_owned()],
+            }],
+            unit: format!("orlop-container-{container}.service"),
+            cgroup: "/orlop.slice".to_owned(),
+            last_exit: Some("signal 9".to_owned()),
+            probes: vec![ProbeView {
+                at: NOW,
+                pass: false,
+                detail: "status 503".to_owned(),
+            }],
+        })
+    }
+
+    async fn stats(&self, containers: &[String]) -> Result<Vec<ContainerStats>, Fault> {
+        let stats = |name: &String| ContainerStats {
+            name: name.clone(),
+            at_micros: 1,
+            memory: Some(3 << 20),
+            memory_max: Some(64 << 20),
+            pids: Some(2),
+            ..ContainerStats::default()
+        };
+        Ok(containers.iter().map(stats).collect())
+    }
+
+    async fn processes(&self, container: &str) -> Result<Vec<ProcessView>, Fault> {
+        self.view(container).await?;
+        Ok(vec![ProcessView {
+            pid: 77,
+            uid: 1000,
+            cpu_millis: 12_340,
+            command: "/app/server --listen :80\u{1b}".to_owned(),
+        }])
+    }
+
     async fn order(
         &self,
         container: &str,
@@ -263,12 +317,7 @@ impl ContainerOperations for MemoryNode {
         caller: Caller,
     ) -> Result<ContainerView, Fault> {
         self.note(format!("{order} {container}"), &caller)?;
-        let views = self.containers().await;
-        let view = views.into_iter().find(|view| view.name == container);
-        let mut view = view.ok_or_else(|| {
-            let message = format!("cannot find container {container}");
-            Fault::new(FaultKind::NotFound, message).hint("did you mean web?")
-        })?;
+        let mut view = self.view(container).await?;
         if order == Order::Stop {
             view.state = ContainerState::Stopped;
             view.detail = format!("stopped by {caller}");

@@ -1,0 +1,93 @@
+//! Single containers, looked at closely.
+
+use crate::ContainerView;
+use serde::{Deserialize, Serialize};
+
+/// `orlop container inspect`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerDetail {
+    /// What `orlop container ls` tells.
+    #[serde(flatten)]
+    pub view: ContainerView,
+    /// Its section of the TOML, with every default written out, as it runs. Sizes are in bytes.
+    pub config: serde_json::Value,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// What is mounted in it, as the OCI runtime was told; empty where it was never set up.
+    pub mounts: Vec<MountView>,
+    /// Its unit of systemd.
+    pub unit: String,
+    /// Its control group, below the mount point of cgroup2.
+    pub cgroup: String,
+    /// How its first process ended the last time: `exit status 1`, `signal 9`; none where it has not.
+    pub last_exit: Option<String>,
+    /// The newest results of its probe, oldest first.
+    pub probes: Vec<ProbeView>,
+}
+
+/// A mount in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountView {
+    /// Where in the container.
+    pub path: String,
+    /// `bind`, `tmpfs`, `proc`, …
+    pub kind: String,
+    /// What of the host.
+    pub source: String,
+    /// How.
+    pub options: Vec<String>,
+}
+
+/// A result of a probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeView {
+    /// When it came, seconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// Whether all was well.
+    pub pass: bool,
+    /// What was wrong.
+    pub detail: String,
+}
+
+/// What a container uses, from the files of its unit's control group (cgroup-v2.rst). What the kernel has
+/// no controller for is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerStats {
+    /// Its name.
+    pub name: String,
+    /// When, in microseconds since the machine started.
+    pub at_micros: u64,
+    /// Processor time since its unit began, in microseconds.
+    pub cpu_usec: Option<u64>,
+    /// Processor time between two samples, in per cent of one processor. The agent takes one sample and
+    /// leaves this open; `orlop container stats` takes two.
+    pub cpu_percent: Option<f64>,
+    /// Memory, in bytes, with the page cache that is its own.
+    pub memory: Option<u64>,
+    /// The most that it may have; none also where there is no limit.
+    pub memory_max: Option<u64>,
+    /// Swap, in bytes.
+    pub swap: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// The most that it may have; none also where there is no limit.
+    pub pids_max: Option<u64>,
+    /// Read from block devices, in bytes.
+    pub io_read: Option<u64>,
+    /// Written to block devices, in bytes.
+    pub io_write: Option<u64>,
+}
+
+/// A process in a container: a line of `orlop container top`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessView {
+    /// Its number on the host.
+    pub pid: u32,
+    /// Its effective user's number.
+    pub uid: u32,
+    /// Processor time that it has had, in milliseconds.
+    pub cpu_millis: u64,
+    /// Program and arguments; its name in brackets where it has none.
+    pub command: String,
+}

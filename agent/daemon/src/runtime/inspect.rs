@@ -1,0 +1,123 @@
+//! A close look at single containers.
+
+use super::containers::{Runtime, blocking};
+use super::desired::DesiredContainer;
+use super::error::{RuntimeError, Step, StepError};
+use super::observe::read_text;
+use super::places::{Places, unit_name};
+use super::spec::unit_group;
+use super::systemd::{Exit, UnitStatus};
+use super::{process, usage};
+use crate::clock;
+use oci_spec::runtime::{Mount, Spec};
+use orlop_api::{
+    ContainerDetail, ContainerStats, ContainerView, MountView, ProbeView, ProcessView,
+};
+use orlop_config::Name;
+
+const MICROS_PER_MILLI: u64 = 1000;
+
+/// What is known of a container without a look at the machine.
+pub(super) struct Known {
+    pub(super) container: DesiredContainer,
+    pub(super) view: ContainerView,
+    pub(super) status: UnitStatus,
+    pub(super) probes: Vec<ProbeView>,
+}
+
+impl Runtime {
+    /// Everything about a container.
+    ///
+    /// # Errors
+    /// `Unknown`; in step `Observe` where its bundle cannot be read.
+    pub async fn inspect(&self, name: &str) -> Result<ContainerDetail, RuntimeError> {
+        let name = self.known(name)?;
+        let known = self.inner.live.known(&name);
+        let known = known.ok_or_else(|| RuntimeError::Unknown {
+            container: name.to_string(),
+            nearest: None,
+        })?;
+        let (places, owned) = (self.inner.executor.places.clone(), name.clone());
+        let mounts = blocking(move || mounts(&places, &owned))
+            .await
+            .map_err(RuntimeError::of(&name, Step::Observe))?;
+        let unit = unit_name(&name);
+        let config = serde_json::to_value(&known.container.config);
+        Ok(ContainerDetail {
+            config: config.expect("plain data with string keys serialises"),
+            command: process::arguments(&known.container).unwrap_or_default(),
+            mounts,
+            cgroup: unit_group(&unit).display().to_string(),
+            unit,
+            last_exit: known.status.exit.map(words),
+            probes: known.probes,
+            view: known.view,
+        })
+    }
+
+    /// One sample of what these containers use, or all where none is named, in the order of their names.
+    ///
+    /// # Errors
+    /// `Unknown`; in step `Observe`.
+    pub async fn stats(&self, names: &[String]) -> Result<Vec<ContainerStats>, RuntimeError> {
+        let mut known = names
+            .iter()
+            .map(|name| self.known(name))
+            .collect::<Result<Vec<Name>, _>>()?;
+        if known.is_empty() {
+            known = self.inner.live.names();
+        }
+        known.sort();
+        known.dedup();
+        let sample = move || {
+            let at = clock::uptime().0 * MICROS_PER_MILLI;
+            let sample =
+                |name: &Name| usage::stats(name.as_str(), &usage::group_of(&unit_name(name)), at);
+            known.iter().map(sample).collect()
+        };
+        blocking(sample)
+            .await
+            .map_err(RuntimeError::all(Step::Observe))
+    }
+
+    /// The processes of a container, by their numbers.
+    ///
+    /// # Errors
+    /// `Unknown`; in step `Observe`.
+    pub async fn processes(&self, name: &str) -> Result<Vec<ProcessView>, RuntimeError> {
+        let name = self.known(name)?;
+        let group = usage::group_of(&unit_name(&name));
+        blocking(move || usage::processes(&group))
+            .await
+            .map_err(RuntimeError::of(&name, Step::Observe))
+    }
+}
+
+fn words(exit: Exit) -> String {
+    match exit {
+        Exit::Status(status) => format!("exit status {status}"),
+        Exit::Signal(signal) => format!("signal {signal}"),
+    }
+}
+
+/// What the OCI runtime was told to mount; nothing where there is no bundle.
+fn mounts(places: &Places, name: &Name) -> Result<Vec<MountView>, StepError> {
+    let path = places.spec(name);
+    let Some(text) = read_text(&path)? else {
+        return Ok(Vec::new());
+    };
+    let spec: Spec =
+        serde_json::from_str(&text).map_err(|source| StepError::Format { path, source })?;
+    let mounts = spec.mounts().as_deref().unwrap_or_default();
+    Ok(mounts.iter().map(mount).collect())
+}
+
+fn mount(mount: &Mount) -> MountView {
+    let path = |path: &std::path::Path| path.display().to_string();
+    MountView {
+        path: path(mount.destination()),
+        kind: mount.typ().clone().unwrap_or_default(),
+        source: mount.source().as_deref().map(path).unwrap_or_default(),
+        options: mount.options().clone().unwrap_or_default(),
+    }
+}
