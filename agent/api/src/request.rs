@@ -99,8 +99,10 @@ pub struct StatsQuery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogQuery {
-    /// At most so many of the newest lines (default 100).
+    /// At most so many of the newest lines (default 100, or 10000 with `since_secs`).
     pub lines: Option<u32>,
+    /// None that is older than so many seconds, by the node's clock.
+    pub since_secs: Option<u64>,
     /// Go on with new lines as they come.
     pub follow: bool,
 }

@@ -45,8 +45,8 @@ impl Switch {
     }
 }
 
-/// The seconds of `--confirm 5m`, rounded up.
-pub(crate) fn confirm_time(text: &str) -> Result<u64, String> {
+/// The seconds of `5m`, rounded up.
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let time = parse_duration(text).map_err(|error| error.why)?;
     Ok(u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX))
 }

@@ -15,9 +15,12 @@ pub(crate) struct Options {
     /// Go on with new lines as they come.
     #[arg(short, long)]
     follow: bool,
-    /// At most so many of the newest lines.
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100)]
-    lines: u32,
+    /// At most so many of the newest lines; without it 100, or 10000 with --since.
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    lines: Option<u32>,
+    /// None that is older than this: `90s`, `15m`, `2h`.
+    #[arg(long, value_name = "AGO", value_parser = super::change::seconds)]
+    since: Option<u64>,
     /// Put the time before each line.
     #[arg(short, long)]
     timestamps: bool,
@@ -25,10 +28,13 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
     let name = container_name(&options.name)?;
-    let path = format!(
-        "/v1/containers/{name}/logs?lines={}&follow={}",
-        options.lines, options.follow
-    );
+    let mut path = format!("/v1/containers/{name}/logs?follow={}", options.follow);
+    if let Some(lines) = options.lines {
+        path.push_str(&format!("&lines={lines}"));
+    }
+    if let Some(secs) = options.since {
+        path.push_str(&format!("&since_secs={secs}"));
+    }
     let mut lines: Lines<LogLine> = client.lines(&path).await?;
     while let Some(line) = lines.next().await {
         let line = line?;

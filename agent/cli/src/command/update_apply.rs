@@ -10,7 +10,7 @@ use orlop_api::ApplyRequest;
 pub(crate) struct Options {
     /// Go back by itself unless `orlop config confirm` comes within this time, such as 5m; it runs
     /// from the order on, over restarts too.
-    #[arg(long, value_name = "TIME", value_parser = change::confirm_time)]
+    #[arg(long, value_name = "TIME", value_parser = change::seconds)]
     confirm: Option<u64>,
     #[command(flatten)]
     change: change::Switch,

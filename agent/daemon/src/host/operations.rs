@@ -4,9 +4,11 @@ use super::shared::{Ask, Shared};
 use super::{diff, views};
 use crate::chain::chain;
 use crate::ops::{Caller, Operations, Pinning, Started};
+use crate::runtime::{LogStream, RuntimeError};
 use crate::switch::observe;
 use crate::{clock, config, faults, stage};
 use futures_util::StreamExt as _;
+use futures_util::future;
 use futures_util::stream::BoxStream;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, ConfigEntry, ConfigQuery, ConfigReport, ConfigView,
@@ -24,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Log lines where the caller does not say how many.
 const DEFAULT_LOG_LINES: u32 = 100;
+const MICROS_PER_SEC: u64 = 1_000_000;
 /// Log lines at the most.
 const MAX_LOG_LINES: u32 = 10_000;
 
@@ -38,6 +41,17 @@ fn gone<T>(_: T) -> Fault {
         FaultKind::Refused,
         "cannot do this now: the agent is going down",
     )
+}
+
+/// The lines from `oldest` on, in microseconds since 1970-01-01 UTC.
+fn not_older(lines: LogStream, oldest: u64) -> LogStream {
+    let is_wanted = move |line: &Result<LogLine, RuntimeError>| match line {
+        Ok(line) => line.at_micros >= oldest,
+        Err(_) => true,
+    };
+    lines
+        .filter(move |line| future::ready(is_wanted(line)))
+        .boxed()
 }
 
 /// How long there is to confirm a switch, where it has to be.
@@ -312,17 +326,52 @@ impl Operations for Host {
         container: &str,
         query: LogQuery,
     ) -> Result<BoxStream<'static, Result<LogLine, Fault>>, Fault> {
-        let lines = query.lines.unwrap_or(DEFAULT_LOG_LINES).min(MAX_LOG_LINES);
+        let usual = match query.since_secs {
+            Some(_) => MAX_LOG_LINES,
+            None => DEFAULT_LOG_LINES,
+        };
+        let lines = query.lines.unwrap_or(usual).min(MAX_LOG_LINES);
+        let oldest = query
+            .since_secs
+            .map_or(0, |secs| clock::now().0.saturating_sub(secs))
+            .saturating_mul(MICROS_PER_SEC);
         let stream = self
             .shared
             .live
             .runtime()
             .logs(container, lines, query.follow)
             .await?;
-        Ok(stream.map(|line| line.map_err(Fault::from)).boxed())
+        Ok(not_older(stream, oldest)
+            .map(|line| line.map_err(Fault::from))
+            .boxed())
     }
 
     fn events(&self) -> BoxStream<'static, Event> {
         self.shared.events.listen()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    #[tokio::test]
+    async fn lines_that_are_too_old_are_left_out_and_an_error_is_not() {
+        let line = |at_micros| {
+            let text = at_micros.to_string();
+            Ok(LogLine { at_micros, text })
+        };
+        let error = RuntimeError::Unknown {
+            container: "web".into(),
+            nearest: None,
+        };
+        let lines = stream::iter([line(4), line(5), Err(error), line(6)]).boxed();
+        let kept: Vec<_> = not_older(lines, 5).collect().await;
+        let times: Vec<_> = kept
+            .into_iter()
+            .map(|line| line.ok().map(|line| line.at_micros))
+            .collect();
+        assert_eq!(times, [Some(5), None, Some(6)]);
     }
 }
