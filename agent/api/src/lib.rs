@@ -7,6 +7,7 @@ mod answer;
 mod container;
 mod diff;
 mod event;
+mod exec;
 mod fault;
 mod job;
 mod operate;
@@ -20,6 +21,9 @@ pub use diff::{
     PackageChange,
 };
 pub use event::{Event, EventKind};
+pub use exec::{
+    BadFrame, EXEC_PROTOCOL, ExecRequest, Frame, FrameDecoder, FrameKind, MAX_FRAME_BYTES,
+};
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};
 pub use operate::{ContainerDetail, ContainerStats, MountView, ProbeView, ProcessView};

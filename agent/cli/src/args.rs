@@ -1,7 +1,9 @@
 //! The command line.
 
 use crate::command::{
-    config_apply, config_check, config_import, config_show, container_inspect, container_logs, container_order, container_stats, container_top, diff, generations, job, pki_client, pki_init, rollback, update_apply, update_release, update_stage,
+    config_apply, config_check, config_import, config_show, container_exec, container_inspect,
+    container_logs, container_order, container_stats, container_top, diff, generations, job,
+    pki_client, pki_init, rollback, update_apply, update_release, update_stage,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -159,6 +161,8 @@ pub(crate) enum Update {
 pub(crate) enum Container {
     /// List the containers.
     Ls,
+    /// Run a command in a container; its exit status becomes this command's.
+    Exec(container_exec::Options),
     /// Print everything about a container, as JSON.
     Inspect(container_inspect::Options),
     /// Show what containers use: processor, memory, processes, disks.

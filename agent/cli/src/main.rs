@@ -28,11 +28,17 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| Fault::new(FaultKind::Internal, format!("cannot start: {error}")))
-        .and_then(|runtime| runtime.block_on(command::run(args, &screen)));
+        .and_then(|runtime| {
+            let result = runtime.block_on(command::run(args, &screen));
+            // Reading stdin cannot be called off: what nobody types is not waited for.
+            runtime.shutdown_background();
+            result
+        });
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::BadConfig) => ExitCode::from(FaultKind::Config.exit_code()),
         Ok(Ending::LeftOut) => ExitCode::from(EXIT_LEFT_OUT),
+        Ok(Ending::Exited(status)) => ExitCode::from(status),
         Ok(Ending::TrialFailed) => ExitCode::from(EXIT_TRIAL_FAILED),
         Err(fault) => {
             screen.fault(&fault);

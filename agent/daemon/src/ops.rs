@@ -2,7 +2,7 @@
 
 mod containers;
 
-pub use containers::{ContainerOperations, Order};
+pub use containers::{ContainerOperations, Order, Session};
 
 use futures_util::stream::BoxStream;
 use orlop_api::{

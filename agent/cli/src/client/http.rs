@@ -6,9 +6,10 @@ use futures_util::{Stream, StreamExt, future, stream};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
+use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use orlop_api::{Fault, FaultKind, StreamEnd};
+use orlop_api::{EXEC_PROTOCOL, ExecRequest, Fault, FaultKind, StreamEnd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -75,6 +76,29 @@ impl Client {
         self.decode(answer).await
     }
 
+    /// Asks for a connection that is no longer HTTP.
+    pub(crate) async fn upgrade(
+        &self,
+        path: &str,
+        request: &ExecRequest,
+    ) -> Result<TokioIo<Upgraded>, Fault> {
+        let answer = self
+            .send(
+                Method::POST,
+                path,
+                (encode(request)?, Some(EXEC_PROTOCOL)),
+                ANSWER_TIMEOUT,
+            )
+            .await?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(self.fault(answer).await);
+        }
+        match hyper::upgrade::on(answer).await {
+            Ok(connection) => Ok(TokioIo::new(connection)),
+            Err(error) => Err(broken(&self.target, &error)),
+        }
+    }
+
     /// Reads a stream of JSON lines. Its last item may be a fault.
     pub(crate) async fn lines<T: DeserializeOwned + Send + 'static>(
         &self,
@@ -103,33 +127,48 @@ impl Client {
         body: Bytes,
         limit: Duration,
     ) -> Result<Response<Incoming>, Fault> {
-        let stream = connect(&self.target).await?;
-        let exchange = async {
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            // Ends by itself when the answer is read or dropped; its errors show in the answer.
-            tokio::spawn(connection);
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header(header::HOST, "orlop")
-                .body(Full::new(body));
-            match request {
-                Ok(request) => Ok(sender.send_request(request).await?),
-                Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
-            }
-        };
-        let answer = match tokio::time::timeout(limit, exchange).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(broken(&self.target, error.as_ref())),
-            Err(_) => {
-                let why = format!("no answer within {} s", limit.as_secs());
-                return Err(unreachable(&self.target, &why));
-            }
-        };
+        let answer = self.send(method, path, (body, None), limit).await?;
         if answer.status().is_success() {
             Ok(answer)
         } else {
             Err(self.fault(answer).await)
+        }
+    }
+
+    /// The answer, whatever its status.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        (body, upgrade): (Bytes, Option<&str>),
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Fault> {
+        let stream = connect(&self.target).await?;
+        let exchange = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            // Ends by itself when the answer is read or dropped; its errors show in the answer.
+            tokio::spawn(connection.with_upgrades());
+            let mut request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header(header::HOST, "orlop");
+            if let Some(protocol) = upgrade {
+                request = request
+                    .header(header::CONNECTION, "upgrade")
+                    .header(header::UPGRADE, protocol);
+            }
+            match request.body(Full::new(body)) {
+                Ok(request) => Ok(sender.send_request(request).await?),
+                Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
+            }
+        };
+        match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(broken(&self.target, error.as_ref())),
+            Err(_) => {
+                let why = format!("no answer within {} s", limit.as_secs());
+                Err(unreachable(&self.target, &why))
+            }
         }
     }
 

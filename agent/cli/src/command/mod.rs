@@ -7,6 +7,7 @@ mod config_confirm;
 mod config_history;
 pub(crate) mod config_import;
 pub(crate) mod config_show;
+pub(crate) mod container_exec;
 pub(crate) mod container_inspect;
 pub(crate) mod container_logs;
 mod container_ls;
@@ -44,6 +45,8 @@ pub(crate) enum Ending {
     LeftOut,
     /// The switch was made, its trial failed, and the node went back; the screen shows why.
     TrialFailed,
+    /// A command in a container has ended with this status.
+    Exited(u8),
 }
 
 /// What a command gives back.
@@ -90,6 +93,7 @@ async fn container(client: &Client, screen: &Screen, command: Container) -> Outc
     match command {
         Container::Ls => container_ls::run(client, screen).await,
         Container::Logs(options) => container_logs::run(client, screen, &options).await,
+        Container::Exec(options) => container_exec::run(client, options).await,
         Container::Inspect(options) => container_inspect::run(client, screen, &options).await,
         Container::Stats(options) => container_stats::run(client, screen, &options).await,
         Container::Top(options) => container_top::run(client, screen, &options).await,

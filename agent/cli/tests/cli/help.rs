@@ -20,5 +20,7 @@ help!(help_of_update_stage, "update", "stage");
 help!(help_of_rollback, "rollback");
 help!(help_of_diff, "diff");
 help!(help_of_generations, "generations");
+help!(help_of_container, "container");
+help!(help_of_container_exec, "container", "exec");
 help!(help_of_container_logs, "container", "logs");
 help!(help_of_pki_client, "pki", "client");

@@ -3,6 +3,9 @@
 use crate::node::MemoryNode;
 use crate::run::Door;
 use orlop_api::Phase;
+use std::os::fd::AsRawFd;
+use std::process::Stdio;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 macro_rules! view {
     ($name:ident, $($argument:literal),+) => {
@@ -85,6 +88,68 @@ view!(
 );
 view!(apply_tells_the_job, "update", "apply");
 view!(rollback_tells_the_job_as_json, "rollback", "--json");
+
+view!(
+    a_command_in_a_container_that_is_not_there,
+    "container",
+    "exec",
+    "wep",
+    "--",
+    "true"
+);
+view!(
+    a_command_without_input_ends_with_its_own_status,
+    "container",
+    "exec",
+    "web",
+    "--",
+    "sh",
+    "-c",
+    "cat; echo out; echo err >&2; exit 42"
+);
+
+#[tokio::test]
+async fn a_command_gets_all_input_and_its_end() {
+    let door = Door::new(MemoryNode::default());
+    let arguments = ["container", "exec", "-i", "web", "--", "wc", "-c"];
+    let mut child = door
+        .command(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&[b'x'; 300_000]).await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "300000\n");
+    assert!(output.status.success());
+}
+
+#[tokio::test]
+async fn a_command_ends_with_the_client_that_asked_for_it() {
+    let door = Door::new(MemoryNode::default());
+    let (reader, writer) = std::io::pipe().unwrap();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
+    let script = format!("exec 9>{path}; echo up; exec sleep 600");
+    let mut client = door
+        .command(&["container", "exec", "web", "--", "sh", "-c", &script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 3];
+    let stdout = client.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut line).await.unwrap();
+    assert_eq!(&line, b"up\n");
+    client.kill().await.unwrap();
+    drop(writer);
+    // The pipe ends when the command, which holds it too, does.
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut reader = reader;
+        std::io::Read::read_to_end(&mut reader, &mut Vec::new())
+    });
+    assert_eq!(ended.await.unwrap().unwrap(), 0);
+}
 
 #[tokio::test]
 async fn an_idle_node_shows_no_trial() {

@@ -22,6 +22,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connected(pub(crate) Uptime);
 
+/// Called when the door closes: for what goes on when its connection is no longer HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping(pub(crate) CancellationToken);
+
 /// Serves requests of `peer` until it leaves or `stop` is called; then streams are cut too.
 pub(crate) async fn serve<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
 where
@@ -30,6 +34,7 @@ where
     let connected = Connected(clock::uptime());
     let router = router
         .layer(Extension(peer.clone()))
+        .layer(Extension(Stopping(stop.clone())))
         .layer(Extension(connected));
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
@@ -37,7 +42,8 @@ where
         .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let result = tokio::select! {
         result = connection => result,
         () = stop.cancelled() => Ok(()),

@@ -7,6 +7,7 @@ mod body;
 mod bus;
 mod connection;
 mod container_handlers;
+mod exec;
 mod handlers;
 mod host1;
 mod local;

@@ -4,7 +4,7 @@ use super::access::{Peer, Role};
 use super::connection::Connected;
 use super::reply::FaultReply;
 use super::{audit, body};
-use super::{container_handlers, handlers};
+use super::{container_handlers, exec, handlers};
 use crate::ops::{Caller, Operations};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -53,6 +53,8 @@ pub enum Endpoint {
     Stats,
     /// The processes of a container.
     Processes,
+    /// Runs a command in a container.
+    Exec,
     /// Stops a container.
     StopContainer,
     /// Starts a container.
@@ -144,6 +146,12 @@ pub const ROUTES: &[Route] = &[
     change("/v1/generations/{id}/pin", Endpoint::Pin),
     change("/v1/generations/{id}/unpin", Endpoint::Unpin),
     change("/v1/jobs/{id}/cancel", Endpoint::Cancel),
+    Route {
+        method: Method::Post,
+        path: "/v1/containers/{name}/exec",
+        role: Role::Admin,
+        endpoint: Endpoint::Exec,
+    },
     change("/v1/containers/{name}/stop", Endpoint::StopContainer),
     change("/v1/containers/{name}/start", Endpoint::StartContainer),
     change("/v1/containers/{name}/restart", Endpoint::RestartContainer),
@@ -183,6 +191,7 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::InspectContainer => get(container_handlers::inspect::<O>),
         Endpoint::Stats => get(container_handlers::stats::<O>),
         Endpoint::Processes => get(container_handlers::processes::<O>),
+        Endpoint::Exec => post(exec::exec::<O>),
         Endpoint::StopContainer => post(container_handlers::stop::<O>),
         Endpoint::StartContainer => post(container_handlers::start::<O>),
         Endpoint::RestartContainer => post(container_handlers::restart::<O>),
@@ -262,6 +271,7 @@ impl Endpoint {
             Self::InspectContainer => "inspect-container",
             Self::Stats => "stats",
             Self::Processes => "processes",
+            Self::Exec => "exec",
             Self::StopContainer => "stop-container",
             Self::StartContainer => "start-container",
             Self::RestartContainer => "restart-container",

@@ -2,9 +2,9 @@
 
 use super::operations::Host;
 use crate::clock;
-use crate::ops::{Caller, ContainerOperations, Order};
+use crate::ops::{Caller, ContainerOperations, Order, Session};
 use crate::runtime::Wish;
-use orlop_api::{ContainerDetail, ContainerStats, ContainerView, Fault, ProcessView};
+use orlop_api::{ContainerDetail, ContainerStats, ContainerView, ExecRequest, Fault, ProcessView};
 
 impl ContainerOperations for Host {
     async fn inspect(&self, container: &str) -> Result<ContainerDetail, Fault> {
@@ -17,6 +17,21 @@ impl ContainerOperations for Host {
 
     async fn processes(&self, container: &str) -> Result<Vec<ProcessView>, Fault> {
         Ok(self.shared().live.runtime().processes(container).await?)
+    }
+
+    async fn exec(
+        &self,
+        container: &str,
+        request: ExecRequest,
+        caller: Caller,
+    ) -> Result<Session, Fault> {
+        let program = request.command.first().map_or("", String::as_str);
+        log::info!(
+            container, caller:% = caller, program;
+            "{caller} runs {program} in container {container}"
+        );
+        let runtime = self.shared().live.runtime();
+        Ok(runtime.open_session(container, request).await?)
     }
 
     async fn order(

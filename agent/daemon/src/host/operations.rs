@@ -358,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_that_are_too_old_are_left_out_and_an_error_is_not() {
-        let line = |at_micros| {
+        let line = |at_micros: u64| {
             let text = at_micros.to_string();
             Ok(LogLine { at_micros, text })
         };

@@ -2,9 +2,12 @@
 
 use super::Caller;
 use crate::runtime::SignalName;
-use orlop_api::{ContainerDetail, ContainerStats, ContainerView, Fault, ProcessView};
+use futures_util::future::BoxFuture;
+use orlop_api::{ContainerDetail, ContainerStats, ContainerView, ExecRequest, Fault, ProcessView};
 use std::fmt;
 use std::future::Future;
+use std::io;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What an operator orders of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,18 @@ pub enum Order {
     Restart,
     /// Get this signal.
     Kill(SignalName),
+}
+
+/// A command that runs in a container for somebody. It is killed when `ended` is dropped.
+pub struct Session {
+    /// Its input, where it has one.
+    pub stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// Its output.
+    pub stdout: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Its output of errors.
+    pub stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Its exit status, when it ends; 128 and the signal's number where a signal ended it.
+    pub ended: BoxFuture<'static, io::Result<u8>>,
 }
 
 /// Operating containers. Part of [`super::Operations`].
@@ -36,6 +51,13 @@ pub trait ContainerOperations: Send + Sync + 'static {
         &self,
         container: &str,
     ) -> impl Future<Output = Result<Vec<ProcessView>, Fault>> + Send;
+    /// Starts a command in a container.
+    fn exec(
+        &self,
+        container: &str,
+        request: ExecRequest,
+        caller: Caller,
+    ) -> impl Future<Output = Result<Session, Fault>> + Send;
     /// Carries out an order. Returns when it is done, with how the container stands then.
     fn order(
         &self,

@@ -21,7 +21,7 @@ pub(super) struct Ended {
 }
 
 /// A program under way. Dropped before it has ended, it is killed with everything that it started.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -40,6 +40,8 @@ pub enum Step {
     ReadLog,
     /// Send it a signal.
     Signal,
+    /// Run a command in it.
+    Exec,
 }
 
 impl fmt::Display for Step {
@@ -59,6 +61,7 @@ impl fmt::Display for Step {
             Self::Remove => "remove",
             Self::ReadLog => "read the log of",
             Self::Signal => "send a signal to",
+            Self::Exec => "run a command in",
         })
     }
 }

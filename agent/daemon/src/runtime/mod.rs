@@ -41,6 +41,7 @@ mod process;
 mod root_mount;
 mod seccomp;
 mod secrets;
+mod session;
 mod spec;
 mod survive;
 mod systemd;

@@ -1,20 +1,23 @@
 //! A node in memory, for tests of what lies before and after the operations: routes, roles, errors,
 //! and the command's output. It keeps what it was asked, and answers with fixed views.
 
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, Change, CheckView, ConfigEntry, ConfigQuery, ConfigReport,
     ConfigView, ConfirmView, ContainerDetail, ContainerDiff, ContainerState, ContainerStats,
-    ContainerView, DiagnosticView, Diff, DiffQuery, Event, EventKind, Fault, FaultKind, FileChange,
-    FileChanges, GateView, GenerationStatus, GenerationView, HealthState, HeldView, ImageView, Job,
-    JobId, JobState, KeyChange, LogLine, LogQuery, MountView, Operation, OsDiff, PackageChange,
-    Phase, ProbeView, ProcessView, Progress, ReleaseRequest, RollBackRequest, StageRequest, Status,
-    TrialView, Trigger, VerdictView, Why,
+    ContainerView, DiagnosticView, Diff, DiffQuery, Event, EventKind, ExecRequest, Fault,
+    FaultKind, FileChange, FileChanges, GateView, GenerationStatus, GenerationView, HealthState,
+    HeldView, ImageView, Job, JobId, JobState, KeyChange, LogLine, LogQuery, MountView, Operation,
+    OsDiff, PackageChange, Phase, ProbeView, ProcessView, Progress, ReleaseRequest,
+    RollBackRequest, StageRequest, Status, TrialView, Trigger, VerdictView, Why,
 };
 
-use orlopd::ops::{Caller, ContainerOperations, Operations, Order, Pinning, Started, Uptime};
+use orlopd::ops::{
+    Caller, ContainerOperations, Operations, Order, Pinning, Session, Started, Uptime,
+};
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::broadcast;
@@ -308,6 +311,38 @@ impl ContainerOperations for MemoryNode {
             cpu_millis: 12_340,
             command: "/app/server --listen :80\u{1b}".to_owned(),
         }])
+    }
+
+    /// On this machine, which is as good as any container.
+    async fn exec(
+        &self,
+        container: &str,
+        request: ExecRequest,
+        caller: Caller,
+    ) -> Result<Session, Fault> {
+        self.note(format!("exec {request:?} in {container}"), &caller)?;
+        self.view(container).await?;
+        let mut child = tokio::process::Command::new(&request.command[0])
+            .args(&request.command[1..])
+            .stdin(match request.stdin {
+                true => Stdio::piped(),
+                false => Stdio::null(),
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Ok(Session {
+            stdin: child.stdin.take().map(|pipe| Box::new(pipe) as _),
+            stdout: child.stdout.take().map(|pipe| Box::new(pipe) as _),
+            stderr: child.stderr.take().map(|pipe| Box::new(pipe) as _),
+            ended: async move {
+                let status = child.wait().await?;
+                Ok(u8::try_from(status.code().unwrap()).unwrap())
+            }
+            .boxed(),
+        })
     }
 
     async fn order(

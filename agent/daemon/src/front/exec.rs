@@ -1,0 +1,217 @@
+//! `POST /v1/containers/{name}/exec`: a connection that becomes the input and output of a command in a
+//! container. The command does not outlive the connection.
+
+use super::access::Peer;
+use super::connection::Stopping;
+use super::reply::Reply;
+use super::routes::Endpoint;
+use super::{audit, body};
+use crate::ops::{Operations, Session};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use orlop_api::{
+    EXEC_PROTOCOL, ExecRequest, Fault, FaultKind, Frame, FrameDecoder, FrameKind, MAX_FRAME_BYTES,
+};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, sleep};
+
+/// The most commands at once, over all connections.
+const MOST_SESSIONS: usize = 32;
+static SESSIONS: Semaphore = Semaphore::const_new(MOST_SESSIONS);
+/// How often the client is told that the command goes on; so it is found out that it has gone.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+/// How long a command that has ended may keep silent before its output counts as ended too: what it left
+/// behind may hold its pipes open.
+const DRAIN: Duration = Duration::from_millis(500);
+
+pub(crate) async fn exec<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    Extension(Stopping(stop)): Extension<Stopping>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Reply {
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let result = open(&*ops, &peer, &name, &parts.headers, body).await;
+    let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+    audit::record_on(&peer.caller, Endpoint::Exec.as_str(), &name, &outcome);
+    let (session, upgrade) = (result?, upgrade.ok_or_else(no_upgrade)?);
+    let Ok(slot) = SESSIONS.try_acquire() else {
+        let message = format!("cannot run a command in {name}: {MOST_SESSIONS} run already");
+        return Err(Fault::new(FaultKind::Refused, message).into());
+    };
+    tokio::spawn(async move {
+        let _slot = slot;
+        let work = async {
+            match upgrade.await {
+                Ok(connection) => relay(connection, session).await,
+                Err(error) => log::debug!(error:% = error; "ignoring a client that went away"),
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    });
+    Ok(switching())
+}
+
+async fn open<O: Operations>(
+    ops: &O,
+    peer: &Peer,
+    name: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Session, Fault> {
+    if headers
+        .get(header::UPGRADE)
+        .is_none_or(|wanted| wanted != EXEC_PROTOCOL)
+    {
+        return Err(no_upgrade());
+    }
+    let request: ExecRequest = body::read_json(body).await?;
+    if request.command.first().is_none_or(String::is_empty) {
+        let message = format!("cannot run a command in {name}: there is none");
+        return Err(Fault::new(FaultKind::Usage, message));
+    }
+    if let Some(workdir) = request.workdir.as_ref().filter(|dir| !dir.starts_with('/')) {
+        let message = format!("cannot run a command in {workdir:?}: it is no absolute path");
+        return Err(Fault::new(FaultKind::Usage, message));
+    }
+    ops.exec(name, request, peer.caller.clone()).await
+}
+
+fn no_upgrade() -> Fault {
+    let message = "cannot run a command over a connection that stays HTTP";
+    Fault::new(FaultKind::Usage, message).hint(format!(
+        "send `Connection: upgrade` and `Upgrade: {EXEC_PROTOCOL}`, or use `orlop container exec`"
+    ))
+}
+
+fn switching() -> Response {
+    let headers = [
+        (header::CONNECTION, "upgrade"),
+        (header::UPGRADE, EXEC_PROTOCOL),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+type Connection = TokioIo<Upgraded>;
+
+/// Returns when the command has ended and the client knows, or when the client has gone.
+async fn relay(connection: Upgraded, session: Session) {
+    let (reader, mut writer) = split(TokioIo::new(connection));
+    let Session {
+        stdin,
+        stdout,
+        stderr,
+        ended,
+    } = session;
+    let outputs = send_outputs(&mut writer, [stdout, stderr], ended);
+    let result = tokio::select! {
+        result = outputs => result,
+        result = take_input(reader, stdin) => result,
+    };
+    if let Err(error) = result {
+        log::debug!(error:% = error; "ignoring a broken connection to a command");
+    }
+}
+
+type Output = Option<Box<dyn AsyncRead + Send + Unpin>>;
+
+async fn send_outputs(
+    writer: &mut WriteHalf<Connection>,
+    [mut out, mut err]: [Output; 2],
+    mut ended: impl Future<Output = io::Result<u8>> + Unpin,
+) -> io::Result<()> {
+    let (mut of_out, mut of_err) = (vec![0; MAX_FRAME_BYTES], vec![0; MAX_FRAME_BYTES]);
+    let mut alive = interval(ALIVE_EVERY);
+    let mut status = None;
+    while status.is_none() || out.is_some() || err.is_some() {
+        tokio::select! {
+            read = next(&mut out, &mut of_out), if out.is_some() => {
+                send(writer, FrameKind::Stdout, &of_out[..read?]).await?;
+            }
+            read = next(&mut err, &mut of_err), if err.is_some() => {
+                send(writer, FrameKind::Stderr, &of_err[..read?]).await?;
+            }
+            result = &mut ended, if status.is_none() => status = Some(result?),
+            () = sleep(DRAIN), if status.is_some() => break,
+            _ = alive.tick() => {
+                writer.write_all(&Frame::encode(FrameKind::Alive, b"")).await?;
+                writer.flush().await?;
+            }
+        }
+    }
+    let status = status.unwrap_or(u8::MAX);
+    writer
+        .write_all(&Frame::encode(FrameKind::Exit, &[status]))
+        .await?;
+    writer.shutdown().await
+}
+
+/// Reads some; at the end there is no output any more.
+async fn next(output: &mut Output, buffer: &mut [u8]) -> io::Result<usize> {
+    let Some(pipe) = output else {
+        return Ok(0);
+    };
+    let read = pipe.read(buffer).await?;
+    if read == 0 {
+        *output = None;
+    }
+    Ok(read)
+}
+
+async fn send(
+    writer: &mut WriteHalf<Connection>,
+    kind: FrameKind,
+    content: &[u8],
+) -> io::Result<()> {
+    if content.is_empty() {
+        return Ok(());
+    }
+    writer.write_all(&Frame::encode(kind, content)).await?;
+    writer.flush().await
+}
+
+/// Returns when the client has gone.
+async fn take_input(
+    mut reader: ReadHalf<Connection>,
+    mut stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+) -> io::Result<()> {
+    let mut decoder = FrameDecoder::default();
+    let mut buffer = vec![0; MAX_FRAME_BYTES];
+    loop {
+        let read = reader.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        decoder.push(&buffer[..read]);
+        while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
+            if frame.kind != FrameKind::Stdin {
+                continue;
+            }
+            let Some(pipe) = &mut stdin else {
+                continue;
+            };
+            let written = match frame.content.is_empty() {
+                true => Err(io::ErrorKind::BrokenPipe.into()),
+                false => pipe.write_all(&frame.content).await,
+            };
+            // The end of the input, or a command that does not want more.
+            if written.is_err() {
+                stdin = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A command in a container for somebody who is connected: its input, its output, how it ends.
+
+use super::command::Running;
+use super::containers::{Runtime, blocking};
+use super::error::{RuntimeError, Step, StepError};
+use super::execute::oci_runtime;
+use super::identity::Accounts;
+use super::observe::read_text;
+use super::places::Places;
+use crate::ops::Session;
+use futures_util::FutureExt as _;
+use oci_spec::runtime::{Process, Spec};
+use orlop_api::ExecRequest;
+use orlop_config::Name;
+use orlop_initrd::atomic_write::atomic_write;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::process::Command;
+
+const PRIVATE_FILE: u32 = 0o600;
+/// What shells add to a signal's number for an exit status.
+const BY_SIGNAL: i32 = 128;
+/// How the OCI runtime's own failure is told where it has no status.
+const NO_STATUS: u8 = 255;
+
+/// The file that tells the OCI runtime what to run; it goes with this.
+struct Description(PathBuf);
+
+impl Drop for Description {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            log::debug!(error:% = error; "ignoring that {} stays", self.0.display());
+        }
+    }
+}
+
+impl Runtime {
+    /// Starts a command in a container that runs, with the container's own environment, rights and limits.
+    /// It is killed when the session is dropped.
+    ///
+    /// # Errors
+    /// `Unknown`; `NotNow` where it does not run; in step `Exec`.
+    pub async fn open_session(
+        &self,
+        name: &str,
+        request: ExecRequest,
+    ) -> Result<Session, RuntimeError> {
+        let name = self.known(name)?;
+        if self.inner.live.running(&name).is_none() {
+            return Err(RuntimeError::NotNow {
+                verb: "run a command in",
+                container: name,
+                why: "it does not run".to_owned(),
+            });
+        }
+        let runtime = self.inner.live.oci_runtime(&name);
+        let of = || RuntimeError::of(&name, Step::Exec);
+        let program = oci_runtime(runtime).map_err(of())?;
+        let (places, owned) = (self.inner.executor.places.clone(), name.clone());
+        let with_input = request.stdin;
+        let description = blocking(move || describe(&places, &owned, &request))
+            .await
+            .map_err(of())?;
+        let state = self.inner.executor.places.runtime_state(runtime);
+        let mut command = Command::new(&program);
+        command
+            .arg(format!("--root={}", state.display()))
+            .args(["exec", "--process"])
+            .arg(&description.0)
+            .arg(name.as_str())
+            .stdin(if with_input {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let child = command
+            .spawn()
+            .map_err(|source| StepError::Run { program, source })
+            .map_err(of())?;
+        Ok(session(Running(child), description))
+    }
+}
+
+fn session(mut running: Running, description: Description) -> Session {
+    let child = &mut running.0;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let ended = async move {
+        let _kept = description;
+        running.0.wait().await.map(exit_status)
+    };
+    Session {
+        stdin: stdin.map(|pipe| Box::new(pipe) as _),
+        stdout: stdout.map(|pipe| Box::new(pipe) as _),
+        stderr: stderr.map(|pipe| Box::new(pipe) as _),
+        ended: ended.boxed(),
+    }
+}
+
+fn exit_status(status: ExitStatus) -> u8 {
+    let by_signal = || status.signal().map(|signal| signal + BY_SIGNAL);
+    let number = status.code().or_else(by_signal);
+    number
+        .and_then(|number| u8::try_from(number).ok())
+        .unwrap_or(NO_STATUS)
+}
+
+/// Writes what is to be run: the container's own process, with what the request changes.
+fn describe(places: &Places, name: &Name, request: &ExecRequest) -> Result<Description, StepError> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let path = places.spec(name);
+    let text = read_text(&path)?.unwrap_or_default();
+    let spec: Spec =
+        serde_json::from_str(&text).map_err(|source| StepError::Format { path, source })?;
+    let mut process = spec.process().clone().unwrap_or_default();
+    change(&mut process, request);
+    if let Some(user) = &request.user {
+        let identity = Accounts::read(&places.rootfs(name))?.resolve(user)?;
+        let mut user = process.user().clone();
+        user.set_uid(identity.uid);
+        user.set_gid(identity.gid);
+        user.set_additional_gids(Some(identity.groups));
+        process.set_user(user);
+    }
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = places.bundle(name).join(format!("exec-{count}.json"));
+    let bytes = serde_json::to_vec(&process).expect("a part of what was read serialises");
+    atomic_write(&path, &bytes, PRIVATE_FILE).map_err(StepError::file("write", &path))?;
+    Ok(Description(path))
+}
+
+fn change(process: &mut Process, request: &ExecRequest) {
+    process.set_args(Some(request.command.clone()));
+    process.set_terminal(Some(false));
+    if let Some(workdir) = &request.workdir {
+        process.set_cwd(PathBuf::from(workdir));
+    }
+    let mut env = process.env().clone().unwrap_or_default();
+    for line in &request.env {
+        let name = line.split('=').next().unwrap_or_default();
+        env.retain(|old| old.split('=').next() != Some(name));
+        env.push(line.clone());
+    }
+    process.set_env(Some(env));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::name;
+    use super::*;
+    use oci_spec::runtime::ProcessBuilder;
+    use std::path::Path;
+
+    #[test]
+    fn the_command_has_what_the_container_has_but_for_what_is_asked_for() {
+        let env = ["PATH=/bin", "MODE=fast"].map(str::to_owned);
+        let mut process = ProcessBuilder::default()
+            .args(["/app".to_owned()])
+            .env(env)
+            .cwd("/app")
+            .no_new_privileges(true)
+            .build()
+            .unwrap();
+        let request = ExecRequest {
+            command: vec!["/bin/ls".into()],
+            env: vec!["MODE=slow".into()],
+            ..ExecRequest::default()
+        };
+        change(&mut process, &request);
+        assert_eq!(process.args().as_deref().unwrap(), ["/bin/ls"]);
+        assert_eq!(
+            process.env().as_deref().unwrap(),
+            ["PATH=/bin", "MODE=slow"]
+        );
+        assert_eq!(process.cwd(), Path::new("/app"));
+        assert_eq!(process.no_new_privileges(), Some(true));
+    }
+
+    #[test]
+    fn a_description_goes_with_its_session() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::under(root.path());
+        let web = name("web");
+        std::fs::create_dir_all(places.bundle(&web)).unwrap();
+        let spec = serde_json::to_vec(&Spec::default()).unwrap();
+        std::fs::write(places.spec(&web), spec).unwrap();
+        let request = ExecRequest {
+            command: vec!["/bin/ls".into()],
+            ..ExecRequest::default()
+        };
+        let description = describe(&places, &web, &request).unwrap();
+        let path = description.0.clone();
+        assert!(path.exists());
+        drop(description);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_signal_is_told_as_shells_do() {
+        assert_eq!(exit_status(ExitStatus::from_raw(9)), 137);
+        assert_eq!(exit_status(ExitStatus::from_raw(3 << 8)), 3);
+    }
+}
