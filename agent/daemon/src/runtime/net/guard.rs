@@ -163,8 +163,8 @@ impl Guard {
         addresses: &Addresses,
     ) -> Result<(), StepError> {
         let (name, places) = (&container.name, &self.places);
-        // Nobody else has links of its own. Without a bundle it was never set up.
-        if container.network() != Network::Joined || !places.bundle(name).exists() {
+        // Nobody else has links of its own. A unit file stands for one that is set up to its end.
+        if container.network() != Network::Joined || !places.unit_file(name).exists() {
             return Ok(());
         }
         let cables = cables_of(name, addresses);
