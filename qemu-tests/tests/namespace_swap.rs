@@ -126,6 +126,7 @@ fn of_every_kind(rig: &Rig) -> Vec<String> {
             "waiting",
             "after = { job = \"completed\" }\nessential = false",
         ),
+        container(rig, "reader", "binds = [\"/usr/share:/os:ro\"]"),
         "\n[secret.key]\nfrom = \"file\"\npath = \"/usr/lib/os-release\"\n".to_owned(),
     ]
 }
@@ -149,6 +150,7 @@ fn tasks_and_their_schedules_secrets_and_shared_networks_live_on_through_a_live_
     wait_runs(&node, "beat", 1);
     let processes = || ["confined", "beside", "job", "long"].map(|name| process_of(&node, name));
     let before = processes();
+    let reader = process_of(&node, "reader");
     let secret = wait_answer(&node, CONFINED, "/file/run/key");
 
     node.update(&rig.image("orlop/os:2"));
@@ -162,6 +164,8 @@ fn tasks_and_their_schedules_secrets_and_shared_networks_live_on_through_a_live_
     let status = node.wait_idle();
     assert_eq!(status.os_release.as_deref(), Some("2"));
     assert_eq!(processes(), before);
+    // What it read is another OS's now.
+    assert_ne!(process_of(&node, "reader"), reader);
     // A secret is as it was when its container was set up.
     assert!(secret.contains("ID=") && wait_answer(&node, CONFINED, "/file/run/key") == secret);
     assert_eq!(

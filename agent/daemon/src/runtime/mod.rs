@@ -34,6 +34,7 @@ mod mounts;
 mod net;
 mod observe;
 mod orders;
+mod os_files;
 mod places;
 mod plan;
 mod probe;

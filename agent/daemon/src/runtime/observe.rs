@@ -4,8 +4,8 @@ use super::desired::SpecHash;
 use super::error::StepError;
 use super::places::{Places, name_of_netns, name_of_unit};
 use super::plan::{Found, Observed};
-use super::unit;
 use super::wish;
+use super::{os_files, unit};
 use orlop_config::Name;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -41,7 +41,13 @@ fn found(places: &Places, mounts: &HashSet<PathBuf>, name: &Name) -> Result<Foun
     let layer = read_text(&places.layer_spec(name))?;
     let ready = places.network_ready(name);
     let timer = places.timer_file(name);
+    let os_mark = read_text(&places.os_mark(name))?;
+    let old_os = os_mark
+        .as_deref()
+        .map(os_files::are_of_another)
+        .transpose()?;
     Ok(Found {
+        holds_old_os: old_os.unwrap_or_default(),
         scheduled: timer
             .try_exists()
             .map_err(StepError::file("look for", &timer))?,

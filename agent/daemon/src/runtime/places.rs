@@ -73,6 +73,11 @@ impl Places {
         self.bundle(name).join("network.ready")
     }
 
+    /// Which OS's files a container holds, if it does.
+    pub(super) fn os_mark(&self, name: &Name) -> PathBuf {
+        self.bundle(name).join("os")
+    }
+
     /// The process id of the container's first process, written by the OCI runtime.
     pub(super) fn pid_file(&self, name: &Name) -> PathBuf {
         self.bundle(name).join("pid")

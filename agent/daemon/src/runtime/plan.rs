@@ -19,6 +19,8 @@ pub struct Found {
     pub layer: Option<SpecHash>,
     /// Whether it has a timer. Its unit is as active as the timer then, if it is not at work.
     pub scheduled: bool,
+    /// Whether it holds files of an OS that a live swap has put away.
+    pub holds_old_os: bool,
     /// Whether its root is mounted.
     pub mounted: bool,
     /// Whether its network namespace is there and was set up to the end.
@@ -101,6 +103,8 @@ fn decide(want: &SpecHash, restart: Restart, found: Option<&Found>) -> Action {
         (Some(spec), _) if spec != want => Action::Replace,
         (_, UnitState::Active) if found.stopped => Action::Stop,
         (_, UnitState::Inactive | UnitState::Failed) if found.stopped => Action::Keep,
+        // Its start, if it does not run, sets it up anew by itself.
+        (Some(_), UnitState::Active) if found.holds_old_os => Action::Replace,
         (Some(_), UnitState::Active) if found.mounted => Action::Keep,
         (Some(_), UnitState::Active) => Action::Remount,
         // It ended by itself and is not to be started again.
@@ -159,6 +163,7 @@ mod tests {
             spec: Some(hash.clone()),
             layer: Some(hash),
             scheduled: false,
+            holds_old_os: false,
             mounted: true,
             connected: true,
             stopped: false,
@@ -240,6 +245,7 @@ mod tests {
             spec: Some(hash.clone()),
             layer: Some(hash),
             scheduled: false,
+            holds_old_os: false,
             mounted: true,
             connected: true,
             stopped: false,
@@ -275,6 +281,16 @@ mod tests {
             ..found
         };
         assert_eq!(action(&desired, cut), Action::Start(Layer::Keep));
+    }
+
+    #[test]
+    fn one_that_holds_files_of_the_os_before_is_replaced() {
+        let (desired, found) = same();
+        let holder = Found {
+            holds_old_os: true,
+            ..found
+        };
+        assert_eq!(action(&desired, holder), Action::Replace);
     }
 
     #[test]
