@@ -99,6 +99,8 @@ pub struct RemoteNodeSpec<'a> {
     pub access: ApiAccess,
     /// The port of the node that the host shall reach besides its API.
     pub app_port: u16,
+    /// Credentials of the machine: files by name (systemd.system-credentials(7)).
+    pub credentials: BTreeMap<String, PathBuf>,
     /// Whether every write to its disk is recorded ([`crate::qemu::WRITES_FILE`]).
     pub record_writes: bool,
     /// Further arguments for QEMU.
@@ -146,7 +148,7 @@ impl RemoteNode {
                 memory_mib: MEMORY_MIB,
                 cpus: CPUS,
                 publish: publish.to_vec(),
-                credentials: BTreeMap::new(),
+                credentials: spec.credentials,
                 record_writes: spec.record_writes,
                 arguments: spec.arguments,
             }),

@@ -4,14 +4,20 @@
 mod rig;
 
 use rig::qemu::{QemuRig, expect_good};
+use std::fs;
 
 /// Tasks of the sample app itself, and of its OCI runtime.
 const OWN_TASKS: u32 = 24;
 const LIMIT: u32 = 64;
+const TOKEN: &str = "from the machine's own credentials";
 
 #[test]
-fn a_container_that_forks_without_end_is_held_back_and_nobody_else_is() {
-    let rig = QemuRig::new();
+fn a_container_has_its_credential_and_can_neither_fork_without_end_nor_open_a_device_it_made() {
+    let mut rig = QemuRig::new();
+    let token = rig.path("token");
+    fs::write(&token, TOKEN).unwrap();
+    let credential = "orlop.secret.token".to_owned();
+    rig.credentials.insert(credential, token);
     let node = rig.boot(&rig.disk());
     let started = node.wait_web("/started").body;
     let made = checks::fork_without_end(&node);
@@ -20,7 +26,12 @@ fn a_container_that_forks_without_end_is_held_back_and_nobody_else_is() {
     expect_good(&node.wait_idle(), 1, "1");
     assert_eq!(node.wait_web("/started").body, started);
 
-    let config = rig.config_file_with(&format!("pids = {LIMIT}\n"));
+    let keys = format!(
+        "pids = {LIMIT}\ncapabilities = {{ add = [\"mknod\"] }}\n\
+         secrets = {{ \"/run/token\" = \"token\" }}\n"
+    );
+    let secret = "[secret.token]\nfrom = \"credential\"\n";
+    let config = rig.config_file_with(&keys, secret);
     node.orlop(&["config", "apply", config.to_str().unwrap()]);
     let status = node.wait_status("generation 2", |status| {
         status.trial.is_none() && status.current.as_ref().is_some_and(|view| view.id == 2)
@@ -28,6 +39,10 @@ fn a_container_that_forks_without_end_is_held_back_and_nobody_else_is() {
     expect_good(&status, 2, "1");
     let made = checks::fork_without_end(&node);
     println!("of {LIMIT}: {made} tasks");
+    assert_eq!(node.wait_web("/file/run/token").body, TOKEN);
+    let device = node.wait_web("/try/device");
+    let refused = "made, but not opened: Operation not permitted";
+    assert!(device.body.starts_with(refused), "{}", device.body);
     assert!((LIMIT - OWN_TASKS..LIMIT).contains(&made), "{made}");
     expect_good(&node.wait_idle(), 2, "1");
 }

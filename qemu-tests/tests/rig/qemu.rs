@@ -9,6 +9,7 @@ use orlop_machines::{
     ApiAccess, ImageServer, RemoteNode, RemoteNodeSpec, Sample, Scratch, error_text, make_disk,
     write_samples_with,
 };
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::TcpStream;
@@ -30,6 +31,8 @@ const PAYLOAD_BYTES: usize = 64 << 10;
 pub(crate) struct QemuRig {
     server: ImageServer,
     access: ApiAccess,
+    /// Files of the host that nodes get as credentials.
+    pub(crate) credentials: BTreeMap<String, PathBuf>,
     // Last: machines and server are gone before their folders.
     scratch: Scratch,
 }
@@ -57,6 +60,7 @@ impl QemuRig {
         let access = ApiAccess::make(&tools().join("orlop"), &scratch.path().join("pki"));
         Self {
             server: server.unwrap_or_else(|error| panic!("{}", error_text(&error))),
+            credentials: BTreeMap::new(),
             access: access.unwrap_or_else(|error| panic!("{}", error_text(&error))),
             scratch,
         }
@@ -91,10 +95,10 @@ impl QemuRig {
         ))
     }
 
-    /// A TOML for the node, in which `web` has more keys.
-    pub(crate) fn config_file_with(&self, keys: &str) -> PathBuf {
+    /// A TOML for the node, in which `web` has more `keys`, and `more` behind it.
+    pub(crate) fn config_file_with(&self, keys: &str, more: &str) -> PathBuf {
         let file = self.path("more.toml");
-        fs::write(&file, self.config_with(keys)).unwrap();
+        fs::write(&file, format!("{}\n{more}", self.config_with(keys))).unwrap();
         file
     }
 
@@ -147,6 +151,7 @@ health = {{ http = ":8080/healthz", every = "1s", timeout = "5s", retries = 3, s
             disk,
             access: self.access.clone(),
             app_port: WEB,
+            credentials: self.credentials.clone(),
             record_writes: false,
             arguments,
         };

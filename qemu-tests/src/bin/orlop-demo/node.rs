@@ -6,6 +6,7 @@ use hyper::Method;
 use orlop_api::Status;
 use orlop_machines::http::ask_tcp;
 use orlop_machines::{ApiAccess, RemoteNode, RemoteNodeSpec, make_disk};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::net::TcpStream;
@@ -54,6 +55,7 @@ impl Node {
             disk: &disk.canonicalize()?,
             access,
             app_port: APP_PORT,
+            credentials: BTreeMap::new(),
             record_writes: false,
             arguments: Vec::new(),
         };

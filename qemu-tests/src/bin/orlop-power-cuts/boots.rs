@@ -99,6 +99,7 @@ fn boot_one(recording: &Recording, plan: &Plan, cut: &CheckedCut) -> Outcome<Opt
         disk: &disk,
         access: access(folder),
         app_port: APP_PORT,
+        credentials: BTreeMap::new(),
         record_writes: false,
         arguments: Vec::new(),
     };

@@ -69,6 +69,7 @@ pub(crate) fn record(options: &Options) -> Outcome<()> {
         disk: &disk.canonicalize()?,
         access,
         app_port: APP_PORT,
+        credentials: BTreeMap::new(),
         record_writes: true,
         arguments: Vec::new(),
     };

@@ -86,7 +86,8 @@ fn mount_tmpfs() -> io::Result<()> {
 fn raw_device() -> io::Result<()> {
     let path = Path::new("/raw-device");
     mknod(path, SFlag::S_IFBLK, Mode::S_IRUSR, makedev(8, 0))?;
-    fs::File::open(path).map(drop)
+    let opened = fs::File::open(path).map(drop);
+    opened.map_err(|error| io::Error::new(error.kind(), format!("made, but not opened: {error}")))
 }
 
 /// Attaches to a process that is not of this container.
