@@ -7,7 +7,7 @@ mod rig;
 
 use orlop_api::Trigger;
 use rig::esp::Esp;
-use rig::gdb::{self, Monitor};
+use rig::hardware::{self, Monitor};
 use rig::qemu::SWITCH;
 use trial::Trial;
 
@@ -113,7 +113,7 @@ fn a_kernel_that_panics_on_trial_leads_back_and_the_verdict_has_its_last_words()
 fn a_kernel_that_hangs_on_trial_is_reset_by_the_watchdog_and_the_verdict_says_so() {
     let trial = Trial::staged();
     trial.begin();
-    gdb::hang(&trial.gdb);
+    hardware::hang(&trial.gdb);
     assert_eq!(trial.verdict().trigger, Trigger::Watchdog);
 }
 
@@ -147,13 +147,7 @@ fn an_initrd_that_finds_no_root_leads_back_and_the_verdict_has_its_reason() {
     monitor.hold_restarts();
     let before = Esp::of(trial.node.0.disk()).names("EFI/orlop");
     trial.node.orlop(&["update", "apply", "--mode", "reboot"]);
-    let held = machine.wait("a machine that would start again", SWITCH, || {
-        monitor
-            .is_held()
-            .then_some(())
-            .ok_or_else(|| "it runs".to_owned())
-    });
-    held.unwrap_or_else(|error| panic!("{error}"));
+    monitor.wait_held(machine);
     let esp = Esp::of(trial.node.0.disk());
     let ukis = esp.names("EFI/orlop");
     let uki = ukis.difference(&before).next().unwrap();

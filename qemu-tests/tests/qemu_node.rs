@@ -8,6 +8,7 @@ use orlop_api::{GenerationView, Phase, Trigger, Why};
 use orlop_core::Policy;
 use orlop_machines::{count_times, longest_gap};
 use rig::esp::{Esp, next_boot};
+use rig::hardware::Monitor;
 use rig::qemu::{QemuRig, Random, SWITCH, expect_either, expect_good, payload};
 use rig::raw_disk::{BLOCK, flip_a_bit_of};
 use rig::witness::StreamWitness;
@@ -61,37 +62,28 @@ fn a_kernel_that_panics_uses_up_its_tries_as_the_model_says_and_the_old_generati
     let node = rig.boot(&rig.disk());
     node.orlop(&["update", "stage", &rig.os("4")]);
     let esp = Esp::of(node.0.disk());
-    let mut console = node.0.machine().console().len();
     let machine = node.0.machine();
+    let console = machine.console().len();
+    let mut monitor = Monitor::of(machine);
+    monitor.hold_restarts();
     node.orlop(&["update", "apply"]);
-    // Read while the old system still shuts down; the firmware comes seconds later.
-    let armed = machine.wait("an armed boot entry on the ESP", SWITCH, || {
-        let entries = esp.entries();
-        match next_boot(&entries).0.as_str() {
-            "orlop-2+3.conf" => Ok(entries),
-            _ => Err(format!("{entries:?}")),
-        }
-    });
-    let mut before = armed.unwrap_or_else(|error| panic!("{error}"));
+    monitor.wait_held(machine);
+    let mut before = esp.entries();
+    assert_eq!(next_boot(&before).0, "orlop-2+3.conf");
     for _ in 0..Policy::default().tries {
-        // The kernel waits for some seconds before it restarts the machine.
-        let text = machine.wait_for_console("Kernel panic", console, SWITCH);
-        console = text.unwrap_or_else(|error| panic!("{error}")).len();
         let (chosen, expected) = next_boot(&before);
         assert!(chosen.starts_with("orlop-2+"), "{chosen} of {before:?}");
+        monitor.go_on();
+        monitor.wait_held(machine);
         before = esp.entries();
         assert_eq!(before, expected);
-        machine
-            .wait("the end of the panicked boot", SWITCH, || {
-                let console_now = machine.console();
-                let new = console_now.get(console..).unwrap_or_default();
-                console += new.find("BdsDxe: starting").ok_or_else(String::new)?;
-                Ok(())
-            })
-            .unwrap_or_else(|error| panic!("{error}"));
     }
+    let text = machine.console();
+    let panics = text[console..].matches("Kernel panic").count();
+    assert_eq!(u32::try_from(panics).unwrap(), Policy::default().tries);
     let (chosen, _) = next_boot(&before);
     assert_eq!(chosen, "orlop-1.conf");
+    monitor.restart();
 
     let back = node.wait_status("generation 1 again", |status| {
         status.phase == Phase::Idle && status.trial.is_none()

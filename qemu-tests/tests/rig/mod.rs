@@ -7,7 +7,7 @@
 pub(crate) mod built;
 pub(crate) mod containers;
 pub(crate) mod esp;
-pub(crate) mod gdb;
+pub(crate) mod hardware;
 pub(crate) mod jail;
 pub(crate) mod node;
 pub(crate) mod operator;

@@ -1,5 +1,6 @@
 //! QEMU's debugger and monitor sockets, by which a test does to a guest what only failing hardware does.
 
+use super::qemu::SWITCH;
 use orlop_machines::Machine;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
@@ -49,9 +50,23 @@ impl Monitor {
         }));
     }
 
-    /// Whether the guest stands still there.
-    pub(crate) fn is_held(&mut self) -> bool {
-        self.run("query-status")["status"] == "shutdown"
+    /// Waits until the guest stands still there.
+    pub(crate) fn wait_held(&mut self, machine: &Machine) {
+        let held = machine.wait("a guest that would start again", SWITCH, || {
+            let status = self.run("query-status")["status"].to_string();
+            if status == "\"shutdown\"" {
+                Ok(())
+            } else {
+                Err(status)
+            }
+        });
+        held.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Lets it start again, once.
+    pub(crate) fn go_on(&mut self) {
+        self.run("system_reset");
+        self.run("cont");
     }
 
     /// Lets it start again, this time and from now on.
@@ -60,8 +75,7 @@ impl Monitor {
             "execute": "set-action",
             "arguments": { "reboot": "reset", "shutdown": "poweroff" },
         }));
-        self.run("system_reset");
-        self.run("cont");
+        self.go_on();
     }
 
     fn run(&mut self, command: &str) -> Value {
