@@ -1,5 +1,7 @@
 //! A Compose file and a Quadlet unit that the command imports run on a node.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[cfg(test)]
 mod rig;
 

@@ -177,7 +177,7 @@ fn busctl_introspects_and_drives_the_node_and_an_unprivileged_caller_is_refused(
         &[
             &["busctl", "call"],
             &object[..],
-            &["io.orlop.Host1", "RollBack", "tb", "0", "false"],
+            &["io.orlop.Host1", "RollBack", "tsb", "0", "", "false"],
         ]
         .concat(),
     );

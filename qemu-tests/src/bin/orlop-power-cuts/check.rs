@@ -3,9 +3,9 @@
 use crate::esp::{EspView, TOML};
 use crate::recording::{About, Phase};
 use crate::state::StateView;
-use orlop_config::Digest;
+use orlop_config::{Digest, RootDigest};
 use orlop_core::boot::{BootDecision, Booted, Entry, EntryFile, Remains, loader, resolve_boot};
-use orlop_core::{BootId, GenerationId, GenerationStatus, Policy};
+use orlop_core::{BootId, GenerationId, GenerationStatus, Policy, TrialStage};
 
 /// Boots that a node may need until it is on an entry without a counter, at the most: every try of a
 /// trial, and one more.
@@ -18,6 +18,9 @@ pub(crate) struct Checked {
     pub(crate) failures: Vec<String>,
     /// The root that the next boot mounts, for a boot to be compared with.
     pub(crate) boots: Option<String>,
+    /// The root that the agent may restart the machine into right after that, where it goes on with
+    /// what was cut short.
+    pub(crate) goes_on_to: Option<String>,
     /// What the agent takes the next boot for.
     pub(crate) decision: Option<&'static str>,
 }
@@ -111,6 +114,7 @@ fn check_boots(
         let decision = check_decision(esp, state, about, &entry, &entries, boot, checked);
         if boot == 0 {
             checked.boots = Some(entry.root.to_string());
+            checked.goes_on_to = aim_of(&decision, state).map(|root| root.to_string());
             checked.decision = Some(words_for(&decision));
         }
         if choice.rename.is_none() {
@@ -175,6 +179,26 @@ fn check_decision(
         BootDecision::UnknownImage { root } => fail(format!("no generation has the root {root}")),
     }
     decision
+}
+
+/// Where what was cut short leads.
+fn aim_of(decision: &BootDecision, state: &StateView) -> Option<RootDigest> {
+    let aim = match decision {
+        BootDecision::SwitchInterrupted { generation } => *generation,
+        BootDecision::EndingInterrupted { .. } => {
+            match &state.node.as_ref()?.trial.as_ref()?.stage {
+                TrialStage::Ending { verdict } => verdict.running,
+                TrialStage::Armed | TrialStage::Running => return None,
+            }
+        }
+        BootDecision::FirstBoot
+        | BootDecision::Normal { .. }
+        | BootDecision::TrialStarts { .. }
+        | BootDecision::TrialGoesOn { .. }
+        | BootDecision::TrialWentDead { .. }
+        | BootDecision::UnknownImage { .. } => return None,
+    };
+    Some(state.generations.get(&aim)?.os.root.clone())
 }
 
 /// What the agent takes a boot for, in words.
