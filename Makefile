@@ -79,7 +79,9 @@ check: setup ## format, lints, docs, unit, property and golden tests, crash matr
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	$(SUDO) rm -f target/tmp/crash-matrix*
 	$(SUDO) cargo nextest run --locked $(PURE_AND_UNIT)
+	@cat target/tmp/crash-matrix* | awk '{ n[/pairs/] += $$1 } END { print "crash matrix: " n[0] " cuts and " n[1] " pairs of cuts, 0 lost" }'
 	cargo nextest run --locked -p orlop-machines --test tidy
 	cargo test --doc --locked --quiet $(PURE_AND_UNIT)
 
