@@ -73,7 +73,7 @@ fn a_kernel_that_panics_uses_up_its_tries_as_the_model_says_and_the_old_generati
     for _ in 0..Policy::default().tries {
         let (chosen, expected) = next_boot(&before);
         assert!(chosen.starts_with("orlop-2+"), "{chosen} of {before:?}");
-        monitor.go_on();
+        monitor.go_on(machine);
         monitor.wait_held(machine);
         before = esp.entries();
         assert_eq!(before, expected);
@@ -83,7 +83,7 @@ fn a_kernel_that_panics_uses_up_its_tries_as_the_model_says_and_the_old_generati
     assert_eq!(u32::try_from(panics).unwrap(), Policy::default().tries);
     let (chosen, _) = next_boot(&before);
     assert_eq!(chosen, "orlop-1.conf");
-    monitor.restart();
+    monitor.restart(machine);
 
     let back = node.wait_status("generation 1 again", |status| {
         status.phase == Phase::Idle && status.trial.is_none()

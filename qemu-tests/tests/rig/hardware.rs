@@ -44,9 +44,13 @@ impl Monitor {
 
     /// Has the guest stand still where it would start again, instead of that.
     pub(crate) fn hold_restarts(&mut self) {
+        self.act_on_restarts("shutdown", "pause");
+    }
+
+    fn act_on_restarts(&mut self, reboot: &str, shutdown: &str) {
         self.ask(&json!({
             "execute": "set-action",
-            "arguments": { "reboot": "shutdown", "shutdown": "pause" },
+            "arguments": { "reboot": reboot, "shutdown": shutdown },
         }));
     }
 
@@ -64,18 +68,32 @@ impl Monitor {
     }
 
     /// Lets it start again, once.
-    pub(crate) fn go_on(&mut self) {
-        self.run("system_reset");
+    pub(crate) fn go_on(&mut self, machine: &Machine) {
+        self.reset(machine);
+        self.hold_restarts();
         self.run("cont");
     }
 
     /// Lets it start again, this time and from now on.
-    pub(crate) fn restart(mut self) {
-        self.ask(&json!({
-            "execute": "set-action",
-            "arguments": { "reboot": "reset", "shutdown": "poweroff" },
-        }));
-        self.go_on();
+    pub(crate) fn restart(mut self, machine: &Machine) {
+        self.reset(machine);
+        self.run("cont");
+    }
+
+    /// Resets the guest, which then waits. While restarts are held, this one would be too.
+    fn reset(&mut self, machine: &Machine) {
+        self.act_on_restarts("reset", "poweroff");
+        self.run("system_reset");
+        // QEMU comes to it later, and refuses to go on before.
+        let reset = machine.wait("a guest that is reset", SWITCH, || {
+            let status = self.run("query-status")["status"].to_string();
+            if status == "\"shutdown\"" {
+                Err(status)
+            } else {
+                Ok(())
+            }
+        });
+        reset.unwrap_or_else(|error| panic!("{error}"));
     }
 
     fn run(&mut self, command: &str) -> Value {
