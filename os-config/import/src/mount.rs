@@ -4,6 +4,7 @@ use crate::builder::Builder;
 use crate::draft::Table;
 use crate::files::Found;
 use crate::note::Place;
+use crate::quantity;
 use toml::Value;
 
 /// Where the node keeps what containers share with it.
@@ -22,6 +23,9 @@ const SOCKETS: [&str; 4] = [
     "/var/run/podman/podman.sock",
 ];
 
+/// The size of a tmpfs that the file gives none, which is half of the memory with Docker and Podman.
+const TMPFS: &str = "64 MiB";
+
 /// A mount as both formats have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
@@ -37,6 +41,70 @@ pub(crate) fn is_path(source: &str) -> bool {
 }
 
 impl Builder<'_> {
+    /// `source:/target[:options]`, or `/target` alone. Options among `meaningless` have no meaning on a
+    /// node; others but `ro` are named. None where it is something else, which is said.
+    pub(crate) fn short_mount(
+        &mut self,
+        text: &str,
+        meaningless: &[&str],
+        place: &Place,
+    ) -> Option<Mount> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let (source, target, options) = match parts[..] {
+            [target] => (None, target, ""),
+            [source, target] => (Some(source), target, ""),
+            [source, target, options] => (Some(source), target, options),
+            _ => {
+                self.not_so(place, "`source:/target[:options]`");
+                return None;
+            }
+        };
+        let mut read_only = false;
+        for option in options.split(',').filter(|one| !one.is_empty()) {
+            match option {
+                "ro" => read_only = true,
+                known if meaningless.contains(&known) => {}
+                other => {
+                    let why = format!("mounts have no option `{other}`; it is mounted without");
+                    self.left_out(place, why);
+                }
+            }
+        }
+        Some(Mount {
+            source: source.map(str::to_owned),
+            target: target.to_owned(),
+            read_only,
+        })
+    }
+
+    /// A memory file system at `path`. Options among `meaningless` have no meaning on a node; others but
+    /// `size=` are named.
+    pub(crate) fn tmpfs(
+        &mut self,
+        out: &mut Table,
+        (path, options): (&str, &str),
+        meaningless: &[&str],
+        place: &Place,
+    ) {
+        let mut size = None;
+        for option in options.split(',').filter(|one| !one.is_empty()) {
+            match option.split_once('=') {
+                Some(("size", text)) => size = quantity::size(text),
+                _ if meaningless.contains(&option) => {}
+                _ => {
+                    let why = format!("memory file systems have no option `{option}`");
+                    self.left_out(place, why);
+                }
+            }
+        }
+        if size.is_none() {
+            let why = format!("it names no size, and has {TMPFS}");
+            self.changed(place, why);
+        }
+        let size = size.unwrap_or_else(|| TMPFS.to_owned());
+        out.table("tmpfs").set(path, size, place);
+    }
+
     /// Mounts it in the container `name`.
     pub(crate) fn mount(&mut self, out: &mut Table, name: &str, mount: &Mount, place: &Place) {
         let target = clean(&mount.target);

@@ -22,7 +22,6 @@ pub(crate) use lifecycle::shell;
 use project::Project;
 pub(crate) use rights::capability;
 use std::rc::Rc;
-pub(crate) use storage::TMPFS;
 
 /// Reads a Compose file into the builder.
 pub(crate) fn read(

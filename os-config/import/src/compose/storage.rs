@@ -8,9 +8,6 @@ use crate::quantity;
 use crate::yaml::{Entry, Node};
 use toml::Value;
 
-/// The size of a tmpfs that the file gives none, which is half of the memory with Docker.
-pub(crate) const TMPFS: &str = "64 MiB";
-
 /// Words of a short mount that mean nothing on a node: SELinux, and Docker Desktop's caches.
 const NO_MEANING: [&str; 7] = [
     "rw",
@@ -21,6 +18,9 @@ const NO_MEANING: [&str; 7] = [
     "consistent",
     "nocopy",
 ];
+
+/// The same of a tmpfs, which is so on a node too.
+const TMPFS_NO_MEANING: [&str; 3] = ["rw", "nosuid", "nodev"];
 
 impl Service<'_, '_> {
     pub(super) fn storage(&mut self, key: &str, value: &Node, place: &Place) -> bool {
@@ -53,31 +53,10 @@ impl Service<'_, '_> {
     }
 
     fn short_mount(&mut self, text: &str, place: &Place) {
-        let parts: Vec<&str> = text.split(':').collect();
-        let (source, target, options) = match parts[..] {
-            [target] => (None, target, ""),
-            [source, target] => (Some(source), target, ""),
-            [source, target, options] => (Some(source), target, options),
-            _ => return self.builder.not_so(place, "`source:/target[:options]`"),
-        };
-        let mut read_only = false;
-        for option in options.split(',').filter(|one| !one.is_empty()) {
-            match option {
-                "ro" => read_only = true,
-                known if NO_MEANING.contains(&known) => {}
-                other => {
-                    let why = format!("mounts have no option `{other}`; it is mounted without");
-                    self.builder.left_out(place, why);
-                }
-            }
+        if let Some(mount) = self.builder.short_mount(text, &NO_MEANING, place) {
+            let name = self.name.clone();
+            self.builder.mount(&mut self.out, &name, &mount, place);
         }
-        let mount = Mount {
-            source: source.map(str::to_owned),
-            target: target.to_owned(),
-            read_only,
-        };
-        let name = self.name.clone();
-        self.builder.mount(&mut self.out, &name, &mount, place);
     }
 
     fn long_mount(&mut self, node: &Node, place: &Place) {
@@ -136,23 +115,9 @@ impl Service<'_, '_> {
     }
 
     fn tmpfs(&mut self, path: &str, options: &str, place: &Place) {
-        let mut size = None;
-        for option in options.split(',').filter(|one| !one.is_empty()) {
-            match option.split_once('=') {
-                Some(("size", text)) => size = quantity::size(text),
-                _ if matches!(option, "rw" | "nosuid" | "nodev") => {}
-                _ => {
-                    let why = format!("memory file systems have no option `{option}`");
-                    self.builder.left_out(place, why);
-                }
-            }
-        }
-        if size.is_none() {
-            let why = format!("it names no size, and has {TMPFS}");
-            self.builder.changed(place, why);
-        }
-        let size = size.unwrap_or_else(|| TMPFS.to_owned());
-        self.out.table("tmpfs").set(path, size, place);
+        let out = &mut self.out;
+        self.builder
+            .tmpfs(out, (path, options), &TMPFS_NO_MEANING, place);
     }
 
     /// Secrets or configs, by name or in the long form.

@@ -8,8 +8,8 @@ use crate::note::Place;
 use crate::quantity;
 use std::collections::BTreeMap;
 
-/// The size of a tmpfs that the unit gives none.
-const TMPFS: &str = crate::compose::TMPFS;
+/// Words of a `Volume=` that mean nothing on a node: SELinux, and how volumes are filled.
+const NO_MEANING: [&str; 4] = ["rw", "z", "Z", "nocopy"];
 
 impl Reading<'_, '_> {
     pub(super) fn mounts_key(&mut self, key: &str, value: &str, place: &Place) -> bool {
@@ -35,34 +35,17 @@ impl Reading<'_, '_> {
     }
 
     fn volume(&mut self, value: &str, place: &Place) {
-        let parts: Vec<&str> = value.split(':').collect();
-        let (source, target, options) = match parts[..] {
-            [target] => (None, target, ""),
-            [source, target] => (Some(source), target, ""),
-            [source, target, options] => (Some(source), target, options),
-            _ => return self.builder.not_so(place, "`source:/target[:options]`"),
-        };
-        let mut read_only = false;
-        for option in options.split(',').filter(|one| !one.is_empty()) {
-            match option {
-                "ro" => read_only = true,
-                "rw" | "z" | "Z" | "nocopy" => {}
-                other => {
-                    let why = format!("mounts have no option `{other}`; it is mounted without");
-                    self.builder.left_out(place, why);
-                }
-            }
+        if let Some(mount) = self.builder.short_mount(value, &NO_MEANING, place) {
+            self.put(mount, place);
         }
-        self.put(source, target, read_only, place);
     }
 
-    fn put(&mut self, source: Option<&str>, target: &str, read_only: bool, place: &Place) {
-        let source = source.map(|text| text.strip_suffix(".volume").unwrap_or(text));
-        let mount = Mount {
-            source: source.map(str::to_owned),
-            target: target.to_owned(),
-            read_only,
-        };
+    fn put(&mut self, mut mount: Mount, place: &Place) {
+        // A volume may be named by its unit.
+        let unit = mount.source.as_deref();
+        if let Some(volume) = unit.and_then(|text| text.strip_suffix(".volume")) {
+            mount.source = Some(volume.to_owned());
+        }
         let name = self.name.clone();
         self.builder.mount(&mut self.out, &name, &mount, place);
     }
@@ -96,7 +79,14 @@ impl Reading<'_, '_> {
             self.builder.left_out(place, why);
         }
         match kind {
-            "bind" | "volume" => self.put(source, target, read_only, place),
+            "bind" | "volume" => {
+                let mount = Mount {
+                    source: source.map(str::to_owned),
+                    target: target.to_owned(),
+                    read_only,
+                };
+                self.put(mount, place);
+            }
             _ => {
                 let why = format!("there are no mounts of the type `{kind}`");
                 self.builder.left_out(place, why);
@@ -105,22 +95,8 @@ impl Reading<'_, '_> {
     }
 
     fn tmpfs(&mut self, path: &str, options: &str, place: &Place) {
-        let mut size = None;
-        for option in options.split(',').filter(|one| !one.is_empty()) {
-            match option.split_once('=') {
-                Some(("size", text)) => size = quantity::size(text),
-                _ => {
-                    let why = format!("memory file systems have no option `{option}`");
-                    self.builder.left_out(place, why);
-                }
-            }
-        }
-        if size.is_none() {
-            let why = format!("it names no size, and has {TMPFS}");
-            self.builder.changed(place, why);
-        }
-        let size = size.unwrap_or_else(|| TMPFS.to_owned());
-        self.out.table("tmpfs").set(path, size, place);
+        self.builder
+            .tmpfs(&mut self.out, (path, options), &[], place);
     }
 
     /// `name[,type=mount|env][,target=…]`.
