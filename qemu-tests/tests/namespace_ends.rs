@@ -13,44 +13,16 @@ use rig::node::{READY, Rig};
 mod agent {
     //! An agent that does not stay up.
 
-    use crate::rig::node::{Node, READY};
+    use crate::rig::node::Node;
 
     /// `StartLimitBurst=` of `orlopd.service`.
     const STARTS: u32 = 5;
 
     /// Kills the agent as often as systemd starts it.
     pub(crate) fn kill_until_it_is_given_up(node: &Node<'_>) {
-        let main_pid = [
-            "systemctl",
-            "show",
-            "--value",
-            "--property=MainPID",
-            "orlopd.service",
-        ];
-        for start in 1..=STARTS {
-            let pid = node.machine.wait("an agent to kill", READY, || {
-                let output = node.machine.exec(&main_pid).map_err(|e| e.to_string())?;
-                match String::from_utf8_lossy(&output.stdout).trim() {
-                    "" | "0" => Err("none".to_owned()),
-                    pid => Ok(pid.to_owned()),
-                }
-            });
-            let pid = pid.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
-            let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
-            node.run(&[&kill[..], &["orlopd.service"]].concat());
-            if start == STARTS {
-                return;
-            }
-            let another = node.machine.wait("another agent", READY, || {
-                let output = node.machine.exec(&main_pid).map_err(|e| e.to_string())?;
-                let now = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-                if now != pid && now != "0" && !now.is_empty() {
-                    Ok(())
-                } else {
-                    Err(now)
-                }
-            });
-            another.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
+        let mut last = String::new();
+        for _ in 0..STARTS {
+            last = node.kill_agent(&last);
         }
     }
 }

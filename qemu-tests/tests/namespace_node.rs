@@ -76,31 +76,10 @@ fn an_agent_killed_by_signal_9_goes_on_and_no_container_notices() {
     let node = rig.node("killed", "1", &rig.config("1"));
     node.wait_idle();
     let started = node.wait_web("/started");
-    let main_pid = [
-        "systemctl",
-        "show",
-        "--value",
-        "--property=MainPID",
-        "orlopd.service",
-    ];
+    let mut killed = String::new();
     for _ in 0..3 {
-        let before = node.run(&main_pid);
-        node.run(&[
-            "systemctl",
-            "kill",
-            "--signal=KILL",
-            "--kill-whom=main",
-            "orlopd.service",
-        ]);
-        let restarted = node.machine.wait("another agent", READY, || {
-            let now = node.run(&main_pid);
-            if now != before && now != "0" {
-                Ok(())
-            } else {
-                Err(now)
-            }
-        });
-        restarted.unwrap_or_else(|error| panic!("{error}"));
+        killed = node.kill_agent(&killed);
+        node.wait_agent(&killed);
         assert_eq!(node.wait_idle().current.unwrap().id, 1);
     }
     assert_eq!(node.wait_web("/started"), started);

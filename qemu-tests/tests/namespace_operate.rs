@@ -5,16 +5,7 @@ mod rig;
 
 use orlop_api::{ContainerDetail, ContainerState, ContainerStats, ProcessView};
 use rig::containers::{apply, config, container, wait_view};
-use rig::node::{READY, Rig};
-
-/// The agent's process.
-const MAIN_PID: [&str; 5] = [
-    "systemctl",
-    "show",
-    "--value",
-    "--property=MainPID",
-    "orlopd.service",
-];
+use rig::node::Rig;
 
 #[test]
 fn a_stopped_container_stays_so_over_a_kill_of_the_agent_until_it_is_started_or_a_switch() {
@@ -27,18 +18,8 @@ fn a_stopped_container_stays_so_over_a_kill_of_the_agent_until_it_is_started_or_
     assert_eq!(said.out, "web is stopped: stopped by uid 0\n", "{said:?}");
     node.web("/").unwrap_err();
 
-    let before = node.run(&MAIN_PID);
-    let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
-    node.run(&[&kill[..], &["orlopd.service"]].concat());
-    let another = node.machine.wait("another agent", READY, || {
-        let now = node.machine.exec(&MAIN_PID).map_err(|e| e.to_string())?;
-        let now = String::from_utf8_lossy(&now.stdout).into_owned();
-        match now != before && now.trim() != "0" && !now.trim().is_empty() {
-            true => Ok(()),
-            false => Err(now),
-        }
-    });
-    another.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
+    let killed = node.kill_agent("");
+    node.wait_agent(&killed);
     let stopped = wait_view(&node, "web", "a stopped container", |view| {
         view.state == ContainerState::Stopped
     });

@@ -56,15 +56,18 @@ impl Monitor {
 
     /// Waits until the guest stands still there.
     pub(crate) fn wait_held(&mut self, machine: &Machine) {
-        let held = machine.wait("a guest that would start again", SWITCH, || {
-            let status = self.run("query-status")["status"].to_string();
-            if status == "\"shutdown\"" {
-                Ok(())
-            } else {
-                Err(status)
-            }
+        self.wait_held_or_not(true, machine);
+    }
+
+    fn wait_held_or_not(&mut self, wanted: bool, machine: &Machine) {
+        let reached = machine.wait("a guest that starts again", SWITCH, || {
+            let status = self.run("query-status")["status"].clone();
+            let held = status == "shutdown";
+            (held == wanted)
+                .then_some(())
+                .ok_or_else(|| status.to_string())
         });
-        held.unwrap_or_else(|error| panic!("{error}"));
+        reached.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Lets it start again, once.
@@ -85,15 +88,7 @@ impl Monitor {
         self.act_on_restarts("reset", "poweroff");
         self.run("system_reset");
         // QEMU comes to it later, and refuses to go on before.
-        let reset = machine.wait("a guest that is reset", SWITCH, || {
-            let status = self.run("query-status")["status"].to_string();
-            if status == "\"shutdown\"" {
-                Err(status)
-            } else {
-                Ok(())
-            }
-        });
-        reset.unwrap_or_else(|error| panic!("{error}"));
+        self.wait_held_or_not(false, machine);
     }
 
     fn run(&mut self, command: &str) -> Value {

@@ -307,6 +307,31 @@ impl Node<'_> {
         super::tree::run(&self.machine, command)
     }
 
+    /// The agent's process, once it is another than `last`.
+    pub(crate) fn wait_agent(&self, last: &str) -> String {
+        let main_pid = ["systemctl", "show", "--value", "--property=MainPID"];
+        let main_pid = [&main_pid[..], &["orlopd.service"]].concat();
+        let agent = self.machine.wait("another agent", READY, || {
+            let output = self.machine.exec(&main_pid);
+            let output = output.map_err(|error| error_text(&error))?;
+            let pid = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            match pid.as_str() {
+                "" | "0" => Err("none".to_owned()),
+                now if now == last => Err(pid),
+                _ => Ok(pid),
+            }
+        });
+        agent.unwrap_or_else(|error| panic!("{error}\n{}", self.journal()))
+    }
+
+    /// Kills the agent, once it is another process than `last`; which it was.
+    pub(crate) fn kill_agent(&self, last: &str) -> String {
+        let pid = self.wait_agent(last);
+        let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
+        self.run(&[&kill[..], &["orlopd.service"]].concat());
+        pid
+    }
+
     /// The end of the journal.
     pub(crate) fn journal(&self) -> String {
         let tail = ["journalctl", "--no-pager", "--lines=60", "--output=cat"];
