@@ -3,6 +3,7 @@
 use super::containers::{Runtime, blocking};
 use super::desired::DesiredContainer;
 use super::error::{RuntimeError, Step, StepError};
+use super::group::group_of;
 use super::observe::read_text;
 use super::places::{Places, unit_name};
 use super::spec::unit_group;
@@ -71,8 +72,7 @@ impl Runtime {
         known.dedup();
         let sample = move || {
             let at = clock::uptime().0 * MICROS_PER_MILLI;
-            let sample =
-                |name: &Name| usage::stats(name.as_str(), &usage::group_of(&unit_name(name)), at);
+            let sample = |name: &Name| usage::stats(name.as_str(), &group_of(&unit_name(name)), at);
             known.iter().map(sample).collect()
         };
         blocking(sample)
@@ -86,7 +86,7 @@ impl Runtime {
     /// `Unknown`; in step `Observe`.
     pub async fn processes(&self, name: &str) -> Result<Vec<ProcessView>, RuntimeError> {
         let name = self.known(name)?;
-        let group = usage::group_of(&unit_name(&name));
+        let group = group_of(&unit_name(&name));
         blocking(move || usage::processes(&group))
             .await
             .map_err(RuntimeError::of(&name, Step::Observe))

@@ -20,6 +20,7 @@ mod execute;
 #[cfg(test)]
 mod fixture;
 mod given;
+mod group;
 mod health;
 mod host_files;
 mod host_path;

@@ -4,7 +4,7 @@
 //! attribute, and spares every process whose own group has it (systemd-soft-reboot.service(8)). The
 //! processes of a container are in groups below its unit's, which systemd knows nothing of.
 
-use super::spec::unit_group;
+use super::group::{MAX_DEPTH, group_of};
 use super::unit::PAYLOAD_GROUP;
 use std::fs;
 use std::io;
@@ -15,10 +15,6 @@ use rustix::fs::{XattrFlags, setxattr};
 /// The mark, and its value.
 const MARK: &str = "user.survive_final_kill_signal";
 const YES: &[u8] = b"1";
-/// Where the control groups are.
-const GROUPS: &str = "/sys/fs/cgroup";
-/// Groups deeper than this below a unit's are a container's own business.
-const MAX_DEPTH: usize = 8;
 
 /// Marks every control group of the unit `unit`. One that is not there, or goes away meanwhile, needs
 /// no mark. Says whether the container's own group was there: systemd tells of a task when its OCI
@@ -27,9 +23,7 @@ const MAX_DEPTH: usize = 8;
 /// # Errors
 /// The first group that cannot be read or marked.
 pub(super) fn mark(unit: &str) -> io::Result<bool> {
-    let group = unit_group(unit);
-    let inside = group.strip_prefix("/").unwrap_or(&group);
-    mark_unit(&Path::new(GROUPS).join(inside))
+    mark_unit(&group_of(unit))
 }
 
 fn mark_unit(group: &Path) -> io::Result<bool> {

@@ -1,27 +1,17 @@
 //! What a container uses and which processes it has, from its control group and `/proc`. All blocking.
 
 use super::error::StepError;
-use super::spec::unit_group;
+use super::group::MAX_DEPTH;
 use super::unit::PAYLOAD_GROUP;
 use orlop_api::{ContainerStats, ProcessView};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// Where the control groups are.
-const GROUPS: &str = "/sys/fs/cgroup";
-/// Groups deeper than this below a container's are not looked into.
-const MAX_DEPTH: usize = 8;
 /// More processes than this are not listed.
 const MOST_PROCESSES: usize = 10_000;
 /// The kernel counts processor time in `/proc` in these, whatever its own clock (time(7), `USER_HZ`).
 const MILLIS_PER_TICK: u64 = 10;
-
-/// The control group of a unit, where it is mounted.
-pub(super) fn group_of(unit: &str) -> PathBuf {
-    let group = unit_group(unit);
-    Path::new(GROUPS).join(group.strip_prefix("/").unwrap_or(&group))
-}
 
 /// The text of a group's file; none where there is no such file, because the group has gone or the kernel
 /// has no such controller.
