@@ -152,6 +152,42 @@ async fn a_command_ends_with_the_client_that_asked_for_it() {
 }
 
 #[tokio::test]
+async fn a_command_beyond_those_that_may_run_at_once_is_refused_and_not_started() {
+    const MOST_SESSIONS: usize = 32;
+    let door = Door::new(MemoryNode::default());
+    let script = [
+        "container",
+        "exec",
+        "-i",
+        "web",
+        "--",
+        "sh",
+        "-c",
+        "echo up; cat",
+    ];
+    let mut clients = Vec::new();
+    for _ in 0..MOST_SESSIONS {
+        let client = door
+            .command(&script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut client = client.unwrap();
+        let mut line = [0; 3];
+        let stdout = client.stdout.as_mut().unwrap();
+        stdout.read_exact(&mut line).await.unwrap();
+        assert_eq!(&line, b"up\n");
+        clients.push(client);
+    }
+    let one_more = door.command(&script).output().await.unwrap();
+    let said = String::from_utf8_lossy(&one_more.stderr).into_owned();
+    assert_eq!(one_more.status.code(), Some(6), "{said}");
+    assert!(said.contains("32 run already"), "{said}");
+    assert_eq!(door.node.asked.lock().unwrap().len(), MOST_SESSIONS);
+}
+
+#[tokio::test]
 async fn an_idle_node_shows_no_trial() {
     let door = Door::new(MemoryNode::default());
     *door.node.phase.lock().unwrap() = Phase::Idle;

@@ -8,9 +8,8 @@ use super::routes::Endpoint;
 use super::{audit, body};
 use crate::ops::{Operations, Session};
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -21,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{interval, sleep};
 
 /// The most commands at once, over all connections.
@@ -40,16 +39,14 @@ pub(crate) async fn exec<O: Operations>(
     Path(name): Path<String>,
     request: Request,
 ) -> Reply {
-    let (mut parts, body) = request.into_parts();
-    let upgrade = parts.extensions.remove::<OnUpgrade>();
-    let result = open(&*ops, &peer, &name, &parts.headers, body).await;
+    let result = open(&*ops, &peer, &name, request).await;
     let outcome = result.as_ref().map(drop).map_err(Clone::clone);
     audit::record_on(&peer.caller, Endpoint::Exec.as_str(), &name, &outcome);
-    let (session, upgrade) = (result?, upgrade.ok_or_else(no_upgrade)?);
-    let Ok(slot) = SESSIONS.try_acquire() else {
-        let message = format!("cannot run a command in {name}: {MOST_SESSIONS} run already");
-        return Err(Fault::new(FaultKind::Refused, message).into());
-    };
+    let Opened {
+        session,
+        upgrade,
+        slot,
+    } = result?;
     tokio::spawn(async move {
         let _slot = slot;
         let work = async {
@@ -66,19 +63,26 @@ pub(crate) async fn exec<O: Operations>(
     Ok(switching())
 }
 
+/// A command that runs, and the connection that is to be its own.
+struct Opened {
+    session: Session,
+    upgrade: OnUpgrade,
+    slot: SemaphorePermit<'static>,
+}
+
+/// Starts the command last: nothing runs for a request that is refused.
 async fn open<O: Operations>(
     ops: &O,
     peer: &Peer,
     name: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Session, Fault> {
-    if headers
-        .get(header::UPGRADE)
-        .is_none_or(|wanted| wanted != EXEC_PROTOCOL)
-    {
-        return Err(no_upgrade());
-    }
+    request: Request,
+) -> Result<Opened, Fault> {
+    let (mut parts, body) = request.into_parts();
+    let wanted = parts.headers.get(header::UPGRADE);
+    let upgrade = wanted
+        .filter(|wanted| *wanted == EXEC_PROTOCOL)
+        .and_then(|_| parts.extensions.remove::<OnUpgrade>())
+        .ok_or_else(no_upgrade)?;
     let request: ExecRequest = body::read_json(body).await?;
     if request.command.first().is_none_or(String::is_empty) {
         let message = format!("cannot run a command in {name}: there is none");
@@ -88,7 +92,16 @@ async fn open<O: Operations>(
         let message = format!("cannot run a command in {workdir:?}: it is no absolute path");
         return Err(Fault::new(FaultKind::Usage, message));
     }
-    ops.exec(name, request, peer.caller.clone()).await
+    let Ok(slot) = SESSIONS.try_acquire() else {
+        let message = format!("cannot run a command in {name}: {MOST_SESSIONS} run already");
+        return Err(Fault::new(FaultKind::Refused, message));
+    };
+    let session = ops.exec(name, request, peer.caller.clone()).await?;
+    Ok(Opened {
+        session,
+        upgrade,
+        slot,
+    })
 }
 
 fn no_upgrade() -> Fault {
