@@ -133,7 +133,7 @@ impl Runtime {
         // Whoever waits is planned anew.
         self.waiting().abort_all();
         let (places, generation) = (self.inner.executor.places.clone(), desired.generation);
-        let wishes = blocking(move || wish::load_for(&places, generation))
+        let wishes = blocking(move || wish::load_and_tidy(&places, generation))
             .await
             .map_err(RuntimeError::all(Step::Observe))?;
         let plan = self.plan(desired).await?;

@@ -17,11 +17,7 @@ use std::path::{Path, PathBuf};
 /// where they were made under `generation`.
 pub(super) fn observe_files(places: &Places, generation: u64) -> Result<Observed, StepError> {
     let mounts = mount_points()?;
-    let wishes = wish::load(places)?;
-    let stopped = |name: &Name| {
-        let wish = wishes.get(name);
-        wish.is_some_and(|wish| wish.generation == generation)
-    };
+    let wishes = wish::load(places, generation)?;
     let mut names = names_in(&places.bundles(), Name::new)?;
     names.extend(names_in(&places.layers(), Name::new)?);
     names.extend(names_in(&places.units, name_of_unit)?);
@@ -30,7 +26,7 @@ pub(super) fn observe_files(places: &Places, generation: u64) -> Result<Observed
         .into_iter()
         .map(|name| {
             let mut found = found(places, &mounts, &name)?;
-            found.stopped = stopped(&name);
+            found.stopped = wishes.contains_key(&name);
             Ok((name, found))
         })
         .collect()

@@ -29,11 +29,27 @@ pub struct Wish {
 /// Wishes by container.
 pub(super) type Wishes = BTreeMap<Name, Wish>;
 
-/// Every wish there is. One that cannot be understood is none: its container is started.
-pub(super) fn load(places: &Places) -> Result<Wishes, StepError> {
+/// The wishes that hold under `generation`.
+pub(super) fn load(places: &Places, generation: u64) -> Result<Wishes, StepError> {
+    let (hold, _void) = read(places, generation)?;
+    Ok(hold)
+}
+
+/// The same; those that do not hold are removed.
+pub(super) fn load_and_tidy(places: &Places, generation: u64) -> Result<Wishes, StepError> {
+    let (hold, void) = read(places, generation)?;
+    for name in void.keys() {
+        withdraw(places, name)?;
+    }
+    Ok(hold)
+}
+
+/// Every wish there is: those that hold under `generation`, and the others. One that cannot be understood
+/// is none: its container is started.
+fn read(places: &Places, generation: u64) -> Result<(Wishes, Wishes), StepError> {
     let dir = places.wishes();
     let entries = match std::fs::read_dir(&dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Wishes::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Default::default()),
         entries => entries.map_err(StepError::file("list", &dir))?,
     };
     let mut wishes = Wishes::new();
@@ -51,18 +67,8 @@ pub(super) fn load(places: &Places) -> Result<Wishes, StepError> {
             }
         }
     }
-    Ok(wishes)
-}
-
-/// The wishes that hold under `generation`; the others are removed.
-pub(super) fn load_for(places: &Places, generation: u64) -> Result<Wishes, StepError> {
-    let (hold, void): (Wishes, Wishes) = load(places)?
-        .into_iter()
-        .partition(|(_, wish)| wish.generation == generation);
-    for name in void.keys() {
-        withdraw(places, name)?;
-    }
-    Ok(hold)
+    let holds = |(_, wish): &(Name, Wish)| wish.generation == generation;
+    Ok(wishes.into_iter().partition(holds))
 }
 
 /// Returns when the wish is in `/run`. Idempotent.
@@ -111,17 +117,17 @@ mod tests {
     fn a_wish_holds_until_it_is_withdrawn_or_another_generation_runs() {
         let root = tempfile::tempdir().unwrap();
         let places = Places::under(root.path());
-        assert!(load(&places).unwrap().is_empty());
+        assert!(load(&places, 1).unwrap().is_empty());
         withdraw(&places, &name("web")).unwrap();
         make(&places, &name("web"), &wish(1)).unwrap();
         make(&places, &name("web"), &wish(1)).unwrap();
         make(&places, &name("db"), &wish(1)).unwrap();
-        assert_eq!(names(&load_for(&places, 1).unwrap()), ["db", "web"]);
+        assert_eq!(names(&load_and_tidy(&places, 1).unwrap()), ["db", "web"]);
         withdraw(&places, &name("db")).unwrap();
-        assert_eq!(load_for(&places, 1).unwrap()[&name("web")], wish(1));
-        assert!(load_for(&places, 2).unwrap().is_empty());
+        assert_eq!(load_and_tidy(&places, 1).unwrap()[&name("web")], wish(1));
+        assert!(load_and_tidy(&places, 2).unwrap().is_empty());
         // The way back does not bring it back.
-        assert!(load_for(&places, 1).unwrap().is_empty());
+        assert!(load_and_tidy(&places, 1).unwrap().is_empty());
     }
 
     #[test]
@@ -131,6 +137,6 @@ mod tests {
         make(&places, &name("db"), &wish(1)).unwrap();
         std::fs::write(places.wish(&name("web")), "half a wi").unwrap();
         std::fs::write(places.wishes().join(Path::new(".tmp")), "").unwrap();
-        assert_eq!(names(&load(&places).unwrap()), ["db"]);
+        assert_eq!(names(&load(&places, 1).unwrap()), ["db"]);
     }
 }
