@@ -10,13 +10,31 @@ use super::spec::unit_group;
 use super::systemd::{Exit, UnitStatus};
 use super::{process, usage};
 use crate::clock;
-use oci_spec::runtime::{Mount, Spec};
 use orlop_api::{
     ContainerDetail, ContainerStats, ContainerView, MountView, ProbeView, ProcessView,
 };
 use orlop_config::Name;
+use serde::Deserialize;
 
 const MICROS_PER_MILLI: u64 = 1000;
+
+/// Of a bundle's spec, what is told of it. The whole of it as types would be a tenth of the agent's program.
+#[derive(Deserialize)]
+struct Spec {
+    #[serde(default)]
+    mounts: Vec<Mount>,
+}
+
+#[derive(Deserialize)]
+struct Mount {
+    destination: String,
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    options: Vec<String>,
+}
 
 /// What is known of a container without a look at the machine.
 pub(super) struct Known {
@@ -108,16 +126,16 @@ fn mounts(places: &Places, name: &Name) -> Result<Vec<MountView>, StepError> {
     };
     let spec: Spec =
         serde_json::from_str(&text).map_err(|source| StepError::Format { path, source })?;
-    let mounts = spec.mounts().as_deref().unwrap_or_default();
-    Ok(mounts.iter().map(mount).collect())
+    Ok(spec.mounts.into_iter().map(MountView::from).collect())
 }
 
-fn mount(mount: &Mount) -> MountView {
-    let path = |path: &std::path::Path| path.display().to_string();
-    MountView {
-        path: path(mount.destination()),
-        kind: mount.typ().clone().unwrap_or_default(),
-        source: mount.source().as_deref().map(path).unwrap_or_default(),
-        options: mount.options().clone().unwrap_or_default(),
+impl From<Mount> for MountView {
+    fn from(mount: Mount) -> MountView {
+        MountView {
+            path: mount.destination,
+            kind: mount.kind,
+            source: mount.source,
+            options: mount.options,
+        }
     }
 }

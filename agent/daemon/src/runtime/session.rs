@@ -4,15 +4,16 @@ use super::command::Running;
 use super::containers::{Runtime, blocking};
 use super::error::{RuntimeError, Step, StepError};
 use super::execute::oci_runtime;
-use super::identity::Accounts;
+use super::identity::{Accounts, Identity};
 use super::observe::read_text;
 use super::places::Places;
 use crate::ops::Session;
 use futures_util::FutureExt as _;
-use oci_spec::runtime::{Process, Spec};
 use orlop_api::ExecRequest;
 use orlop_config::Name;
 use orlop_initrd::atomic_write::atomic_write;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -24,6 +25,15 @@ const PRIVATE_FILE: u32 = 0o600;
 const BY_SIGNAL: i32 = 128;
 /// How the OCI runtime's own failure is told where it has no status.
 const NO_STATUS: u8 = 255;
+
+/// Of a bundle's spec, what a command takes over. Typed as a whole, the spec would make the program a tenth larger.
+#[derive(Deserialize)]
+struct Spec {
+    process: Process,
+}
+
+/// `process` of the OCI runtime specification.
+type Process = Map<String, Value>;
 
 /// The file that tells the OCI runtime what to run; it goes with this.
 struct Description(PathBuf);
@@ -116,15 +126,13 @@ fn describe(places: &Places, name: &Name, request: &ExecRequest) -> Result<Descr
     let text = read_text(&path)?.unwrap_or_default();
     let spec: Spec =
         serde_json::from_str(&text).map_err(|source| StepError::Format { path, source })?;
-    let mut process = spec.process().clone().unwrap_or_default();
+    let mut process = spec.process;
     change(&mut process, request);
     if let Some(user) = &request.user {
-        let identity = Accounts::read(&places.rootfs(name))?.resolve(user)?;
-        let mut user = process.user().clone();
-        user.set_uid(identity.uid);
-        user.set_gid(identity.gid);
-        user.set_additional_gids(Some(identity.groups));
-        process.set_user(user);
+        set_user(
+            &mut process,
+            Accounts::read(&places.rootfs(name))?.resolve(user)?,
+        );
     }
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = places.bundle(name).join(format!("exec-{count}.json"));
@@ -134,50 +142,60 @@ fn describe(places: &Places, name: &Name, request: &ExecRequest) -> Result<Descr
 }
 
 fn change(process: &mut Process, request: &ExecRequest) {
-    process.set_args(Some(request.command.clone()));
-    process.set_terminal(Some(false));
+    process.insert("args".into(), json!(request.command));
+    process.insert("terminal".into(), false.into());
     if let Some(workdir) = &request.workdir {
-        process.set_cwd(PathBuf::from(workdir));
+        process.insert("cwd".into(), workdir.as_str().into());
     }
-    let mut env = process.env().clone().unwrap_or_default();
+    let old = process.get("env").and_then(Value::as_array);
+    let mut env = old.cloned().unwrap_or_default();
     for line in &request.env {
         let name = line.split('=').next().unwrap_or_default();
-        env.retain(|old| old.split('=').next() != Some(name));
-        env.push(line.clone());
+        env.retain(|old| old.as_str().and_then(|old| old.split('=').next()) != Some(name));
+        env.push(line.as_str().into());
     }
-    process.set_env(Some(env));
+    process.insert("env".into(), env.into());
+}
+
+fn set_user(process: &mut Process, identity: Identity) {
+    let old = process.get("user").and_then(Value::as_object);
+    let mut user = old.cloned().unwrap_or_default();
+    user.insert("uid".into(), identity.uid.into());
+    user.insert("gid".into(), identity.gid.into());
+    user.insert("additionalGids".into(), identity.groups.into());
+    process.insert("user".into(), user.into());
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixture::name;
     use super::*;
-    use oci_spec::runtime::ProcessBuilder;
-    use std::path::Path;
 
     #[test]
     fn the_command_has_what_the_container_has_but_for_what_is_asked_for() {
-        let env = ["PATH=/bin", "MODE=fast"].map(str::to_owned);
-        let mut process = ProcessBuilder::default()
-            .args(["/app".to_owned()])
-            .env(env)
-            .cwd("/app")
-            .no_new_privileges(true)
-            .build()
-            .unwrap();
+        let process = json!({
+            "args": ["/app"], "env": ["PATH=/bin", "MODE=fast"], "cwd": "/app", "noNewPrivileges": true,
+            "user": {"uid": 0, "gid": 0, "umask": 18},
+        });
+        let mut process = process.as_object().unwrap().clone();
         let request = ExecRequest {
             command: vec!["/bin/ls".into()],
             env: vec!["MODE=slow".into()],
             ..ExecRequest::default()
         };
         change(&mut process, &request);
-        assert_eq!(process.args().as_deref().unwrap(), ["/bin/ls"]);
-        assert_eq!(
-            process.env().as_deref().unwrap(),
-            ["PATH=/bin", "MODE=slow"]
-        );
-        assert_eq!(process.cwd(), Path::new("/app"));
-        assert_eq!(process.no_new_privileges(), Some(true));
+        let groups = vec![20];
+        let identity = Identity {
+            uid: 7,
+            gid: 8,
+            groups,
+        };
+        set_user(&mut process, identity);
+        let expected = json!({
+            "args": ["/bin/ls"], "env": ["PATH=/bin", "MODE=slow"], "cwd": "/app", "noNewPrivileges": true,
+            "user": {"uid": 7, "gid": 8, "umask": 18, "additionalGids": [20]}, "terminal": false,
+        });
+        assert_eq!(Value::from(process), expected);
     }
 
     #[test]
@@ -186,7 +204,7 @@ mod tests {
         let places = Places::under(root.path());
         let web = name("web");
         std::fs::create_dir_all(places.bundle(&web)).unwrap();
-        let spec = serde_json::to_vec(&Spec::default()).unwrap();
+        let spec = serde_json::to_vec(&oci_spec::runtime::Spec::default()).unwrap();
         std::fs::write(places.spec(&web), spec).unwrap();
         let request = ExecRequest {
             command: vec!["/bin/ls".into()],
