@@ -12,6 +12,7 @@ packages=(
     qemu-system-x86 ovmf                                           # QEMU machines
     iproute2 nftables dbus curl                                    # namespace machines, front doors
     crun skopeo docker-registry                                    # peers and real registries in tests
+    buildah podman umoci                                           # images in the formats of others, in tests
 )
 
 missing=()

@@ -47,15 +47,20 @@ pub(crate) struct Overrides {
     pub(crate) sparse: SparsePax,
 }
 
-/// PAX records of sparse files (GNU tar manual, "PAX Format, Version 1.0").
+/// PAX records of sparse files (GNU tar manual, "Storing Sparse Files"). Format 1.0 has its map before
+/// the data, 0.1 in one record, 0.0 in a pair of records for each piece.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SparsePax {
     pub(crate) major: Option<u64>,
     pub(crate) real_size: Option<u64>,
-    /// Version 0.0 or 0.1, which no container tool of this century writes.
-    pub(crate) is_old: bool,
+    /// The map of format 0.x.
+    pub(crate) map: Option<SparseMap>,
+    /// The offset of a piece whose length is yet to come.
+    offset: Option<u64>,
 }
 
+/// Symbolic links can have no other mode.
+const SYMLINK_MODE: u32 = 0o777;
 const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
 impl Overrides {
@@ -104,9 +109,11 @@ impl Overrides {
             b"gid" => self.gid = Some(id()?),
             b"mtime" => self.mtime = Some(time(value).ok_or("the PAX record mtime is no time")?),
             b"GNU.sparse.major" => self.sparse.major = Some(number()?),
-            b"GNU.sparse.realsize" => self.sparse.real_size = Some(number()?),
+            b"GNU.sparse.realsize" | b"GNU.sparse.size" => self.sparse.real_size = Some(number()?),
             b"GNU.sparse.name" => self.path = Some(value.to_vec()),
-            b"GNU.sparse.map" | b"GNU.sparse.numblocks" => self.sparse.is_old = true,
+            b"GNU.sparse.map" => self.sparse.map = Some(sparse_map(value)?),
+            b"GNU.sparse.offset" => self.sparse.offset = Some(number()?),
+            b"GNU.sparse.numbytes" => self.sparse.add_piece(number()?)?,
             _ => {
                 if let Some(name) = key.strip_prefix(XATTR_PREFIX) {
                     self.add_xattr(name, value)?;
@@ -157,8 +164,12 @@ impl Overrides {
                 .link
                 .or_else(|| header.link_name_bytes().map(|link| link.into_owned()))
                 .unwrap_or_default(),
+            mode: match kind {
+                // As Linux has it, whatever the tar says.
+                EntryKind::Symlink => SYMLINK_MODE,
+                _ => header.mode().map_err(|e| e.to_string())? & 0o7777,
+            },
             kind,
-            mode: header.mode().map_err(|e| e.to_string())? & 0o7777,
             uid: self.uid.map_or_else(|| id(header.uid()), Ok)?,
             gid: self.gid.map_or_else(|| id(header.gid()), Ok)?,
             mtime_sec,
@@ -168,6 +179,36 @@ impl Overrides {
             path,
         })
     }
+}
+
+impl SparsePax {
+    /// The length of the piece whose offset came last.
+    fn add_piece(&mut self, length: u64) -> Result<(), String> {
+        let offset = self.offset.take();
+        let offset = offset.ok_or("a piece of a sparse file has no offset")?;
+        let map = self.map.get_or_insert_default();
+        if map.len() == MAX_SPARSE_PIECES {
+            return Err("a sparse file has too many pieces".to_owned());
+        }
+        map.push((offset, length));
+        Ok(())
+    }
+}
+
+/// The map of PAX 0.1: `offset,length,offset,length`.
+fn sparse_map(text: &[u8]) -> Result<SparseMap, String> {
+    let mut numbers = text.split(|byte| *byte == b',').map(decimal);
+    let mut map = SparseMap::new();
+    while let Some(offset) = numbers.next() {
+        let (Some(offset), Some(Some(length))) = (offset, numbers.next()) else {
+            return Err("a sparse map is no list of pairs of numbers".to_owned());
+        };
+        if map.len() == MAX_SPARSE_PIECES {
+            return Err("a sparse file has too many pieces".to_owned());
+        }
+        map.push((offset, length));
+    }
+    Ok(map)
 }
 
 /// The kind of an entry. A file whose name ends in `/` is a directory, as before ustar.
@@ -315,5 +356,23 @@ mod tests {
         ] {
             assert!(check_sparse(&map, size, stored).is_err());
         }
+    }
+
+    #[test]
+    fn a_sparse_map_of_pax_0_that_is_no_pairs_or_has_too_many_is_refused() {
+        assert_eq!(sparse_map(b"1,2,30,4").unwrap(), [(1, 2), (30, 4)]);
+        for text in ["", "1", "1,2,3", "1,x", "1,-2", "99999999999999999999,1"] {
+            assert!(sparse_map(text.as_bytes()).is_err(), "{text}");
+        }
+        let many = "0,0,".repeat(MAX_SPARSE_PIECES) + "0,0";
+        assert!(sparse_map(many.as_bytes()).is_err());
+        let mut sparse = SparsePax::default();
+        assert!(sparse.add_piece(1).is_err(), "without offset");
+        for _ in 0..MAX_SPARSE_PIECES {
+            sparse.offset = Some(0);
+            sparse.add_piece(0).unwrap();
+        }
+        sparse.offset = Some(0);
+        assert!(sparse.add_piece(0).is_err());
     }
 }

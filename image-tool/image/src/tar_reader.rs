@@ -100,13 +100,14 @@ impl<R: Read> TarReader<R> {
         let map = if header.entry_type().is_gnu_sparse() {
             entry.size = header.size().map_err(|e| self.bad(e))?;
             Some(self.gnu_map(header)?)
-        } else if sparse.is_old {
-            return Err(self.bad("a sparse file in PAX format 0.x"));
-        } else if sparse.major == Some(1) {
+        } else if sparse.major == Some(1) || sparse.map.is_some() {
             entry.size = sparse
                 .real_size
                 .ok_or_else(|| self.bad("a sparse file without size"))?;
-            Some(self.pax_map()?)
+            match sparse.map {
+                Some(map) => Some(map),
+                None => Some(self.pax_map()?),
+            }
         } else {
             None
         };

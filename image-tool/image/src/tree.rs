@@ -89,12 +89,25 @@ impl Tree {
         for entry in &entries {
             if let Some((parent, name)) = whiteout(&entry.path) {
                 self.white_out(entry, parent, name)?;
+            } else if is_overlay_whiteout(entry) {
+                let (parent, name) = split(&entry.path);
+                self.hide(entry, parent, name)?;
             }
         }
         for entry in entries {
-            if whiteout(&entry.path).is_none() {
+            if whiteout(&entry.path).is_none() && !is_overlay_whiteout(&entry) {
                 self.place(entry)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Removes what the layers below have at a path.
+    fn hide(&mut self, entry: &LayerEntry, parent: &[u8], name: &[u8]) -> Result<(), LayerError> {
+        if let Some(parent) = self.find_directory(parent, &entry.path)?
+            && let Node::Directory { children, .. } = &mut self.nodes[parent.0]
+        {
+            children.remove(name);
         }
         Ok(())
     }
@@ -105,22 +118,22 @@ impl Tree {
         parent: &[u8],
         name: &[u8],
     ) -> Result<(), LayerError> {
-        let Some(parent) = self.find_directory(parent, &entry.path)? else {
-            return Ok(());
-        };
-        let Node::Directory { children, .. } = &mut self.nodes[parent.0] else {
-            return Ok(());
-        };
         if name == OPAQUE {
-            children.clear();
-        } else if !name.starts_with(AUFS) {
-            let hidden = &name[WHITEOUT.len()..];
-            if matches!(hidden, b"" | b"." | b"..") {
-                return Err(path_error(&entry.path, "a whiteout of no name"));
+            if let Some(parent) = self.find_directory(parent, &entry.path)?
+                && let Node::Directory { children, .. } = &mut self.nodes[parent.0]
+            {
+                children.clear();
             }
-            children.remove(hidden);
+            return Ok(());
         }
-        Ok(())
+        if name.starts_with(AUFS) {
+            return Ok(());
+        }
+        let hidden = &name[WHITEOUT.len()..];
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(path_error(&entry.path, "a whiteout of no name"));
+        }
+        self.hide(entry, parent, hidden)
     }
 
     fn place(&mut self, entry: LayerEntry) -> Result<(), LayerError> {
@@ -142,7 +155,11 @@ impl Tree {
                     children: BTreeMap::new(),
                 })
             }
-            What::HardLink(target) => self.link_target(&entry.path, &target)?,
+            What::HardLink(target) => {
+                let id = self.link_target(&entry.path, &target)?;
+                self.set_by_link(id, entry.metadata);
+                id
+            }
             What::Leaf(content) => self.push(Node::Leaf {
                 metadata: entry.metadata,
                 content,
@@ -164,6 +181,25 @@ impl Tree {
         }
     }
 
+    /// What a hard link's entry says of mode, owner, time and attributes goes for the file that it is
+    /// a name of, as everywhere. A symbolic link's mode and time stay.
+    fn set_by_link(&mut self, id: NodeId, by_link: Metadata) {
+        let Node::Leaf { metadata, content } = &mut self.nodes[id.0] else {
+            return;
+        };
+        let mut xattrs = std::mem::take(&mut metadata.xattrs);
+        xattrs.extend(by_link.xattrs);
+        *metadata = match content {
+            Content::Symlink(_) => Metadata {
+                uid: by_link.uid,
+                gid: by_link.gid,
+                xattrs,
+                ..*metadata
+            },
+            _ => Metadata { xattrs, ..by_link },
+        };
+    }
+
     fn link_target(&self, path: &[u8], target: &[u8]) -> Result<NodeId, LayerError> {
         let fail = |why| LayerError::Link {
             path: String::from_utf8_lossy(path).into_owned(),
@@ -176,11 +212,6 @@ impl Tree {
         let id = id.ok_or_else(|| fail("the target is not in the image so far"))?;
         match &self.nodes[id.0] {
             Node::Directory { .. } => Err(fail("the target is a directory")),
-            // Two names of it would become two nodes; the kernel's overlay takes it as a whiteout.
-            Node::Leaf {
-                content: Content::Character(0),
-                ..
-            } => Err(fail("the target is the device 0:0")),
             Node::Leaf { .. } => Ok(id),
         }
     }
@@ -339,6 +370,12 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (b"", path),
     }
+}
+
+/// Whether it is a whiteout as overlayfs has them: the character device 0:0, which is nothing else anywhere.
+/// Docker and podman, with their usual storage, hand it to the kernel, and so hide what is below.
+fn is_overlay_whiteout(entry: &LayerEntry) -> bool {
+    entry.what == What::Leaf(Content::Character(0))
 }
 
 /// Parent and name of a path that is a whiteout.

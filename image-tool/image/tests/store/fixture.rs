@@ -84,7 +84,12 @@ impl Tar {
     }
 
     pub(crate) fn link(mut self, kind: tar::EntryType, path: &str, target: &str) -> Self {
-        let mut header = Self::header(kind, 0, 0o777);
+        // Hard links repeat what their target has, as every tool writes them.
+        let mode = match kind {
+            tar::EntryType::Link => 0o644,
+            _ => 0o777,
+        };
+        let mut header = Self::header(kind, 0, mode);
         header.set_link_name_literal(target).unwrap();
         header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_cksum();

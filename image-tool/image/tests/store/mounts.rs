@@ -182,9 +182,11 @@ async fn a_mounted_image_is_what_tar_extracts() {
 const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 #[tokio::test]
-async fn sparse_files_come_out_whole_in_both_formats() {
+async fn sparse_files_come_out_whole_in_every_format() {
     for format in [
         ["--format=gnu"].as_slice(),
+        &["--format=pax", "--sparse-version=0.0"],
+        &["--format=pax", "--sparse-version=0.1"],
         &["--format=pax", "--sparse-version=1.0"],
     ] {
         let bench = Bench::new();
@@ -201,14 +203,39 @@ async fn sparse_files_come_out_whole_in_both_formats() {
 }
 
 #[tokio::test]
-async fn an_old_sparse_format_is_refused_and_not_misread() {
+async fn a_hard_link_brings_mode_owner_time_and_attributes_to_its_file() {
     let bench = Bench::new();
-    let tar = sparse_tar(&bench, &["--format=pax", "--sparse-version=0.1"]);
-    let error = bench.import(&[Layer::plain(tar)]).await.unwrap_err();
-    assert!(
-        crate::fixture::chain(&error).ends_with("a sparse file in PAX format 0.x"),
-        "{error}"
+    let below = Tar::new().file("file", &noise(100, 1)).bytes();
+    let above = Tar::new()
+        .pax(&[
+            ("uid", b"7"),
+            ("mtime", b"1600000000"),
+            ("SCHILY.xattr.user.note", b"new"),
+        ])
+        .hardlink("link", "file")
+        .symlink("symlink", "x")
+        .pax(&[("uid", b"8"), ("mtime", b"1600000000")])
+        .hardlink("other", "symlink")
+        .bytes();
+    let record = bench
+        .import(&[Layer::plain(below), Layer::plain(above)])
+        .await
+        .unwrap();
+    let mounted = Mounted::of(&bench, &record.root);
+    let found = listing(&mounted.0);
+    let starts = |path: &str, start: &str| {
+        let entry = &found[Path::new(path)];
+        assert!(entry.starts_with(start), "{entry}");
+    };
+    starts(
+        "file",
+        "100644 7:0 size 100 time 1600000000.0 device 0 links 2",
     );
+    starts(
+        "symlink",
+        "120777 8:0 size 1 time 1700000000.0 device 0 links 2",
+    );
+    assert!(found[Path::new("file")].contains("user.note=[110, 101, 119]"));
 }
 
 #[tokio::test]
@@ -217,6 +244,7 @@ async fn whiteouts_hide_what_is_below_and_nothing_of_their_own_layer() {
     let below = Tar::new()
         .file("keep", b"1")
         .file("gone", b"2")
+        .file("device/sub", b"gone")
         .file("replaced", b"3")
         .file("dir/old", b"4")
         .file("opaque/old", b"5")
@@ -232,6 +260,8 @@ async fn whiteouts_hide_what_is_below_and_nothing_of_their_own_layer() {
         .file("opaque/.wh..wh..opq", b"")
         .file(".wh..wh.plnk", b"")
         .file("nowhere/.wh.x", b"")
+        .special(EntryType::Char, "device", (0, 0))
+        .special(EntryType::Char, "nowhere/device", (0, 0))
         .bytes();
     let record = bench
         .import(&[Layer::gzip(below), Layer::plain(above)])
