@@ -2,7 +2,9 @@
 
 use crate::cancel_flag::CancelFlag;
 use crate::layer_error::LayerError;
-use crate::limits::{MAX_ZSTD_WINDOW_LOG, STREAM_BUFFER_BYTES};
+use crate::limits::{
+    FREE_EXPANSION_BYTES, MAX_EXPANSION, MAX_ZSTD_WINDOW_LOG, STREAM_BUFFER_BYTES,
+};
 use orlop_config::Digest;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,15 +13,23 @@ use std::io::{self, BufRead, BufReader, Read};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Digests {
     pub(crate) blob: Digest,
-    /// None if the blob could not be decompressed to its end.
+    /// None if the tar in the blob was not read to its end.
     pub(crate) diff_id: Option<Digest>,
 }
 
-/// Lets `consume` read the tar in `blob`, then reads what it left, so that the digests are of the
+/// What a blob of so many bytes may unpack to.
+pub(crate) fn unpacked_limit(packed_bytes: u64) -> u64 {
+    packed_bytes
+        .saturating_mul(MAX_EXPANSION)
+        .max(FREE_EXPANSION_BYTES)
+}
+
+/// Lets `consume` read the tar in `blob`, of which at most `limit` bytes may come, then reads what it left, so that the digests are of the
 /// whole. They come back whether or not `consume` failed: a damaged blob is better called that than
 /// by what the damage did.
 pub(crate) fn read_blob<T, E: From<LayerError>>(
     blob: impl Read,
+    limit: u64,
     cancel: &CancelFlag,
     on_bytes: &dyn Fn(u64),
     consume: impl FnOnce(&mut dyn Read) -> Result<T, E>,
@@ -27,6 +37,7 @@ pub(crate) fn read_blob<T, E: From<LayerError>>(
     let mut blob = Hashing {
         inner: blob,
         hash: Sha256::new(),
+        left: u64::MAX,
         cancel,
         on_bytes,
     };
@@ -37,13 +48,15 @@ pub(crate) fn read_blob<T, E: From<LayerError>>(
             let mut tar = Hashing {
                 inner: tar,
                 hash: Sha256::new(),
+                left: limit,
                 cancel,
                 on_bytes: &quiet,
             };
             let result = consume(&mut BufReader::with_capacity(STREAM_BUFFER_BYTES, &mut tar));
-            match (&result, io::copy(&mut tar, &mut io::sink())) {
-                (Ok(_), Err(error)) => (Err(LayerError::Read(error).into()), None),
-                (_, rest) => (result, rest.is_ok().then(|| tar.digest())),
+            match result.map(|value| (value, io::copy(&mut tar, &mut io::sink()))) {
+                Ok((value, Ok(_))) => (Ok(value), Some(tar.digest())),
+                Ok((_, Err(error))) => (Err(LayerError::Read(error).into()), None),
+                Err(error) => (Err(error), None),
             }
         }
     };
@@ -73,10 +86,12 @@ fn decompress<'a>(blob: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(Box::new(blob))
 }
 
-/// Hashes and counts what is read through it, and fails once it is cancelled.
+/// Hashes and counts what is read through it, and fails once it is too much or cancelled.
 struct Hashing<'a, R> {
     inner: R,
     hash: Sha256,
+    /// Bytes that may still come.
+    left: u64,
     cancel: &'a CancelFlag,
     on_bytes: &'a dyn Fn(u64),
 }
@@ -96,8 +111,72 @@ impl<R: Read> Read for Hashing<'_, R> {
             return Err(io::Error::other("cancelled"));
         }
         let n = self.inner.read(buf)?;
+        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
+            io::Error::other(format!(
+                "it unpacks to over {MAX_EXPANSION} times its size, and over {} GiB",
+                FREE_EXPANSION_BYTES >> 30
+            ))
+        })?;
         self.hash.update(&buf[..n]);
         (self.on_bytes)(n as u64);
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(blob: &[u8], limit: u64) -> (Result<u64, LayerError>, Digests) {
+        let (result, digests) = read_blob(blob, limit, &CancelFlag::default(), &|_| {}, |tar| {
+            io::copy(&mut tar.take(10), &mut io::sink()).map_err(LayerError::Read)
+        });
+        (result, digests.unwrap())
+    }
+
+    fn packings(data: &[u8]) -> [Vec<u8>; 2] {
+        let mut gzip = Vec::new();
+        flate2::read::GzEncoder::new(data, flate2::Compression::best())
+            .read_to_end(&mut gzip)
+            .unwrap();
+        [gzip, zstd::encode_all(data, 19).unwrap()]
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_its_limit_is_refused_also_behind_the_tars_end() {
+        let zeros = vec![0; 1 << 20];
+        for blob in packings(&zeros) {
+            assert!(read(&blob, 1 << 20).0.is_ok());
+            let (result, digests) = read(&blob, (1 << 20) - 1);
+            let LayerError::Read(error) = result.unwrap_err() else {
+                unreachable!("the reader refuses it");
+            };
+            assert_eq!(
+                error.to_string(),
+                "it unpacks to over 100 times its size, and over 4 GiB"
+            );
+            assert_eq!(digests.blob, Digest::of(&blob), "the whole blob is hashed");
+            assert_eq!(digests.diff_id, None);
+        }
+    }
+
+    #[test]
+    fn a_blob_that_is_cut_off_has_its_digest_and_no_diff_id() {
+        let noise: Vec<u8> = (0..100_000_u32)
+            .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+            .collect();
+        for blob in packings(&noise) {
+            let (result, digests) = read(&blob[..blob.len() - 20], u64::MAX);
+            assert!(result.is_err());
+            assert_eq!(digests.blob, Digest::of(&blob[..blob.len() - 20]));
+            assert_eq!(digests.diff_id, None);
+        }
+    }
+
+    #[test]
+    fn a_limit_grows_with_the_blob() {
+        assert_eq!(unpacked_limit(0), 4 << 30);
+        assert_eq!(unpacked_limit(1 << 30), 100 << 30);
+        assert_eq!(unpacked_limit(u64::MAX), u64::MAX);
     }
 }

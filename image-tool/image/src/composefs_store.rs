@@ -2,7 +2,7 @@
 
 use crate::content_store::{ContentStore, ObjectDigest};
 use crate::erofs::{hash_value, object_digest, root_digest};
-use crate::limits::STREAM_BUFFER_BYTES;
+use crate::limits::{CHECKED_FILE_BYTES, STREAM_BUFFER_BYTES};
 use crate::store::Verity;
 use crate::store_error::StoreError;
 use composefs::fsverity::{
@@ -127,6 +127,21 @@ impl ComposefsStore {
         Ok(file)
     }
 
+    /// Refuses a file that does not fit, before it fills the disk.
+    fn check_room(&self, size: u64) -> Result<(), StoreError> {
+        let stat = rustix::fs::statvfs(&self.dir).map_err(|error| StoreError::Io {
+            verb: "look at",
+            path: self.dir.clone(),
+            source: error.into(),
+        })?;
+        if stat.f_bavail.saturating_mul(stat.f_frsize) >= size {
+            return Ok(());
+        }
+        Err(StoreError::NoSpace {
+            path: self.dir.clone(),
+        })
+    }
+
     /// A composefs error as ours; a full disk is told apart.
     fn fail(&self, verb: &'static str, why: String) -> StoreError {
         StoreError::Object {
@@ -168,6 +183,9 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
 
 impl ContentStore for ComposefsStore {
     fn put_object(&self, content: &mut dyn Read, size: u64) -> Result<ObjectDigest, StoreError> {
+        if size >= CHECKED_FILE_BYTES {
+            self.check_room(size)?;
+        }
         let content = BufReader::with_capacity(STREAM_BUFFER_BYTES, content.take(size));
         let digest = self
             .repository

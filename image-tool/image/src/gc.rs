@@ -57,17 +57,45 @@ impl Store {
             }
         }
         let roots: Vec<&str> = keep.iter().map(RootDigest::as_str).collect();
+        (report.objects, report.bytes) = self.collect(&roots)?;
+        Ok(report)
+    }
+
+    /// Removes the objects that no image here is made of: what a pull that will never succeed has
+    /// unpacked. Images stay, with or without record. The caller holds the store's lock.
+    pub(crate) fn drop_strays(&self) -> Result<(), StoreError> {
+        let images = self.dir().join("images");
+        let named = if images.exists() {
+            list(&images)?
+        } else {
+            Vec::new()
+        };
+        let names = named.iter().filter_map(|path| path.file_name()?.to_str());
+        self.collect(&names.collect::<Vec<_>>())?;
+        let objects = self.dir().join("objects");
+        for directory in list(&objects)? {
+            match fs::remove_dir(&directory) {
+                Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+                    return Err(io_error("remove", &directory, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what the images of these names do not need: how many objects, and how many bytes.
+    fn collect(&self, images: &[&str]) -> Result<(u64, u64), StoreError> {
         let store = self.open()?;
         let removed = store
             .repository()
-            .gc(&roots)
+            .gc(images)
             .map_err(|e| StoreError::Object {
                 verb: "remove unused objects",
                 dir: self.dir().to_owned(),
                 why: format!("{e:#}"),
             })?;
-        (report.objects, report.bytes) = (removed.objects_removed, removed.objects_bytes);
-        Ok(report)
+        Ok((removed.objects_removed, removed.objects_bytes))
     }
 }
 

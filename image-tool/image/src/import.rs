@@ -1,6 +1,6 @@
 //! From layer blobs to an image in the store. Blocking.
 
-use crate::blob_reader::{Digests, read_blob};
+use crate::blob_reader::{Digests, read_blob, unpacked_limit};
 use crate::cancel_flag::CancelFlag;
 use crate::composefs_store::is_no_space;
 use crate::content_store::ContentStore;
@@ -29,6 +29,7 @@ pub(crate) struct LayerBlob {
     pub(crate) image: String,
     pub(crate) digest: Digest,
     pub(crate) diff_id: Digest,
+    pub(crate) size_bytes: u64,
 }
 
 /// Reads a layer of the root file system: files go to `store`, the rest comes back.
@@ -39,6 +40,7 @@ pub(crate) fn import_layer(
     cancel: &CancelFlag,
     on_bytes: &dyn Fn(u64),
 ) -> Result<Vec<LayerEntry>, PullError> {
+    budget.begin_layer(layer.size_bytes);
     layer.read(cancel, on_bytes, |tar| {
         read_entries(tar, store, budget, cancel)
     })
@@ -105,7 +107,20 @@ impl LayerBlob {
         consume: impl FnOnce(&mut dyn Read) -> Result<T, ReadError>,
     ) -> Result<T, PullError> {
         let file = File::open(&self.path).map_err(|source| self.io("read", &self.path, source))?;
-        let (result, digests) = read_blob(file, cancel, on_bytes, consume);
+        let size = file
+            .metadata()
+            .map_err(|source| self.io("read", &self.path, source))?
+            .len();
+        if size != self.size_bytes {
+            let (expected, got) = (self.size_bytes, size);
+            return Err(self.mismatch(
+                "size",
+                &format!("{expected} bytes"),
+                &format!("{got} bytes"),
+            ));
+        }
+        let limit = unpacked_limit(size);
+        let (result, digests) = read_blob(file, limit, cancel, on_bytes, consume);
         if cancel.is_set() {
             return Err(PullError::Cancelled {
                 image: self.image.clone(),
@@ -127,12 +142,16 @@ impl LayerBlob {
         if expected == got {
             return Ok(());
         }
-        Err(PullError::DigestMismatch {
+        Err(self.mismatch(which, expected, got))
+    }
+
+    fn mismatch(&self, which: &str, expected: &str, got: &str) -> PullError {
+        PullError::DigestMismatch {
             what: format!("{} ({which})", self.what),
             image: self.image.clone(),
             expected: expected.to_owned(),
             got: got.to_owned(),
-        })
+        }
     }
 
     fn error(&self, error: ReadError) -> PullError {

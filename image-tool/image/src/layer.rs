@@ -1,5 +1,6 @@
 //! A layer: what its tar says, file contents gone to the content store.
 
+use crate::blob_reader::unpacked_limit;
 use crate::cancel_flag::CancelFlag;
 use crate::content_store::{ContentStore, ObjectDigest};
 use crate::layer_error::LayerError;
@@ -61,6 +62,8 @@ pub(crate) struct Budget {
     entries: u64,
     metadata_bytes: u64,
     file_bytes: u64,
+    /// Bytes that the files of the layer under way may still have, holes included.
+    layer_bytes: u64,
 }
 
 /// Why reading a layer stopped: the layer's fault or the store's.
@@ -124,12 +127,19 @@ impl Budget {
             entries: MAX_ENTRIES,
             metadata_bytes: MAX_METADATA_BYTES,
             file_bytes: MAX_IMAGE_BYTES,
+            layer_bytes: 0,
         }
+    }
+
+    /// Before a layer that is packed in so many bytes.
+    pub(crate) fn begin_layer(&mut self, packed_bytes: u64) {
+        self.layer_bytes = unpacked_limit(packed_bytes);
     }
 
     fn take(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
         let xattrs: usize = entry.xattrs.iter().map(|(k, v)| k.len() + v.len()).sum();
         let metadata = (entry.path.len() + entry.link.len() + xattrs) as u64 + MAX_INLINE_BYTES;
+        let layer_limit = self.layer_bytes;
         for (left, used, what, limit) in [
             (&mut self.entries, 1, "the number of entries", MAX_ENTRIES),
             (
@@ -143,6 +153,12 @@ impl Budget {
                 entry.size,
                 "the size of all files",
                 MAX_IMAGE_BYTES,
+            ),
+            (
+                &mut self.layer_bytes,
+                entry.size,
+                "the size of its files, for what the layer is packed in,",
+                layer_limit,
             ),
         ] {
             *left = left.checked_sub(used).ok_or_else(|| LayerError::Limit {

@@ -1,6 +1,6 @@
 //! The root digest of one layer, for whoever builds images.
 
-use crate::blob_reader::read_blob;
+use crate::blob_reader::{read_blob, unpacked_limit};
 use crate::cancel_flag::CancelFlag;
 use crate::composefs_store::DigestOnly;
 use crate::erofs::image_of;
@@ -15,9 +15,13 @@ use std::path::Path;
 /// image of its own. Stores nothing. Blocking.
 pub fn root_digest_of_layer(layer: &Path) -> Result<RootDigest, LayerError> {
     let file = File::open(layer).map_err(LayerError::Read)?;
+    let size = file.metadata().map_err(LayerError::Read)?.len();
     let cancel = CancelFlag::default();
-    let (entries, digests) = read_blob(file, &cancel, &|_| {}, |tar| {
-        read_entries(tar, &DigestOnly, &mut Budget::new(), &cancel)
+    let mut budget = Budget::new();
+    budget.begin_layer(size);
+    let limit = unpacked_limit(size);
+    let (entries, digests) = read_blob(file, limit, &cancel, &|_| {}, |tar| {
+        read_entries(tar, &DigestOnly, &mut budget, &cancel)
     });
     digests.map_err(LayerError::Read)?;
     let entries = entries.map_err(|error| match error {

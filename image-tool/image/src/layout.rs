@@ -34,6 +34,7 @@ impl Layout {
         let path = self.dir.join("index.json");
         let text = read_bounded(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => self.unknown(),
+            io::ErrorKind::InvalidData => self.bad("index", source.to_string()),
             _ => PullError::Io {
                 verb: "read",
                 path: path.clone(),
@@ -121,6 +122,7 @@ impl Layout {
                 place: self.place(),
                 digest: digest.clone(),
             },
+            io::ErrorKind::InvalidData => self.bad(what, source.to_string()),
             _ => PullError::Io {
                 verb: "read",
                 path: self.blob_path(digest),
@@ -144,9 +146,8 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
         .take(MAX_JSON_BYTES + 1)
         .read_to_end(&mut text)?;
     if text.len() as u64 > MAX_JSON_BYTES {
-        return Err(io::Error::other(format!(
-            "it is over {MAX_JSON_BYTES} bytes"
-        )));
+        let why = format!("it is over {MAX_JSON_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     Ok(text)
 }

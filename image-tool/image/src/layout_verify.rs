@@ -1,6 +1,6 @@
 //! Checking every digest in a layout directory.
 
-use crate::blob_reader::read_blob;
+use crate::blob_reader::{read_blob, unpacked_limit};
 use crate::cancel_flag::CancelFlag;
 use crate::layer_error::LayerError;
 use crate::layout::Layout;
@@ -56,7 +56,8 @@ fn verify_layer(
     };
     let file = File::open(&path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
-    let (read, digests) = read_blob(file, &CancelFlag::default(), &|_| {}, |tar| {
+    let (limit, never) = (unpacked_limit(size), CancelFlag::default());
+    let (read, digests) = read_blob(file, limit, &never, &|_| {}, |tar| {
         io::copy(tar, &mut io::sink()).map_err(LayerError::Read)
     });
     let digests = digests.map_err(io)?;

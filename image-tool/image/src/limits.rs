@@ -1,13 +1,21 @@
 //! Named limits of everything that comes from outside.
 
-/// Entries of all layers of an image. Twenty times what a big distribution image has.
-pub(crate) const MAX_ENTRIES: u64 = 1_000_000;
+/// Entries of all layers of an image. Ten times what a big distribution image has. An entry takes up to
+/// 900 bytes of memory while the image is made, so this bounds a pull to some 450 MiB.
+pub(crate) const MAX_ENTRIES: u64 = 500_000;
 /// Names, extended attributes and inline contents of all layers of an image: what is in memory.
-pub(crate) const MAX_METADATA_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_METADATA_BYTES: u64 = 128 << 20;
 /// Bytes of one file; a sparse file counts with its holes.
 pub(crate) const MAX_FILE_BYTES: u64 = 64 << 30;
 /// Bytes of all files of all layers of an image.
 pub(crate) const MAX_IMAGE_BYTES: u64 = 256 << 30;
+/// What a layer may unpack to for each byte that it is packed in: ten times what text compresses to. A
+/// layer may unpack to [`FREE_EXPANSION_BYTES`] in any case.
+pub(crate) const MAX_EXPANSION: u64 = 100;
+/// What any layer may unpack to, however small it is packed: files of zeros are small.
+pub(crate) const FREE_EXPANSION_BYTES: u64 = 4 << 30;
+/// Files from this size on are only begun where the disk has room for them.
+pub(crate) const CHECKED_FILE_BYTES: u64 = 1 << 20;
 /// Longest file name: `NAME_MAX` of Linux.
 pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// Longest path and symbolic link: `PATH_MAX` of Linux, without its NUL.

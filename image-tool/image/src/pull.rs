@@ -2,8 +2,10 @@
 
 use crate::cancel_flag::CancelFlag;
 use crate::download::Blob;
+
 use crate::import::{LayerBlob, extract_uki, import_layer, store_error};
 use crate::install::{Plan, install};
+use crate::kind::ErrorKind;
 use crate::layer::Budget;
 use crate::manifest::ImageConfig;
 use crate::options::{Expect, PullOptions};
@@ -57,8 +59,8 @@ pub async fn resolve(image: &ImageRef, options: &PullOptions) -> Result<Resolved
 /// Cancelling, or dropping the future, keeps what has come for the next try. Waits while another
 /// pull, a garbage collection or a scrub of the store is under way.
 ///
-/// After [`PullError::NoSpace`] the objects that were unpacked are still there, without an image;
-/// [`Store::gc`] removes them.
+/// A failure that trying again does not mend, such as a hostile layer or a full disk, leaves the store as
+/// it was: what was fetched and unpacked is removed.
 pub async fn pull(
     store: &Store,
     image: &ImageRef,
@@ -136,8 +138,15 @@ async fn run(
         Ok((tree, uki)) => pull.commit(tree, uki).await,
         Err(error) => Err(error),
     };
-    if matches!(result, Ok(_) | Err(PullError::NoSpace { .. })) {
+    let is_final = |error: &PullError| {
+        use ErrorKind as Kind;
+        matches!(error.kind(), Kind::Integrity | Kind::NoSpace | Kind::Usage)
+    };
+    if result.as_ref().map_or_else(is_final, |_| true) {
         pull.drop_copies();
+    }
+    if result.as_ref().is_err_and(is_final) {
+        pull.drop_strays().await;
     }
     result
 }
@@ -176,6 +185,7 @@ impl Pull<'_> {
                 image: self.plan.image.clone(),
                 digest: blob.digest,
                 diff_id: layer.record.diff_id.clone(),
+                size_bytes: blob.size_bytes,
             };
             if layer.is_uki {
                 let (dir, stop) = (self.store.side("uki"), self.stop.clone());
@@ -250,6 +260,21 @@ impl Pull<'_> {
                 log::warn!(path:% = path.display(), why:% = why;
                     "cannot remove a fetched layer; ignoring, garbage collection will");
             }
+        }
+    }
+
+    /// Removes what was unpacked of an image that will never be whole.
+    async fn drop_strays(&self) {
+        let (store, lock) = (self.store.clone(), self.lock.clone());
+        let done = blocking(move || {
+            let result = store.drop_strays();
+            drop(lock);
+            result
+        })
+        .await;
+        if let Ok(Err(why)) = done {
+            log::warn!(why:% = why;
+                "cannot remove what was unpacked; ignoring, garbage collection will");
         }
     }
 

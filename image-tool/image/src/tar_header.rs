@@ -151,12 +151,10 @@ impl Overrides {
         };
         let (mtime_sec, mtime_nsec) = match self.mtime {
             Some(mtime) => mtime,
+            // GNU's binary numbers have a sign; what is before 1970 counts as 1970, as in PAX.
             None => {
                 let sec = header.mtime().map_err(|e| e.to_string())?;
-                (
-                    i64::try_from(sec).map_err(|_| "a time is out of range".to_owned())?,
-                    0,
-                )
+                (i64::try_from(sec).unwrap_or(0), 0)
             }
         };
         Ok(TarEntry {
@@ -259,17 +257,16 @@ fn time(text: &[u8]) -> Option<(i64, u32)> {
     if !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
+    if let Some(sec) = sec.strip_prefix('-') {
+        return sec.bytes().all(|b| b.is_ascii_digit()).then_some((0, 0));
+    }
     let sec: i64 = sec.parse().ok()?;
     let digits: String = fraction
         .chars()
         .chain("000000000".chars())
         .take(9)
         .collect();
-    if text.starts_with('-') {
-        Some((0, 0))
-    } else {
-        Some((sec, digits.parse().ok()?))
-    }
+    Some((sec, digits.parse().ok()?))
 }
 
 /// Where the data of a sparse file lies: (offset, length), in order, without overlap.
@@ -342,7 +339,10 @@ mod tests {
         assert_eq!(time(b"12.5"), Some((12, 500_000_000)));
         assert_eq!(time(b"12"), Some((12, 0)));
         assert_eq!(time(b"-0.5"), Some((0, 0)));
-        assert_eq!(time(b"1.x"), None);
+        assert_eq!(time(b"-99999999999999999999"), Some((0, 0)));
+        for text in ["1.x", "x", "-x", "99999999999999999999"] {
+            assert_eq!(time(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
