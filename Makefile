@@ -15,6 +15,7 @@ PROFILE ?= release
 AGENT := $(if $(filter dev,$(PROFILE)),$(BUILD)/programs,target/release)
 MACHINE ?= qemu
 NAME ?= node
+FUZZ_SECONDS ?= 60
 # Machines, mounts and the packages' unpacking need root.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
 PURE_AND_UNIT := --workspace --exclude orlop-machines
@@ -93,10 +94,16 @@ test: check images ## everything: check, and the machines in namespaces and in Q
 deny: ## licences, advisories and duplicates of the dependencies (installs cargo-deny where missing)
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --all-features check
+	cargo deny --manifest-path fuzz/Cargo.toml check --config deny.toml
 
 .PHONY: bench
 bench: images ## measure the image and the agent, and write the tables of docs/benchmarks.md
 	@$(SUDO) $(TOOLS)/orlop-bench --write docs/benchmarks.md
+
+.PHONY: fuzz
+fuzz: setup ## feed every parser of outside bytes with FUZZ_SECONDS=60 of inputs that look for trouble (tier T6)
+	cargo clippy --quiet --manifest-path fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) buildroot/fuzz.sh
 
 .PHONY: power-cuts
 power-cuts: images ## record an update in QEMU, and check the disk after thousands of power cuts

@@ -24,11 +24,16 @@ pub fn root_digest_of_layer(layer: &Path) -> Result<RootDigest, LayerError> {
         read_entries(tar, &DigestOnly, &mut budget, &cancel)
     });
     digests.map_err(LayerError::Read)?;
-    let entries = entries.map_err(|error| match error {
-        ReadError::Layer(error) => error,
-        ReadError::Store(error) => LayerError::Tree(error.to_string()),
-    })?;
+    let entries = entries.map_err(layer_error)?;
     let mut tree = Tree::new();
     tree.apply(entries)?;
     image_of(&tree).map(|(_, root)| root)
+}
+
+/// Why a layer cannot be read without a store.
+pub(crate) fn layer_error(error: ReadError) -> LayerError {
+    match error {
+        ReadError::Layer(error) => error,
+        ReadError::Store(error) => LayerError::Tree(error.to_string()),
+    }
 }

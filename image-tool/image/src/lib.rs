@@ -14,6 +14,8 @@ mod content_store;
 mod download;
 mod erofs;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gc;
 mod import;
 mod install;
