@@ -67,6 +67,7 @@ impl Registry {
             .map_err(|error| self.io(path, None, error))?;
         on_bytes(partial.done_bytes);
         self.check_space(blob, &partial)?;
+        self.log_in().await;
         let mut attempts = 0;
         while partial.done_bytes < blob.size_bytes {
             let before = partial.done_bytes;

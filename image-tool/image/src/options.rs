@@ -18,6 +18,12 @@ pub struct PullOptions {
     pub plain_http: bool,
     /// PEM of CA certificates to trust besides the system's.
     pub ca: Option<String>,
+    /// Who logs in; nobody without it.
+    pub login: Option<Login>,
+    /// Who is asked before the registry itself, in order.
+    pub mirrors: Vec<Mirror>,
+    /// What stands between this machine and registries.
+    pub proxy: Proxy,
     /// What the image has to be; none takes either.
     pub expect: Option<Expect>,
     /// Retries in a row without a byte of progress before giving up.
@@ -28,6 +34,48 @@ pub struct PullOptions {
     pub stall_timeout: Duration,
     /// Time to open a connection.
     pub connect_timeout: Duration,
+}
+
+/// A user of a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// The password, or a token that stands for one.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Login({:?})", self.user)
+    }
+}
+
+/// A registry that has the images of another one. What it says is checked like anybody's; which image a
+/// tag stands for is taken on its word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mirror {
+    /// `host` or `host:port`.
+    pub host: String,
+    /// What comes before the repository's own name; often nothing.
+    pub prefix: String,
+    /// Plain HTTP instead of TLS. Loopback addresses need no leave for it.
+    pub plain_http: bool,
+    /// PEM of CA certificates to trust besides the system's.
+    pub ca: Option<String>,
+    /// Who logs in there.
+    pub login: Option<Login>,
+}
+
+/// Proxies by which registries are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// The URL of the one for HTTPS.
+    pub https: Option<String>,
+    /// The URL of the one for plain HTTP.
+    pub http: Option<String>,
+    /// Hosts, domains and subnets that are reached without. This machine itself always is.
+    pub except: Vec<String>,
 }
 
 /// What an image has to be.
@@ -44,6 +92,9 @@ impl Default for PullOptions {
         Self {
             plain_http: false,
             ca: None,
+            login: None,
+            mirrors: Vec::new(),
+            proxy: Proxy::default(),
             expect: None,
             retries: DEFAULT_RETRIES,
             backoff: DEFAULT_BACKOFF,

@@ -15,6 +15,7 @@ use crate::record::ImageRecord;
 use crate::source::{Found, Source};
 use crate::store::Store;
 use crate::tree::Tree;
+use futures_util::StreamExt;
 use orlop_config::{Digest, ImageRef};
 use std::fs::File;
 use std::path::PathBuf;
@@ -22,10 +23,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::NamedTempFile;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 /// How often the progress of an import is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Layers that are fetched at the same time, as podman and Docker do.
+const MAX_DOWNLOADS: usize = 3;
 
 /// How often it is looked whether the store is free.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -151,6 +156,28 @@ async fn run(
     result
 }
 
+/// How many bytes of each layer are here.
+struct Fetched(Vec<AtomicU64>);
+
+impl Fetched {
+    fn new(layers: usize) -> Self {
+        Self((0..layers).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Notes how many bytes of a layer are here; how many there are of all.
+    fn set(&self, layer: usize, bytes: u64) -> u64 {
+        self.0[layer].store(bytes, Ordering::Relaxed);
+        self.sum()
+    }
+
+    fn sum(&self) -> u64 {
+        self.0
+            .iter()
+            .map(|bytes| bytes.load(Ordering::Relaxed))
+            .fold(0, u64::saturating_add)
+    }
+}
+
 /// One pull under way.
 struct Pull<'a> {
     store: &'a Store,
@@ -163,37 +190,68 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    /// Fetches and imports layer after layer.
+    /// Fetches layers, several at a time, and imports one after the other as they come.
     async fn layers(&self) -> Result<(Tree, Option<NamedTempFile>), PullError> {
-        let mut tree = Tree::new();
-        let mut budget = Budget::new();
-        let mut uki = None;
-        let mut before = 0;
-        for (number, layer) in self.plan.layers.iter().enumerate() {
-            let blob = Blob {
-                what: self.plan.name_of(number),
-                digest: layer.record.digest.clone(),
-                size_bytes: layer.record.size_bytes,
+        let fetched = Fetched::new(self.plan.layers.len());
+        let (here, coming) = tokio::sync::mpsc::unbounded_channel();
+        let fetch = async {
+            // Ends the channel with this future.
+            let here = here;
+            let mut layers = futures_util::stream::iter(0..self.plan.layers.len())
+                .map(|number| self.fetch(number, &fetched))
+                .buffered(MAX_DOWNLOADS);
+            while let Some(layer) = layers.next().await {
+                // Nobody listens once the import has failed, which ends this too.
+                drop(here.send(layer?));
+            }
+            Ok(())
+        };
+        let (_, result) = tokio::try_join!(fetch, self.import_all(coming, &fetched))?;
+        Ok(result)
+    }
+
+    /// Brings a layer's blob here.
+    async fn fetch(&self, number: usize, fetched: &Fetched) -> Result<LayerBlob, PullError> {
+        let layer = &self.plan.layers[number];
+        let blob = Blob {
+            what: self.plan.name_of(number),
+            digest: layer.record.digest.clone(),
+            size_bytes: layer.record.size_bytes,
+        };
+        let on_bytes = |bytes| self.report(Step::Fetch, fetched.set(number, bytes));
+        let path = self.source.blob(self.store, &blob, &on_bytes).await?;
+        fetched.set(number, blob.size_bytes);
+        Ok(LayerBlob {
+            path,
+            what: blob.what,
+            image: self.plan.image.clone(),
+            digest: blob.digest,
+            diff_id: layer.record.diff_id.clone(),
+            size_bytes: blob.size_bytes,
+        })
+    }
+
+    /// Imports the layers, which come in their order.
+    async fn import_all(
+        &self,
+        mut coming: UnboundedReceiver<LayerBlob>,
+        fetched: &Fetched,
+    ) -> Result<(Tree, Option<NamedTempFile>), PullError> {
+        let (mut tree, mut budget) = (Tree::new(), Budget::new());
+        let (mut uki, mut before) = (None, 0);
+        for layer in &self.plan.layers {
+            // The fetch failed, and says why.
+            let Some(job) = coming.recv().await else {
+                return std::future::pending().await;
             };
-            let path = self
-                .source
-                .blob(self.store, &blob, &|n| self.report(Step::Fetch, before + n))
-                .await?;
-            let job = LayerBlob {
-                path,
-                what: blob.what,
-                image: self.plan.image.clone(),
-                digest: blob.digest,
-                diff_id: layer.record.diff_id.clone(),
-                size_bytes: blob.size_bytes,
-            };
+            let size = job.size_bytes;
             if layer.is_uki {
                 let (dir, stop) = (self.store.side("uki"), self.stop.clone());
                 uki = Some(blocking(move || extract_uki(&job, &dir, &stop)).await??);
             } else {
-                (tree, budget) = self.import(job, tree, budget, before).await?;
+                (tree, budget) = self.import(job, tree, budget, before, fetched).await?;
             }
-            before += blob.size_bytes;
+            before += size;
         }
         Ok((tree, uki))
     }
@@ -205,6 +263,7 @@ impl Pull<'_> {
         mut tree: Tree,
         mut budget: Budget,
         before: u64,
+        fetched: &Fetched,
     ) -> Result<(Tree, Budget), PullError> {
         let done = Arc::new(AtomicU64::new(before));
         let (counter, stop, store) = (done.clone(), self.stop.clone(), self.store.clone());
@@ -222,14 +281,20 @@ impl Pull<'_> {
             })?;
             Ok((tree, budget))
         });
+        let report = |done_bytes| {
+            // While layers are still coming, that is what takes the time.
+            if fetched.sum() >= self.plan.total_bytes() {
+                self.report(Step::Import, done_bytes);
+            }
+        };
         let mut tick = tokio::time::interval(REPORT_EVERY);
         loop {
             tokio::select! {
                 result = &mut work => {
-                    self.report(Step::Import, done.load(Ordering::Relaxed));
+                    report(done.load(Ordering::Relaxed));
                     return result.map_err(|error| thread(&self.plan.image, &error))?;
                 }
-                _ = tick.tick() => self.report(Step::Import, done.load(Ordering::Relaxed)),
+                _ = tick.tick() => report(done.load(Ordering::Relaxed)),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::limits::MAX_JSON_BYTES;
 use crate::manifest::ACCEPTED;
-use crate::options::PullOptions;
+use crate::options::{Mirror, PullOptions};
 use crate::pull_error::PullError;
 use futures_util::StreamExt;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
@@ -52,24 +52,83 @@ impl Registry {
         else {
             return None;
         };
-        let (host, repository) = (registry.clone(), repository.clone());
-        let reference = match (digest, tag) {
-            (Some(digest), _) => {
+        let version = (tag.as_deref(), digest.as_ref());
+        Some(Self::at(image, registry, repository, version, options))
+    }
+
+    /// The same image in a mirror of its registry.
+    pub(crate) fn mirror(
+        image: &ImageRef,
+        mirror: &Mirror,
+        options: &PullOptions,
+    ) -> Result<Self, PullError> {
+        let ImageRef::Registry {
+            repository,
+            tag,
+            digest,
+            ..
+        } = image
+        else {
+            return Err(PullError::Options {
+                image: image.to_string(),
+                why: "a layout has no mirrors".to_owned(),
+            });
+        };
+        let repository = match mirror.prefix.trim_matches('/') {
+            "" => repository.clone(),
+            prefix => format!("{prefix}/{repository}"),
+        };
+        let options = PullOptions {
+            plain_http: mirror.plain_http,
+            ca: mirror.ca.clone(),
+            login: mirror.login.clone(),
+            ..options.clone()
+        };
+        let version = (tag.as_deref(), digest.as_ref());
+        Self::at(image, &mirror.host, &repository, version, &options)
+    }
+
+    fn at(
+        image: &ImageRef,
+        host: &str,
+        repository: &str,
+        version: (Option<&str>, Option<&Digest>),
+        options: &PullOptions,
+    ) -> Result<Self, PullError> {
+        let (host, repository) = (host.to_owned(), repository.to_owned());
+        let reference = match version {
+            (_, Some(digest)) => {
                 Reference::with_digest(host.clone(), repository, digest.to_string())
             }
-            (None, tag) => {
-                let tag = tag.clone().unwrap_or_else(|| "latest".to_owned());
+            (tag, None) => {
+                let tag = tag.unwrap_or("latest").to_owned();
                 Reference::with_tag(host.clone(), repository, tag)
             }
         };
         let image = image.to_string();
-        Some(client(&host, &image, options).map(|client| Self {
+        client(&host, &image, options).map(|client| Self {
             client,
             reference,
             image,
             host,
             options: options.clone(),
-        }))
+        })
+    }
+
+    /// Who logs in.
+    pub(crate) fn auth(&self) -> RegistryAuth {
+        match &self.options.login {
+            Some(login) => RegistryAuth::Basic(login.user.clone(), login.password.clone()),
+            None => RegistryAuth::Anonymous,
+        }
+    }
+
+    /// Makes the login known to the client, for whatever is asked of it first.
+    pub(crate) async fn log_in(&self) {
+        let registry = self.reference.resolve_registry();
+        self.client
+            .store_auth_if_needed(registry, &self.auth())
+            .await;
     }
 
     /// The manifest or index that the reference, or `digest` in its repository, stands for.
@@ -81,7 +140,7 @@ impl Registry {
         let text = self
             .retry("manifest", digest, || async {
                 self.client
-                    .pull_manifest_raw(&reference, &RegistryAuth::Anonymous, ACCEPTED)
+                    .pull_manifest_raw(&reference, &self.auth(), ACCEPTED)
                     .await
                     .map(|(text, _)| text)
                     .map_err(failure)
@@ -95,6 +154,7 @@ impl Registry {
 
     /// A small blob, such as a config.
     pub(crate) async fn document(&self, what: &str, digest: &Digest) -> Result<Vec<u8>, PullError> {
+        self.log_in().await;
         self.retry(what, Some(digest), || async {
             let mut stream = self
                 .client
@@ -219,6 +279,9 @@ pub(crate) fn client(host: &str, image: &str, options: &PullOptions) -> Result<C
         platform_resolver: None,
         read_timeout: Some(options.stall_timeout),
         connect_timeout: Some(options.connect_timeout),
+        https_proxy: options.proxy.https.clone(),
+        http_proxy: options.proxy.http.clone(),
+        no_proxy: Some(not_proxied(&options.proxy.except)),
         user_agent: concat!("orlop/", env!("CARGO_PKG_VERSION")),
         ..ClientConfig::default()
     };
@@ -226,6 +289,13 @@ pub(crate) fn client(host: &str, image: &str, options: &PullOptions) -> Result<C
         image: image.to_owned(),
         why: format!("the TLS client cannot be set up: {}", chain(&error)),
     })
+}
+
+/// What is reached without a proxy, as the client takes it.
+fn not_proxied(except: &[String]) -> String {
+    let own = ["localhost", "127.0.0.0/8", "::1"].into_iter();
+    let all: Vec<_> = own.chain(except.iter().map(String::as_str)).collect();
+    all.join(",")
 }
 
 /// Each certificate of a PEM text on its own, as the client takes them.

@@ -5,8 +5,8 @@ use crate::layout::Layout;
 use crate::layout_images::media_type_of;
 use crate::manifest::{Document, Manifest};
 use crate::options::PullOptions;
+use crate::places::Places;
 use crate::pull_error::PullError;
-use crate::registry::Registry;
 use crate::store::Store;
 use orlop_config::{Digest, ImageRef};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// A place that has the image.
 pub(crate) enum Source {
     Layout(Layout, Option<String>),
-    Registry(Box<Registry>),
+    Registry(Places),
 }
 
 /// A manifest that was found.
@@ -31,8 +31,8 @@ impl Source {
                 Layout::new(dir.as_ref(), &image.to_string()),
                 tag.clone(),
             )),
-            ImageRef::Registry { .. } => match Registry::new(image, options) {
-                Some(registry) => Ok(Self::Registry(Box::new(registry?))),
+            ImageRef::Registry { .. } => match Places::new(image, options) {
+                Some(places) => Ok(Self::Registry(places?)),
                 None => Err(PullError::Options {
                     image: image.to_string(),
                     why: "it is neither a layout nor in a registry".to_owned(),
@@ -48,7 +48,7 @@ impl Source {
             ImageRef::Layout { .. } => None,
         };
         let (mut text, expected) = match self {
-            Self::Registry(registry) => (registry.manifest(None).await?, pinned),
+            Self::Registry(_) => (self.manifest(image, None, pinned.as_ref()).await?, pinned),
             Self::Layout(layout, tag) => {
                 let digest = layout.find(tag.as_deref())?.digest;
                 (layout.document("manifest", &digest)?, Some(digest))
@@ -74,15 +74,39 @@ impl Source {
                                 image: image.to_string(),
                                 found,
                             })?;
-                    text = match self {
-                        Self::Registry(registry) => registry.manifest(Some(&child.digest)).await?,
-                        Self::Layout(layout, _) => layout.document("manifest", &child.digest)?,
-                    };
+                    let wanted = Some(&child.digest);
+                    text = self.manifest(image, wanted, wanted).await?;
                     digest = check("manifest", image, &text, Some(&child.digest))?;
                 }
             }
         }
         Err(bad(image, "an index that names an index".to_owned()))
+    }
+
+    /// The manifest or index that `child`, or the image itself, stands for. Registries are asked until one
+    /// has what was expected.
+    async fn manifest(
+        &self,
+        image: &ImageRef,
+        child: Option<&Digest>,
+        expected: Option<&Digest>,
+    ) -> Result<Vec<u8>, PullError> {
+        match (self, child) {
+            (Self::Registry(places), child) => {
+                places
+                    .ask(|registry| async move {
+                        let text = registry.manifest(child).await?;
+                        check("manifest", image, &text, expected)?;
+                        Ok(text)
+                    })
+                    .await
+            }
+            (Self::Layout(layout, _), Some(child)) => layout.document("manifest", child),
+            (Self::Layout(layout, tag), None) => {
+                let digest = layout.find(tag.as_deref())?.digest;
+                layout.document("manifest", &digest)
+            }
+        }
     }
 
     /// A small blob, its digest checked.
@@ -93,7 +117,15 @@ impl Source {
         digest: &Digest,
     ) -> Result<Vec<u8>, PullError> {
         let text = match self {
-            Self::Registry(registry) => registry.document(what, digest).await?,
+            Self::Registry(places) => {
+                places
+                    .ask(|registry| async move {
+                        let text = registry.document(what, digest).await?;
+                        check(what, image, &text, Some(digest))?;
+                        Ok(text)
+                    })
+                    .await?
+            }
             Self::Layout(layout, _) => layout.document(what, digest)?,
         };
         check(what, image, &text, Some(digest))?;
@@ -109,9 +141,12 @@ impl Source {
     ) -> Result<PathBuf, PullError> {
         match self {
             Self::Layout(layout, _) => layout.blob(&blob.what, &blob.digest),
-            Self::Registry(registry) => {
+            Self::Registry(places) => {
                 let path = store.partial_path(&blob.digest);
-                registry.fetch(blob, &path, on_bytes).await?;
+                let to = path.as_path();
+                places
+                    .ask(|registry| registry.fetch(blob, to, on_bytes))
+                    .await?;
                 Ok(path)
             }
         }

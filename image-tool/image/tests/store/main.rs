@@ -11,5 +11,6 @@ mod import;
 mod maintenance;
 mod mounts;
 mod os_image;
+mod places;
 mod registry;
 mod wire;

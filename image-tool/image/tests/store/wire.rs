@@ -160,12 +160,29 @@ pub(crate) struct DockerRegistry {
 
 impl DockerRegistry {
     pub(crate) fn start(dir: &Path) -> Self {
+        Self::with(dir, "")
+    }
+
+    /// One that lets in `puller` with the password `s3cret` alone.
+    pub(crate) fn with_login(dir: &Path) -> Self {
+        let users = dir.join("users");
+        // The hash of that password, by bcrypt, which is what docker-registry takes.
+        let user = "puller:$2b$04$16YW8qjVHi.xF/5.mW42U.1JrlX0zpOl4vOBh4ZiJE.xSomgTmsjC\n";
+        std::fs::write(&users, user).unwrap();
+        let auth = format!(
+            "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
+            users.display()
+        );
+        Self::with(dir, &auth)
+    }
+
+    fn with(dir: &Path, more: &str) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let config = dir.join("registry.yml");
         let text = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n{more}",
             dir.join("registry").display()
         );
         std::fs::write(&config, text).unwrap();
