@@ -51,7 +51,9 @@ impl<R: Read> TarReader<R> {
 
     /// The next entry; none at the end of the archive.
     pub(crate) fn next(&mut self) -> Result<Option<TarEntry>, LayerError> {
-        self.skip(self.stored + self.padding)?;
+        self.skip(self.stored)?;
+        // umoci's `insert` ends its layers with the last byte of the last file.
+        self.skip_to_end(self.padding)?;
         (self.stored, self.padding, self.holes) = (0, 0, None);
         let mut local = self.global.clone();
         loop {
@@ -231,13 +233,18 @@ impl<R: Read> TarReader<R> {
     }
 
     fn skip(&mut self, bytes: u64) -> Result<(), LayerError> {
-        let skipped = io::copy(&mut self.input.by_ref().take(bytes), &mut io::sink())
-            .map_err(LayerError::Read)?;
-        self.offset += skipped;
-        if skipped < bytes {
+        if self.skip_to_end(bytes)? < bytes {
             return Err(self.bad("it ends in the middle of a file"));
         }
         Ok(())
+    }
+
+    /// Skips so many bytes, or as many as there are; how many.
+    fn skip_to_end(&mut self, bytes: u64) -> Result<u64, LayerError> {
+        let skipped = io::copy(&mut self.input.by_ref().take(bytes), &mut io::sink())
+            .map_err(LayerError::Read)?;
+        self.offset += skipped;
+        Ok(skipped)
     }
 
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, LayerError> {
@@ -372,4 +379,34 @@ fn too_big(entry: &TarEntry) -> LayerError {
 
 fn padding(size: u64) -> u64 {
     (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of one file, of which the input has `length` bytes.
+    fn cut_after(length: usize) -> Result<Option<TarEntry>, LayerError> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(5);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        let appended = builder.append_data(&mut header, "a", &b"hello"[..]);
+        appended.expect("a Vec takes every write");
+        let archive = builder.into_inner().expect("a Vec takes every write");
+        let mut reader = TarReader::new(&archive[..length]);
+        assert!(reader.next().is_ok_and(|entry| entry.is_some()));
+        reader.next()
+    }
+
+    #[test]
+    fn an_archive_may_end_with_its_last_files_last_byte_and_no_sooner() {
+        assert!(matches!(cut_after(BLOCK + 5), Ok(None)));
+        assert!(matches!(cut_after(BLOCK + 7), Ok(None)));
+        assert!(matches!(cut_after(2 * BLOCK), Ok(None)));
+        assert!(matches!(cut_after(BLOCK + 4), Err(LayerError::Tar { .. })));
+    }
 }
