@@ -497,6 +497,7 @@ fn what_can_never_come_true_of_a_containers_life_is_said() {
             "kind = \"task\"\nrestart = \"always\"\nschedule = \"daily 25:00\"\nafter = { web = \"started\" }",
         ),
         &web("kind = \"task\"\nrestart_limit = 3"),
+        &web("kind = \"task\"\nrestart = \"on-failure\"\nschedule = \"daily\"\nrestart_limit = 3"),
         &web("restart_delay = \"1m\"\nstop_timeout = \"1h\"\nstop_signal = \"TERM\""),
         &web(
             "memory = \"64 MiB\"\nmemory_high = \"64 MiB\"\ncpuset = \"3-0\"\nulimits = { files = \"1\", nofile = \"2:1\" }",

@@ -54,7 +54,7 @@ pub(super) const RESTART_LIMIT: Key = Key {
         max: MAX_RESTARTS,
     },
     presence: Presence::Optional("no limit"),
-    doc: "It is given up after so many restarts within an hour.",
+    doc: "It is given up after so many restarts within an hour. Not with `schedule`.",
 };
 
 pub(super) const ESSENTIAL: Key = Key {

@@ -106,6 +106,14 @@ fn report_contradictions(cx: &mut Context, section: &Section<'_>, kind: Kind) {
                 help,
             );
         }
+        // systemd counts every start, and after so many would start it no more at its time either.
+        if section.has("schedule") && section.has("restart_limit") {
+            report(
+                "restart_limit",
+                "each time of its schedule would count as a restart",
+                "remove this: a run that fails is tried again until its next time at the longest",
+            );
+        }
     }
     let restarts = restart(section) != Restart::Never;
     for key in ["restart_delay", "restart_delay_max", "restart_limit"] {
