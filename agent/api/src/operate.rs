@@ -77,6 +77,10 @@ pub struct ContainerStats {
     pub io_read: Option<u64>,
     /// Written to block devices, in bytes.
     pub io_write: Option<u64>,
+    /// So many of its processes were killed by the kernel since its unit began, because it or the machine
+    /// was out of memory.
+    #[serde(default)]
+    pub oom_kills: Option<u64>,
 }
 
 /// A process in a container: a line of `orlop container top`.

@@ -1,5 +1,6 @@
 //! Carries a plan out. Every step may be cut short and run again.
 
+use super::audit::audit;
 use super::bundle;
 use super::carry;
 use super::change::{Outcome, Outcomes};
@@ -152,7 +153,7 @@ impl Executor {
         let removing = going.iter().map(|(name, _)| self.remove(name)).collect();
         let mut outcomes = Outcomes::new();
         for ((name, action), result) in going.into_iter().zip(all_of(removing).await) {
-            match result {
+            match result.and_then(|()| self.forget_runs(name, action)) {
                 Err(error) => fail(&mut outcomes, name, error),
                 Ok(()) if *action == Action::Remove => {
                     log::info!(container = name.as_str(); "removed container {name}");
@@ -204,6 +205,16 @@ impl Executor {
             Step::Remove,
         )
         .await
+    }
+
+    /// Removes the time of the last run of a task that is gone for good: another one of this name
+    /// would make up for runs that it never missed.
+    fn forget_runs(&self, name: &Name, action: &Action) -> Result<(), RuntimeError> {
+        match action {
+            Action::Remove => remove_file(&self.places.timer_stamp(name))
+                .map_err(RuntimeError::of(name, Step::Remove)),
+            _ => Ok(()),
+        }
     }
 
     /// Removes what the OCI runtime keeps of a container whose unit did not get to do it.
@@ -413,34 +424,6 @@ fn rising<'a>(
         }
     }
     all
-}
-
-/// The target of the log's audit records.
-const AUDIT: &str = "audit";
-
-/// Records that a container is set up which can do more to the host than others.
-fn audit(container: &DesiredContainer) {
-    let (name, security) = (&container.name, &container.config.security);
-    let mut rights: Vec<String> = Vec::new();
-    if security.privileged {
-        rights.push("privileged".to_owned());
-    }
-    rights.extend(
-        security
-            .host
-            .iter()
-            .map(|right| format!("host {}", right.as_str())),
-    );
-    if security.spec_patch.is_some() {
-        rights.push("spec_patch".to_owned());
-    }
-    if !rights.is_empty() {
-        let rights = rights.join(", ");
-        log::warn!(
-            target: AUDIT, container = name.as_str(), rights = rights.as_str();
-            "container {name} is set up with rights over the host: {rights}"
-        );
-    }
 }
 
 /// Runs all of `work`, some at once; the results are in its order.

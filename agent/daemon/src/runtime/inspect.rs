@@ -115,6 +115,7 @@ fn words(exit: Exit) -> String {
     match exit {
         Exit::Status(status) => format!("exit status {status}"),
         Exit::Signal(signal) => format!("signal {signal}"),
+        Exit::OutOfMemory => "out of memory".to_owned(),
     }
 }
 

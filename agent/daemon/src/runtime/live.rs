@@ -5,7 +5,7 @@ use super::desired::{Desired, DesiredContainer, Network};
 use super::error::StepError;
 use super::inspect::Known;
 use super::net::Addresses;
-use super::systemd::UnitStatus;
+use super::systemd::{Exit, UnitStatus};
 use super::view::{self, Progress};
 use super::wait;
 use super::wish::{Wish, Wishes};
@@ -170,6 +170,15 @@ impl Live {
         }
     }
 
+    /// How the process ended whose end `status` tells of, where that is known already.
+    pub(super) fn known_end(&self, name: &Name, status: &UnitStatus) -> Option<Exit> {
+        let entries = self.lock();
+        let known = &entries.get(name)?.status;
+        let same = known.pid.is_none()
+            && (known.started, known.restarts) == (status.started, status.restarts);
+        known.exit.filter(|_| same)
+    }
+
     /// Takes over what systemd says.
     pub(super) fn set_status(&self, name: &Name, status: UnitStatus) {
         let mut entries = self.lock();
@@ -181,9 +190,13 @@ impl Live {
             if entry.health != HealthState::None {
                 entry.health = HealthState::Starting;
             }
+        }
+        let before = entry.running();
+        entry.status = status;
+        // A process is there a moment before its unit has started, and only then it is probed.
+        if entry.running() != before {
             entry.wake.notify_one();
         }
-        entry.status = status;
         self.tell(name, entry);
     }
 
@@ -240,8 +253,7 @@ impl Live {
     pub(super) fn running(&self, name: &Name) -> Option<(u32, Option<IpAddr>)> {
         let entries = self.lock();
         let entry = entries.get(name)?;
-        let runs = entry.state() == ContainerState::Running;
-        let pid = entry.status.pid.filter(|_| runs)?;
+        let pid = entry.running()?;
         let address = match entry.container.network() {
             Network::Host => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             Network::Joined | Network::None | Network::Of(_) => {
@@ -312,6 +324,12 @@ impl Entry {
         }
     }
 
+    /// Its process, while it runs.
+    fn running(&self) -> Option<u32> {
+        let runs = self.state() == ContainerState::Running;
+        self.status.pid.filter(|_| runs)
+    }
+
     fn state(&self) -> ContainerState {
         let lifecycle = &self.container.config.lifecycle;
         let state = view::state(lifecycle, &self.progress, &self.status);
@@ -373,6 +391,32 @@ mod tests {
         assert_eq!(live.views()[0].health, HealthState::Starting);
     }
 
+    #[tokio::test]
+    async fn a_probe_wakes_when_its_container_runs_and_not_only_when_its_process_is_there() {
+        let live = live();
+        let web = name("web");
+        let mut woken = None;
+        live.set_monitors(|_, _, _| tokio::spawn(std::future::pending()));
+        for entry in live.lock().values() {
+            woken = Some(Arc::clone(&entry.wake));
+        }
+        let woken = woken.unwrap();
+        let starting = UnitStatus {
+            active: "activating".into(),
+            sub: "start-post".into(),
+            ..running(2)
+        };
+        live.set_status(&web, starting);
+        assert_eq!(live.running(&web), None);
+        // What has woken it until now does not count.
+        drop(tokio::time::timeout(std::time::Duration::ZERO, woken.notified()).await);
+        live.set_status(&web, running(2));
+        assert!(live.running(&web).is_some());
+        // A permit is there, so this does not wait.
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(5), woken.notified());
+        waited.await.unwrap();
+    }
+
     #[test]
     fn one_that_was_stopped_says_so_and_by_whom() {
         let live = live();
@@ -412,6 +456,25 @@ mod tests {
         assert_eq!(live.views()[0].health, HealthState::Starting);
         live.set_status(&name("web"), running(1));
         assert_eq!(live.views()[0].health, HealthState::Starting);
+    }
+
+    #[test]
+    fn how_a_process_ended_is_known_until_another_has_started() {
+        let live = live();
+        let web = name("web");
+        let killed = |started, exit| UnitStatus {
+            started: Some(started),
+            exit: Some(exit),
+            ..UnitStatus::default()
+        };
+        let first = killed(1, Exit::Signal(9));
+        assert_eq!(live.known_end(&web, &first), None);
+        live.set_status(&web, killed(1, Exit::OutOfMemory));
+        assert_eq!(live.known_end(&web, &first), Some(Exit::OutOfMemory));
+        let second = killed(2, Exit::Signal(9));
+        assert_eq!(live.known_end(&web, &second), None);
+        live.set_status(&web, running(1));
+        assert_eq!(live.known_end(&web, &first), None);
     }
 
     #[test]

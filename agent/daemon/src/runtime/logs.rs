@@ -19,6 +19,9 @@ const JOURNALCTL: &str = "journalctl";
 const LONGEST_ENTRY: usize = 512 * 1024;
 /// Reading the tail of the journal takes milliseconds, or seconds with a cold disk.
 const TAIL_LIMIT: Duration = Duration::from_secs(10);
+/// systemd's word that a unit's process was killed for want of memory (sd-messages.h,
+/// `SD_MESSAGE_UNIT_OUT_OF_MEMORY`).
+const OUT_OF_MEMORY: &str = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef";
 
 /// journalctl's JSON, as far as it is of use (systemd.journal-fields(7)).
 #[derive(Deserialize)]
@@ -139,6 +142,38 @@ pub(super) async fn tail(name: &Name, lines: u32) -> Result<Vec<String>, Runtime
             what: JOURNALCTL.to_owned(),
             limit: TAIL_LIMIT,
         })),
+    }
+}
+
+/// Whether systemd has told that a process of `name` was killed for want of memory, since `since`
+/// (seconds since 1970).
+pub(super) async fn ran_out_of_memory(name: &Name, since: u64) -> Result<bool, StepError> {
+    let (since, unit) = (format!("--since=@{since}"), unit_name(name));
+    let unit = format!("UNIT={unit}");
+    let told = ["--lines=1", &since, OUT_OF_MEMORY, "_PID=1", &unit];
+    // What systemd has said a moment ago is in the journal then.
+    journalctl(&["--sync"]).await?;
+    let plain = ["--output=cat", "--quiet", "--no-pager"];
+    Ok(!journalctl(&[&plain[..], &told].concat()).await?.is_empty())
+}
+
+/// What journalctl prints; it is killed where that takes too long.
+async fn journalctl(arguments: &[&str]) -> Result<Vec<u8>, StepError> {
+    let mut command = Command::new(JOURNALCTL);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    match tokio::time::timeout(TAIL_LIMIT, command.output()).await {
+        Ok(Ok(output)) => Ok(output.stdout),
+        Ok(Err(source)) => Err(StepError::Run {
+            program: PathBuf::from(JOURNALCTL),
+            source,
+        }),
+        Err(_) => Err(StepError::Timeout {
+            what: JOURNALCTL.to_owned(),
+            limit: TAIL_LIMIT,
+        }),
     }
 }
 

@@ -3,11 +3,13 @@
 use super::execute::oci_runtime;
 use super::health::HealthMachine;
 use super::live::Live;
+use super::logs;
 use super::places::{Places, name_of_unit, unit_name};
 use super::probe::probe;
 use super::survive;
-use super::systemd::{Job, Systemd};
+use super::systemd::{Exit, Job, Systemd, UnitStatus};
 use futures_util::StreamExt;
+use nix::sys::signal::Signal;
 use orlop_api::HealthState;
 use orlop_config::{Health, Name, OciRuntime, Unhealthy};
 use std::sync::Arc;
@@ -26,7 +28,8 @@ const SETTLE_EVERY: Duration = Duration::from_millis(100);
 /// Asks systemd for the unit of `name`. Says whether all that there is to it has been seen.
 pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) -> bool {
     match systemd.status(&unit_name(name)).await {
-        Ok(status) => {
+        Ok(mut status) => {
+            look_for_lost_memory(live, name, &mut status).await;
             // Whoever started it again, systemd or the agent: its groups are new.
             let settled = status.pid.is_none() || mark(name);
             live.set_status(name, status);
@@ -35,6 +38,28 @@ pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) -> bool
         Err(error) => {
             log::warn!(container = name.as_str(); "cannot ask for {name}: {error}");
             true
+        }
+    }
+}
+
+/// systemd says that a container's first process was killed, but not why: so the journal is asked, once
+/// for each such end.
+async fn look_for_lost_memory(live: &Live, name: &Name, status: &mut UnitStatus) {
+    if status.exit != Some(Exit::Signal(Signal::SIGKILL as i32)) {
+        return;
+    }
+    if let Some(known) = live.known_end(name, status) {
+        status.exit = Some(known);
+        return;
+    }
+    match logs::ran_out_of_memory(name, status.started.unwrap_or_default()).await {
+        Ok(true) => {
+            status.exit = Some(Exit::OutOfMemory);
+            log::warn!(container = name.as_str(); "{name} was out of memory, and the kernel has killed it");
+        }
+        Ok(false) => {}
+        Err(error) => {
+            log::warn!(container = name.as_str(); "cannot ask why {name} was killed: {error}");
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Places {
     pub units: PathBuf,
     /// The agent's credentials (systemd.exec(5)): `/run/credentials/orlopd.service`.
     pub credentials: PathBuf,
+    /// When systemd's timers last went off: `/var/lib/systemd/timers`.
+    pub timers: PathBuf,
     /// Named network namespaces, where iproute2 looks for them: `/run/netns`.
     pub netns: PathBuf,
 }
@@ -39,6 +41,7 @@ impl Places {
             state: root.join("state"),
             units: root.join("run/systemd/system"),
             credentials: root.join("run/credentials/orlopd.service"),
+            timers: root.join("var/lib/systemd/timers"),
             netns: root.join("run/netns"),
         }
     }
@@ -151,6 +154,11 @@ impl Places {
     /// The timer of a container with a schedule.
     pub(super) fn timer_file(&self, name: &Name) -> PathBuf {
         self.units.join(timer_name(name))
+    }
+
+    /// When the timer of a container last went off, for runs that are missed.
+    pub(super) fn timer_stamp(&self, name: &Name) -> PathBuf {
+        self.timers.join(format!("stamp-{}", timer_name(name)))
     }
 
     /// The slice's unit file.

@@ -73,6 +73,8 @@ pub(super) struct UnitStatus {
 pub(super) enum Exit {
     Status(i32),
     Signal(i32),
+    /// By the kernel, which needed memory.
+    OutOfMemory,
 }
 
 /// A job to wait for.

@@ -54,6 +54,7 @@ fn summed(text: &str, key: &str) -> u64 {
 pub(super) fn stats(name: &str, group: &Path, at_micros: u64) -> Result<ContainerStats, StepError> {
     let cpu = text(group, "cpu.stat")?;
     let io = text(group, "io.stat")?;
+    let events = text(group, "memory.events")?;
     Ok(ContainerStats {
         name: name.to_owned(),
         at_micros,
@@ -66,6 +67,7 @@ pub(super) fn stats(name: &str, group: &Path, at_micros: u64) -> Result<Containe
         pids_max: number(group, "pids.max")?,
         io_read: io.as_deref().map(|text| summed(text, "rbytes")),
         io_write: io.as_deref().map(|text| summed(text, "wbytes")),
+        oom_kills: events.as_deref().and_then(|text| keyed(text, "oom_kill")),
     })
 }
 
@@ -146,6 +148,7 @@ mod tests {
             ("cpu.stat", "usage_usec 1234567\nuser_usec 1\n"),
             ("memory.current", "4096\n"),
             ("memory.max", "67108864\n"),
+            ("memory.events", "oom 3\noom_kill 2\noom_group_kill 0\n"),
             ("pids.current", "3\n"),
             ("pids.max", "max\n"),
             (
@@ -164,6 +167,7 @@ mod tests {
             pids: Some(3),
             io_read: Some(120),
             io_write: Some(8),
+            oom_kills: Some(2),
             ..ContainerStats::default()
         };
         assert_eq!(stats("web", group.path(), 5).unwrap(), expected);

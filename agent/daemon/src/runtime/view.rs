@@ -92,6 +92,7 @@ pub(super) fn detail(progress: &Progress, status: &UnitStatus, probe: &str) -> S
         (_, _) if running => probe.to_owned(),
         (_, Some(Exit::Status(status))) => format!("exit status {status}"),
         (_, Some(Exit::Signal(signal))) => format!("ended by signal {signal}"),
+        (_, Some(Exit::OutOfMemory)) => "out of memory: killed by the kernel".to_owned(),
         (_, None) if status.active == "failed" => format!("its unit failed: {}", status.result),
         (_, None) => String::new(),
     }
