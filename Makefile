@@ -63,6 +63,10 @@ $(IMAGES)/built-$(PROFILE): $(IMAGE_INPUTS)
 	@$(SUDO) $(TOOLS)/orlop-machine samples $(IMAGES).new/app
 	@$(SUDO) rm -rf $(IMAGES) && mv $(IMAGES).new $(IMAGES) && touch $@
 
+.PHONY: workloads
+workloads: setup ## build the container images of docs/examples/shop.toml from Debian packages
+	@$(SUDO) buildroot/workloads/build.sh $(BUILD)/cache
+
 .PHONY: demo
 demo: images ## a good update and two bad ones, on a real machine in QEMU
 	@$(SUDO) $(TOOLS)/orlop-demo
@@ -87,7 +91,7 @@ check: setup ## format, lints, docs, unit, property and golden tests, crash matr
 	cargo test --doc --locked --quiet $(PURE_AND_UNIT)
 
 .PHONY: test
-test: check images ## everything: check, and the machines in namespaces and in QEMU (tiers T0-T5)
+test: check images workloads ## everything: check, and the machines in namespaces and in QEMU (tiers T0-T5)
 	$(SUDO) cargo nextest run --locked -p orlop-machines
 
 .PHONY: deny

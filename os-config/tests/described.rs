@@ -4,12 +4,13 @@ use orlop_config::{NodeConfig, json_schema, parse, reference_page};
 use serde_json::Value;
 use toml::Table;
 
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 4] = [
     ("web.toml", include_str!("../../docs/examples/web.toml")),
     (
         "app-and-database.toml",
         include_str!("../../docs/examples/app-and-database.toml"),
     ),
+    ("shop.toml", include_str!("../../docs/examples/shop.toml")),
     ("every-key.toml", EVERY_KEY),
 ];
 const EVERY_KEY: &str = include_str!("../../docs/examples/every-key.toml");

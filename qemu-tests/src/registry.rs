@@ -124,8 +124,22 @@ impl Registry {
     /// # Errors
     /// skopeo is not installed, or fails.
     pub fn push(&self, layout: &Path, tag: &str, repository: &str) -> Result<(), RegistryError> {
+        self.push_as(layout, tag, repository, tag)
+    }
+
+    /// As [`Self::push`], as `repository:new_tag`.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_as(
+        &self,
+        layout: &Path,
+        tag: &str,
+        repository: &str,
+        new_tag: &str,
+    ) -> Result<(), RegistryError> {
         let from = format!("oci:{}:{tag}", layout.display());
-        let to = format!("docker://{}/{repository}:{tag}", self.address);
+        let to = format!("docker://{}/{repository}:{new_tag}", self.address);
         let output = Command::new("skopeo")
             .args([
                 "--insecure-policy",

@@ -14,6 +14,7 @@ pub(crate) mod operator;
 pub(crate) mod qemu;
 pub(crate) mod raw_disk;
 pub(crate) mod remote;
+pub(crate) mod shop;
 pub(crate) mod small_disk;
 pub(crate) mod tap;
 pub(crate) mod tree;

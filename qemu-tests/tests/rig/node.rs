@@ -240,8 +240,19 @@ impl Node<'_> {
 
     /// One request to what is published on a port of the node, from outside of the machine.
     pub(crate) fn ask(&self, port: u16, path: &str) -> io::Result<http::Answer> {
+        self.send(port, Method::GET, path, "")
+    }
+
+    /// The same with another method and a body.
+    pub(crate) fn send(
+        &self,
+        port: u16,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> io::Result<http::Answer> {
         let stream = self.lan.connect((self.address, port).into())?;
-        ask_tcp(stream, Method::GET, path, "")
+        ask_tcp(stream, method, path, body)
     }
 
     /// Starts a job and waits for its good end.

@@ -41,6 +41,11 @@ impl QemuRig {
     /// A server of the OS images of the build and of `test/app:1`, whose file `/payload` is
     /// [`payload`].
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with layouts under further names.
+    pub(crate) fn with(more: &[(&str, &Path)]) -> Self {
         let scratch = Scratch::new().unwrap();
         let layout = scratch.path().join("samples");
         let sample = Sample {
@@ -56,7 +61,7 @@ impl QemuRig {
         write_samples_with(&layout, &app, &[sample], &[file]).unwrap();
         let os = os_layout();
         let images = [("orlop/os", os.as_path()), ("test/app", layout.as_path())];
-        let server = ImageServer::start(tools(), &images);
+        let server = ImageServer::start(tools(), &[&images[..], more].concat());
         let access = ApiAccess::make(&tools().join("orlop"), &scratch.path().join("pki"));
         Self {
             server: server.unwrap_or_else(|error| panic!("{}", error_text(&error))),
@@ -69,6 +74,16 @@ impl QemuRig {
     /// How a node names an OS image of the build.
     pub(crate) fn os(&self, tag: &str) -> String {
         self.server.reference("orlop/os", tag)
+    }
+
+    /// How a node names any image of the server.
+    pub(crate) fn image(&self, repository: &str, tag: &str) -> String {
+        self.server.reference(repository, tag)
+    }
+
+    /// What a TOML needs besides for the server and the keys.
+    pub(crate) fn access_toml(&self) -> String {
+        format!("{}\n{}", self.server.toml(), self.access.toml().unwrap())
     }
 
     /// A scratch file of the test.
@@ -264,7 +279,12 @@ impl Node {
 
     /// One request to the container `web`.
     fn web(&self, path: &str) -> io::Result<Answer> {
-        ask_tcp(TcpStream::connect(self.0.app())?, Method::GET, path, "")
+        self.send(Method::GET, path, "")
+    }
+
+    /// One request to whatever is published in its place.
+    pub(crate) fn send(&self, method: Method, path: &str, body: &str) -> io::Result<Answer> {
+        ask_tcp(TcpStream::connect(self.0.app())?, method, path, body)
     }
 
     /// Runs `orlop` for as long as the power is there; whether it came to its end.
