@@ -45,10 +45,10 @@ pub use image_ref::{ImageRef, ImageRefError};
 pub use machine::{Generations, Interface, Kernel, Network, Time, sysctl_path};
 pub use model::{
     Allow, Api, Attachment, Bind, ByteSize, Check, Condition, Container, Cpus, Device, Disruption,
-    Firewall, Gate, Health, Host, HostRight, Inbound, InlineFile, Kind, Lifecycle, Name, Net,
-    NetDriver, NetworkMode, NodeConfig, OciRuntime, Os, Port, Probe, Process, Protocol, Registry,
-    Resources, Restart, Secret, Security, Storage, Traffic, Ulimit, Unhealthy, Update,
-    UpdatePolicy, Volume, VolumeMount,
+    Firewall, Gate, Health, Host, HostRight, Inbound, InlineFile, Kind, Lifecycle, Login, Mirror,
+    Name, Net, NetDriver, NetworkMode, NodeConfig, OciRuntime, Os, Port, Probe, Process, Protocol,
+    Proxy, Registry, Resources, Restart, Secret, Security, Storage, Traffic, Ulimit, Unhealthy,
+    Update, UpdatePolicy, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;

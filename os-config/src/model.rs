@@ -52,6 +52,8 @@ pub struct NodeConfig {
     pub firewall: Firewall,
     /// Registries by host, `registry.example.com:5000`.
     pub registry: BTreeMap<String, Registry>,
+    /// What stands between the node and registries.
+    pub proxy: Proxy,
     /// Secrets, by where they come from.
     pub secret: BTreeMap<Name, Secret>,
     /// Container networks.
@@ -205,4 +207,39 @@ pub struct Registry {
     pub plain_http: bool,
     /// PEM of a CA to trust for this registry besides the usual ones.
     pub ca: Option<String>,
+    /// Who is asked before the registry itself, in order.
+    pub mirrors: Vec<Mirror>,
+    /// Who logs in; nobody without it.
+    pub login: Option<Login>,
+}
+
+/// `registry.NAME.mirrors`: a registry that has the images of another one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Mirror {
+    /// `host` or `host:port`.
+    pub host: String,
+    /// What comes before the repository's own name there, without `/` at either end; often nothing.
+    pub prefix: String,
+    /// Plain HTTP instead of TLS.
+    pub plain_http: bool,
+}
+
+/// `registry.NAME.login`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The secret that holds the password.
+    pub password: Name,
+}
+
+/// `[proxy]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Proxy {
+    /// The URL of the one for HTTPS.
+    pub https: Option<String>,
+    /// The URL of the one for plain HTTP.
+    pub http: Option<String>,
+    /// Hosts, domains and subnets that are reached without.
+    pub except: Vec<String>,
 }

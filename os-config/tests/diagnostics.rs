@@ -237,6 +237,18 @@ fn a_bad_address_port_or_url_is_said_with_a_good_one() {
 }
 
 #[test]
+fn a_bad_mirror_login_or_proxy_is_said_with_a_good_one() {
+    let said = said_about(&[
+        "schema = 1\n[registry.\"docker.io\"]\nmirrors = [\"mirror.example.com\", \"https://\", \"https://a/../b\", \"ftp://a\", \"https://a:0/\"]",
+        "schema = 1\n[registry.\"docker.io\"]\nlogin = { user = \"a:b\", password = \"hush\" }",
+        "schema = 1\n[registry.\"docker.io\"]\nlogin = { user = \"a\", password = { secret = \"hbu\" } }\n[secret.hub]",
+        "schema = 1\n[registry.\"docker.io\"]\nlogin = { user = \"a\" }",
+        "schema = 1\n[proxy]\nhttps = \"proxy:3128\"\nhttp = \"http://user:hush@proxy\"\nexcept = [\"*.example.com\", \"10.0.0.0/33\"]",
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
 fn a_dangling_reference_is_said_with_the_nearest_declared_name() {
     let said = said_about(&[
         "schema = 1\n[net.front]\nsubnet = \"10.1.0.0/16\"\n[container.web]\nimage = \"web\"\nnetworks = [\"frnot\", \"zzz\"]",

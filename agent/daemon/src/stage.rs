@@ -2,15 +2,17 @@
 //!
 //! Nothing of the node changes here; what has come stays in the store, for this try or the next.
 
+mod options;
 mod wanted;
 
 pub use wanted::{Source, Wanted, first, wanted};
 
+use self::options::pull_options;
 use crate::faults;
 use orlop_api::{Fault, FaultKind, Progress};
 use orlop_config::{Digest, ImageRef, NodeConfig, RootDigest};
 use orlop_core::{ContainerImage, Generation, GenerationId, Origin, OsImage, Timestamp};
-use orlop_image::{ErrorKind, Expect, ImageKind, ImageRecord, PullOptions, Store};
+use orlop_image::{ErrorKind, Expect, ImageKind, ImageRecord, Store};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -186,17 +188,6 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    fn options(&self, image: &ImageRef, expect: Expect) -> PullOptions {
-        let registry = match image {
-            ImageRef::Registry { registry, .. } => self.config.registry.get(registry),
-            ImageRef::Layout { .. } => None,
-        };
-        let (plain_http, ca) = registry
-            .map(|found| (found.plain_http, found.ca.clone()))
-            .unwrap_or_default();
-        PullOptions::for_registry(plain_http, ca).expecting(expect)
-    }
-
     /// Locked images keep their digest; others get the one that their reference has now.
     async fn resolve(&self, source: &Source, expect: Expect) -> Result<Pinned, Fault> {
         let image = match source {
@@ -217,7 +208,7 @@ impl Fetch<'_> {
             done: 0,
             total: None,
         });
-        let options = self.options(image, expect);
+        let options = pull_options(self.config, image, expect)?;
         let resolved = tokio::select! {
             resolved = orlop_image::resolve(image, &options) => resolved,
             () = self.cancel.cancelled() => return Err(cancelled()),
@@ -294,7 +285,7 @@ impl Fetch<'_> {
                 });
             }
         };
-        let options = self.options(image, expect);
+        let options = pull_options(self.config, image, expect)?;
         orlop_image::pull(self.store, image, &options, &progress, self.cancel)
             .await
             .map_err(|error| match error.kind() {

@@ -23,6 +23,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Less than this part of the store's file system free is pressure: as kubelet's image collector begins
+/// (`imageGCHighThresholdPercent`).
+const MIN_FREE_PERCENT: u128 = 15;
+
 /// Whether objects are protected by fs-verity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verity {
@@ -88,6 +92,14 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(io_error("read", &path, source)),
         }
+    }
+
+    /// Whether so little room is left on the store's file system that what nobody needs had better go
+    /// before more is fetched.
+    pub fn is_short_of_room(&self) -> Result<bool, StoreError> {
+        let stat = rustix::fs::statvfs(&self.dir)
+            .map_err(|error| io_error("look at", &self.dir, error.into()))?;
+        Ok(is_short(stat.f_bavail, stat.f_blocks))
     }
 
     /// Every record.
@@ -194,6 +206,11 @@ impl Store {
     }
 }
 
+/// Whether the free part of a file system is below [`MIN_FREE_PERCENT`].
+fn is_short(free: u64, total: u64) -> bool {
+    u128::from(free) * 100 < u128::from(total) * MIN_FREE_PERCENT
+}
+
 /// The paths in a directory of ours.
 pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let fail = |source| io_error("read", dir, source);
@@ -232,5 +249,18 @@ fn parse_record(path: &Path, text: &[u8]) -> Result<ImageRecord, StoreError> {
             "format {} is not {RECORD_FORMAT}, the one known here",
             record.format
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_short_of_room_below_15_percent() {
+        assert!(is_short(149, 1000));
+        assert!(!is_short(150, 1000));
+        assert!(!is_short(u64::MAX, u64::MAX));
+        assert!(!is_short(0, 0), "nothing is known of it");
     }
 }

@@ -18,7 +18,8 @@ pub(crate) use machine::{
     address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,
 };
 pub(crate) use network::{
-    address6, alias, host_port, http_url, listen, own_port_path, registry_host, subnet, subnet6,
+    address6, alias, host_port, http_url, listen, login_name, mirror, not_proxied, own_port_path,
+    proxy_url, registry_host, subnet, subnet6,
 };
 pub(crate) use pem::certificates;
 pub(crate) use program::{

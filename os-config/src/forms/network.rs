@@ -3,6 +3,7 @@
 use super::Problem;
 use super::host::is_dns_label;
 use crate::limits::MAX_HOST_NAME;
+use crate::model::Mirror;
 use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -137,6 +138,79 @@ pub(crate) fn registry_host(text: &str) -> Result<String, Problem> {
         return Ok(text.to_owned());
     }
     Err(Problem::new(format!("`{text}` is not the name of a registry")).help(help))
+}
+
+/// The URL of a mirror.
+pub(crate) fn mirror(text: &str) -> Result<Mirror, Problem> {
+    let bad = || {
+        Problem::new(format!("`{text}` is not the URL of a registry")).help(
+            "write `https://` and a host, with a port and a path if need be, such as \
+             \"https://mirror.example.com/hub\"",
+        )
+    };
+    let (plain_http, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (false, rest),
+        (None, Some(rest)) => (true, rest),
+        (None, None) => return Err(bad()),
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = path.strip_suffix('/').unwrap_or(path);
+    let is_part = |part: &str| {
+        let is_inner = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_inner)
+    };
+    if !(prefix.is_empty() || prefix.split('/').all(is_part)) {
+        return Err(bad());
+    }
+    Ok(Mirror {
+        host: registry_host(host).map_err(|_| bad())?,
+        prefix: prefix.to_owned(),
+        plain_http,
+    })
+}
+
+/// A user of a registry.
+pub(crate) fn login_name(text: &str) -> Result<String, Problem> {
+    if !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c != ':' && !c.is_whitespace() && !c.is_control())
+    {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Problem::new(format!("`{text}` is not a user of a registry"))
+            .help("write it without blanks and `:`"),
+    )
+}
+
+/// The URL of a proxy.
+pub(crate) fn proxy_url(text: &str) -> Result<String, Problem> {
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    match host.map(registry_host) {
+        Some(Ok(_)) => Ok(text.to_owned()),
+        _ => Err(
+            Problem::new(format!("`{text}` is not the URL of a proxy")).help(
+                "write `http://`, its host and its port, such as \"http://proxy.example.com:3128\"",
+            ),
+        ),
+    }
+}
+
+/// What is reached without a proxy.
+pub(crate) fn not_proxied(text: &str) -> Result<String, Problem> {
+    let is_address = text.parse::<IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
+    if is_address || is_host(text.strip_prefix('.').unwrap_or(text)) {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Problem::new(format!("`{text}` is neither a host nor a subnet")).help(
+            "write a host, a domain, an address or a subnet: \"example.com\", \"10.0.0.0/8\"",
+        ),
+    )
 }
 
 /// The subnet of a container network.

@@ -87,6 +87,26 @@ pub(super) const REGISTRY: Form = Form {
     pattern: Some("^[A-Za-z0-9.:\\[\\]-]+$"),
     example: "registry.example.com:5000",
 };
+pub(super) const MIRROR: Form = Form {
+    name: "URL of a registry",
+    pattern: Some("^https?://[A-Za-z0-9.:\\[\\]-]+(/[a-z0-9._/-]*)?$"),
+    example: "https://mirror.example.com",
+};
+pub(super) const LOGIN_NAME: Form = Form {
+    name: "user of a registry",
+    pattern: Some("^[^:\\s]+$"),
+    example: "puller",
+};
+pub(super) const PROXY_URL: Form = Form {
+    name: "URL of a proxy",
+    pattern: Some("^https?://[A-Za-z0-9.:\\[\\]-]+/?$"),
+    example: "http://proxy.example.com:3128",
+};
+pub(super) const NOT_PROXIED: Form = Form {
+    name: "host, domain or subnet",
+    pattern: Some("^[A-Za-z0-9.:/-]+$"),
+    example: "10.0.0.0/8",
+};
 pub(super) const SUBNET: Form = Form {
     name: "subnet",
     pattern: Some("^[0-9a-fA-F.:]+/[0-9]+$"),

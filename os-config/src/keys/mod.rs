@@ -9,8 +9,8 @@ use crate::limits::{MAX_CHECKS, MAX_CONTAINERS, MAX_WINDOWS};
 use crate::spec::{Form, Key, Kind, Presence, Table};
 use container::{CONTAINER, SECRET, VOLUME_TABLE};
 use forms::{
-    DAYS, DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, NAME, PEM, REGISTRY, TEXT,
-    TIME_OF_DAY, TIMEZONE, UNIT, URL,
+    DAYS, DURATION, HOST_NAME, HOST_PORT, IMAGE, LABEL, LISTEN, LOGIN_NAME, MIRROR, NAME,
+    NOT_PROXIED, PEM, PROXY_URL, REGISTRY, TEXT, TIME_OF_DAY, TIMEZONE, UNIT, URL,
 };
 use machine::{GENERATIONS, KERNEL, NETWORK, TIME};
 use network::{FIREWALL, NET};
@@ -39,13 +39,14 @@ pub(crate) const ROOT: Table = Table {
         section("api", &API),
         section("firewall", &FIREWALL),
         named("registry", &REGISTRY, &REGISTRY_TABLE, MAX_NAMED),
+        section("proxy", &PROXY),
         named("secret", &NAME, &SECRET, MAX_NAMED),
         named("net", &NAME, &NET, MAX_NAMED),
         named("volume", &NAME, &VOLUME_TABLE, MAX_NAMED),
         named("container", &NAME, &CONTAINER, MAX_CONTAINERS),
     ],
     one_of: &[],
-    later: &["key", "proxy", "log"],
+    later: &["key", "log"],
 };
 
 const HOST: Table = Table {
@@ -301,9 +302,89 @@ const REGISTRY_TABLE: Table = Table {
             presence: Presence::Optional("the usual ones"),
             doc: "A CA to trust for this registry, besides the usual ones. Not with `plain_http`.",
         },
+        Key {
+            name: "mirrors",
+            kind: Kind::TextList {
+                form: &MIRROR,
+                min: 0,
+            },
+            presence: Presence::Default("[]"),
+            doc: "Registries that are asked first, in this order; the next one, and at last the registry itself, where one \
+                  fails or lacks the image. A path comes before the repository's name. A mirror's own `ca` and `login` are those \
+                  of `[registry.\"its host\"]`. Every digest is checked all the same; which image a tag stands for is taken on the \
+                  mirror's word.",
+        },
+        Key {
+            name: "login",
+            kind: Kind::Table(&LOGIN),
+            presence: Presence::Optional("nobody logs in"),
+            doc: LOGIN.doc,
+        },
     ],
     one_of: &[],
-    later: &["mirrors", "login", "verify"],
+    later: &["verify"],
+};
+
+const LOGIN: Table = Table {
+    doc: "Who logs in at the registry.",
+    keys: &[
+        Key {
+            name: "user",
+            kind: Kind::Text(&LOGIN_NAME),
+            presence: Presence::Required,
+            doc: "The user.",
+        },
+        Key {
+            name: "password",
+            kind: Kind::Table(&PASSWORD),
+            presence: Presence::Required,
+            doc: PASSWORD.doc,
+        },
+    ],
+    one_of: &[],
+    later: &[],
+};
+
+const PASSWORD: Table = Table {
+    doc: "Where the password, or the token that stands for one, comes from. Never in the TOML itself.",
+    keys: &[Key {
+        name: "secret",
+        kind: Kind::Text(&NAME),
+        presence: Presence::Required,
+        doc: "A `[secret.NAME]`. A line's end behind it does not count. It is read at each pull.",
+    }],
+    one_of: &[],
+    later: &[],
+};
+
+const PROXY: Table = Table {
+    doc: "Proxies by which the node reaches registries. Containers get nothing of it; this machine itself is always reached \
+          without.",
+    keys: &[
+        Key {
+            name: "https",
+            kind: Kind::Text(&PROXY_URL),
+            presence: Presence::Optional("none"),
+            doc: "For registries with TLS, which it only passes on.",
+        },
+        Key {
+            name: "http",
+            kind: Kind::Text(&PROXY_URL),
+            presence: Presence::Optional("none"),
+            doc: "For registries with `plain_http`.",
+        },
+        Key {
+            name: "except",
+            kind: Kind::TextList {
+                form: &NOT_PROXIED,
+                min: 0,
+            },
+            presence: Presence::Default("[]"),
+            doc: "Hosts, domains with all below them, addresses and subnets that are reached without.",
+        },
+    ],
+    one_of: &[],
+    later: &[],
 };
 
 const fn section(name: &'static str, table: &'static Table) -> Key {

@@ -1,10 +1,10 @@
-//! `[host]`, `[os]`, `[api]`, `[registry]`, `[secret]` and `[volume]`.
+//! `[host]`, `[os]`, `[api]`, `[registry]`, `[proxy]`, `[secret]` and `[volume]`.
 
-use super::context::{Context, Published};
+use super::context::{Context, Noun, Published};
 use super::section::Section;
 use crate::forms::{self, Problem};
 use crate::image_ref::ImageRef;
-use crate::model::{Api, Host, Name, Os, Port, Protocol, Registry, Secret, Volume};
+use crate::model::{Api, Host, Login, Name, Os, Port, Protocol, Proxy, Registry, Secret, Volume};
 use std::collections::BTreeMap;
 
 /// Where a secret is that comes from a file without a path of its own.
@@ -82,9 +82,45 @@ pub(super) fn registries(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Strin
                 .help("remove one of the two; `plain_http` means that nothing is verified by TLS");
             cx.report(section.span_of("ca"), problem);
         }
-        out.insert(name, Registry { plain_http, ca });
+        let mirrors = section.texts(cx, "mirrors", forms::mirror);
+        let registry = Registry {
+            plain_http,
+            ca,
+            mirrors: values(mirrors),
+            login: login(cx, &section),
+        };
+        out.insert(name, registry);
     }
     out
+}
+
+fn login(cx: &mut Context, registry: &Section<'_>) -> Option<Login> {
+    let login = registry.section(cx, "login")?;
+    let user = login.text(cx, "user", forms::login_name);
+    let password = login.section(cx, "password")?;
+    let secret = password.text(cx, "secret", name)?;
+    cx.refer(Noun::Secret, secret.as_str(), password.span_of("secret"));
+    Some(Login {
+        user: user?,
+        password: secret,
+    })
+}
+
+pub(super) fn proxy(cx: &mut Context, root: &Section<'_>) -> Proxy {
+    let Some(proxy) = root.section(cx, "proxy") else {
+        return Proxy::default();
+    };
+    Proxy {
+        https: proxy.text(cx, "https", forms::proxy_url),
+        http: proxy.text(cx, "http", forms::proxy_url),
+        except: values(proxy.texts(cx, "except", forms::not_proxied)),
+    }
+}
+
+/// The elements of an array without their places.
+fn values<T>(elements: Option<Vec<(std::ops::Range<usize>, T)>>) -> Vec<T> {
+    let elements = elements.unwrap_or_default().into_iter();
+    elements.map(|(_, value)| value).collect()
 }
 
 /// The name of a container, network, volume or secret.

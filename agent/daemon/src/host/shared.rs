@@ -106,6 +106,15 @@ impl Shared {
             .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))
     }
 
+    /// Before a fetching: frees what is not needed, if the store is short of room.
+    pub(super) async fn make_room(&self) {
+        match self.store.is_short_of_room() {
+            Ok(true) => self.collect_garbage().await,
+            Ok(false) => {}
+            Err(error) => log::warn!("ignoring, the store may be full: {}", chain(&error)),
+        }
+    }
+
     /// Frees what neither the OS that runs nor any generation on record needs. Only while nothing is
     /// being fetched, which would be lost. A failure is logged: there is a next time.
     pub(super) async fn collect_garbage(&self) {

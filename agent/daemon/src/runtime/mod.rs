@@ -63,4 +63,5 @@ pub use orders::SignalName;
 pub use places::Places;
 pub use plan::{Action, Found, Layer, Observed, Plan, UnitState};
 pub use root_mount::RootMounter;
+pub use secrets::node_secret;
 pub use wish::Wish;

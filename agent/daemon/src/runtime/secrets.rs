@@ -53,6 +53,14 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The secret `name` of this node, for the agent's own use, as [`read_text`] has it.
+///
+/// # Errors
+/// As there.
+pub fn node_secret(name: &Name, secret: &Secret) -> Result<String, StepError> {
+    read_text(&Places::node(), name, secret)
+}
+
 /// The secret `name` as the value of an environment variable, without the line's end that editors
 /// put behind it.
 ///

@@ -67,6 +67,7 @@ impl Driver {
         );
         let (shared, words) = (Arc::clone(&self.shared), self.words.clone());
         tokio::spawn(async move {
+            shared.make_room().await;
             let result = stage::fetch(&shared.store, &wanted, &report, &cancel).await;
             say(&words, Done::Fetched(result)).await;
         });
