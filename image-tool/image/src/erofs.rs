@@ -21,10 +21,11 @@ pub(crate) const FORMAT: FormatVersion = FormatVersion::V1;
 /// The bits of a mode that are not its type.
 const PERMISSION_BITS: u32 = 0o7777;
 
-/// The metadata image of `tree` and its digest.
-pub(crate) fn image_of(tree: &Tree) -> Result<(Box<[u8]>, RootDigest), LayerError> {
+/// The metadata image of `tree` and its digest. Takes the tree, so that it is gone before the image is
+/// written: both are as big as the image has entries.
+pub(crate) fn image_of(tree: Tree) -> Result<(Box<[u8]>, RootDigest), LayerError> {
     let mut builder = Builder {
-        tree,
+        tree: &tree,
         leaves: Vec::new(),
         ids: HashMap::new(),
     };
@@ -33,6 +34,8 @@ pub(crate) fn image_of(tree: &Tree) -> Result<(Box<[u8]>, RootDigest), LayerErro
         root,
         leaves: builder.leaves,
     };
+    drop(builder.ids);
+    drop(tree);
     let fs = ValidatedFileSystem::new(fs).map_err(|e| LayerError::Tree(format!("{e:#}")))?;
     let image = mkfs_erofs_versioned(&fs, FORMAT);
     let digest = compute_verity::<Sha256HashValue>(&image);

@@ -28,7 +28,7 @@ pub fn image_of_layers(tars: &[Vec<u8>]) -> Result<(Box<[u8]>, RootDigest), Laye
         );
         tree.apply(entries.map_err(layer_error)?)?;
     }
-    image_of(&tree)
+    image_of(tree)
 }
 
 /// Every path of an image.

@@ -120,9 +120,10 @@ impl OsClaims {
 pub(crate) fn install(
     store: &Store,
     plan: &Plan,
-    tree: &Tree,
+    tree: Tree,
     uki: Option<NamedTempFile>,
 ) -> Result<ImageRecord, PullError> {
+    let size_bytes = tree.size_bytes();
     let (image, root) = image_of(tree).map_err(|source| PullError::Layer {
         what: "the layers".to_owned(),
         image: plan.image.clone(),
@@ -155,7 +156,7 @@ pub(crate) fn install(
             .iter()
             .map(|layer| layer.record.clone())
             .collect(),
-        size_bytes: tree.size_bytes(),
+        size_bytes,
         created: plan.created.clone(),
     };
     store.put_record(&record).map_err(fail)?;

@@ -27,7 +27,7 @@ pub fn root_digest_of_layer(layer: &Path) -> Result<RootDigest, LayerError> {
     let entries = entries.map_err(layer_error)?;
     let mut tree = Tree::new();
     tree.apply(entries)?;
-    image_of(&tree).map(|(_, root)| root)
+    image_of(tree).map(|(_, root)| root)
 }
 
 /// Why a layer cannot be read without a store.

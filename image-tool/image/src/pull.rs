@@ -4,7 +4,7 @@ use crate::cancel_flag::CancelFlag;
 use crate::download::Blob;
 
 use crate::import::{LayerBlob, extract_uki, import_layer, store_error};
-use crate::install::{Plan, install};
+use crate::install::{Plan, PlannedLayer, install};
 use crate::kind::ErrorKind;
 use crate::layer::Budget;
 use crate::manifest::ImageConfig;
@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::NamedTempFile;
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
@@ -156,22 +157,29 @@ async fn run(
     result
 }
 
-/// How many bytes of each layer are here.
-struct Fetched(Vec<AtomicU64>);
+/// How far the fetching of each layer is.
+struct Fetched {
+    bytes: Vec<AtomicU64>,
+    /// Held while a layer is fetched; a blob that is several layers goes by the first of them.
+    turns: Vec<Mutex<()>>,
+}
 
 impl Fetched {
     fn new(layers: usize) -> Self {
-        Self((0..layers).map(|_| AtomicU64::new(0)).collect())
+        Self {
+            bytes: (0..layers).map(|_| AtomicU64::new(0)).collect(),
+            turns: (0..layers).map(|_| Mutex::new(())).collect(),
+        }
     }
 
     /// Notes how many bytes of a layer are here; how many there are of all.
     fn set(&self, layer: usize, bytes: u64) -> u64 {
-        self.0[layer].store(bytes, Ordering::Relaxed);
+        self.bytes[layer].store(bytes, Ordering::Relaxed);
         self.sum()
     }
 
     fn sum(&self) -> u64 {
-        self.0
+        self.bytes
             .iter()
             .map(|bytes| bytes.load(Ordering::Relaxed))
             .fold(0, u64::saturating_add)
@@ -218,6 +226,9 @@ impl Pull<'_> {
             digest: layer.record.digest.clone(),
             size_bytes: layer.record.size_bytes,
         };
+        let is_it = |other: &PlannedLayer| other.record.digest == blob.digest;
+        let first = self.plan.layers.iter().position(is_it).unwrap_or(number);
+        let _turn = fetched.turns[first].lock().await;
         let on_bytes = |bytes| self.report(Step::Fetch, fetched.set(number, bytes));
         let path = self.source.blob(self.store, &blob, &on_bytes).await?;
         fetched.set(number, blob.size_bytes);
@@ -307,7 +318,7 @@ impl Pull<'_> {
         self.report(Step::Commit, self.plan.total_bytes());
         let (store, plan, lock) = (self.store.clone(), self.plan.clone(), self.lock.clone());
         blocking(move || {
-            let result = install(&store, &plan, &tree, uki);
+            let result = install(&store, &plan, tree, uki);
             drop(lock);
             result
         })

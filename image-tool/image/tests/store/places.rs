@@ -211,3 +211,21 @@ async fn several_layers_come_at_the_same_time_and_progress_counts_them_together(
         (orlop_image::Step::Commit, total)
     );
 }
+
+#[tokio::test]
+async fn a_layer_that_an_image_has_twice_is_fetched_once() {
+    let bench = Bench::new();
+    let twice = big_layer();
+    let other = Layer::plain(Tar::new().file(".wh.big", b"").bytes());
+    bench.layout.only(&[twice.clone(), other, twice.clone()]);
+    let inner = Server::of(&bench.path("layout")).await;
+    let wire = Wire::new(inner.address, vec![], false).await;
+    let record = get(&bench.store, &wire.server.image(":1"), &options())
+        .await
+        .unwrap();
+    assert_eq!((record.layers.len(), record.size_bytes), (3, 2 << 20));
+    let spent = wire.bytes.load(Ordering::SeqCst);
+    let once = twice.blob.len() as u64;
+    assert!(spent < once + 50_000, "{spent} bytes for {once}");
+    assert_eq!(bench.store.scrub().unwrap().broken, [""; 0]);
+}
