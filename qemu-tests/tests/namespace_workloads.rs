@@ -13,8 +13,8 @@ use rig::shop::{self, SERVICES};
 
 /// Swaps in a row.
 const SWAPS: u64 = 10;
-/// The task of the night, every ten seconds.
-const OFTEN: (&str, &str) = ("\"daily 03:00\"", "\"*:*:0/10\"");
+/// The task of the night, every five seconds.
+const OFTEN: (&str, &str) = ("\"daily 03:00\"", "\"*:*:0/5\"");
 /// A gate that gives up soon.
 const QUICK: (&str, &str) = ("deadline = \"3m\"", "deadline = \"30s\"");
 const FRONT_1: &str = "shop/front:1";

@@ -1,0 +1,338 @@
+//! Containers that come and go, two hundred times, while the agent is killed; and an agent that hangs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[cfg(test)]
+mod rig;
+
+use orlop_api::{ContainerDetail, HealthState};
+use rig::containers::{config, container, wait_view};
+use rig::node::{Node, READY, Rig, SWITCH};
+use rig::qemu::Random;
+use serde_json::json;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Each round takes the containers of the last one away, and makes as many. The last one has a schedule.
+const ROUNDS: u64 = 20;
+const AT_ONCE: usize = 10;
+const STARTED_ONCE: usize = AT_ONCE - 1;
+/// The agent is killed in each round but every so many, at a moment within this of its beginning.
+const CALM: u64 = 3;
+const LATEST_KILL_MILLIS: u64 = 2500;
+
+/// The containers of a round: with networks, volumes, probes, files, tmpfs, a shared network, as tasks
+/// and with a schedule.
+fn containers(rig: &Rig, round: u64) -> Vec<String> {
+    let probe = "health = { http = \":8080/healthz\", every = \"500ms\", start = \"30s\" }";
+    let kinds = [
+        String::new(),
+        probe.to_owned(),
+        format!("{probe}\nnetworks = [\"back\"]\nvolumes = [\"data:/data\"]"),
+        "networks = [\"default\", \"back\"]\nports = [\"8081:8080\"]".to_owned(),
+        "read_only = true\ntmpfs = { \"/scratch\" = \"1 MiB\" }\nvolumes = [\"data:/data\"]"
+            .to_owned(),
+        format!("network = \"container:r{round}-c0\"\nenv = {{ APP_LISTEN = \"127.0.0.1:9090\" }}"),
+        "network = \"none\"\nfiles = { \"/etc/app\" = { content = \"x\" } }".to_owned(),
+        "kind = \"task\"\nargs = [\"--exit\", \"0\"]".to_owned(),
+        format!("after = {{ r{round}-c1 = \"healthy\", r{round}-c7 = \"completed\" }}"),
+        "kind = \"task\"\nschedule = \"*:*:*\"\nargs = [\"--exit\", \"0\"]".to_owned(),
+    ];
+    let all: [String; AT_ONCE] = kinds;
+    let named = all.iter().enumerate();
+    named
+        .map(|(index, keys)| container(rig, &format!("r{round}-c{index}"), keys))
+        .collect()
+}
+
+/// What the rounds use and what stays.
+const SHARED: &str = "\n[net.back]\nsubnet = \"10.88.9.0/24\"\n[volume.data]\n";
+
+fn round(rig: &Rig, round: u64) -> String {
+    let more = SHARED.to_owned();
+    let quick = ("hold = \"1s\"", "hold = \"100ms\"");
+    let text = config(rig, &[containers(rig, round), vec![more]].concat());
+    text.replace(quick.0, quick.1)
+        .replace("deadline = \"20s\"", "deadline = \"2m\"")
+}
+
+#[test]
+fn two_hundred_containers_come_and_go_while_the_agent_is_killed_and_nothing_is_left() {
+    let rig = Rig::new();
+    let bare = || rig.config("1") + SHARED;
+    let node = rig.node("rounds", "1", &bare());
+    node.wait_idle();
+    node.wait_web("/");
+    let started = node.wait_web("/started");
+    let mut generation = 1;
+    let mut apply = |config: &str, kill_after: Option<Duration>| {
+        generation += 1;
+        node.switch("/v1/config/apply", &json!({ "config": config }));
+        if let Some(after) = kill_after {
+            // Not a wait for something to happen: the moment of the kill.
+            thread::sleep(after);
+            checks::kill_agent(&node);
+            if !checks::is_on_record(&node, generation) {
+                // It died before it had begun; what was asked of it is asked again.
+                node.switch("/v1/config/apply", &json!({ "config": config }));
+            }
+        }
+        // One kill ends no trial: the next agent goes on with it.
+        let verdict = node.wait_verdict(generation);
+        assert!(verdict.good, "{verdict:?}\n{}", node.journal());
+        node.wait_idle();
+    };
+    // The first containers bring what stays for good, such as the folder of the volumes.
+    apply(&round(&rig, u64::MAX), None);
+    apply(&bare(), None);
+    let before = checks::settled(&node);
+
+    let seed = seed();
+    println!("ORLOP_TEST_SEED={seed}");
+    let mut random = Random(seed);
+    let began = Instant::now();
+    for number in 0..ROUNDS {
+        let after = Duration::from_millis(random.below(LATEST_KILL_MILLIS));
+        let kill_after = (number % CALM != 0).then_some(after);
+        apply(&round(&rig, number), kill_after);
+        let starts = checks::starts_of(&node, number);
+        assert_eq!(starts, [1; STARTED_ONCE], "round {number}");
+        println!("round {number}: killed after {kill_after:?}");
+    }
+    let made = ROUNDS * AT_ONCE as u64;
+    println!("{made} containers came and went in {:?}", began.elapsed());
+    apply(&bare(), None);
+    let after = checks::settled(&node);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before, after);
+    }
+    assert_eq!(node.wait_web("/started"), started);
+}
+
+#[test]
+fn an_agent_that_hangs_is_started_again_by_its_watchdog_and_no_container_notices() {
+    let rig = Rig::new();
+    let node = rig.node("hangs", "1", &round(&rig, 0));
+    node.wait_idle();
+    let started = node.wait_web("/started");
+    let processes = || {
+        (0..7)
+            .map(|index| checks::process_of(&node, index))
+            .collect::<Vec<_>>()
+    };
+    let before = processes();
+    let hung = node.wait_agent("");
+    let stop = ["systemctl", "kill", "--signal=STOP", "--kill-whom=main"];
+    node.run(&[&stop[..], &["orlopd.service"]].concat());
+    assert_eq!(node.wait_web("/started"), started);
+    let runs = checks::starts(&node, "r0-c9");
+
+    node.wait_agent(&hung);
+    let result = node.run(&["journalctl", "--no-pager", "--output=cat", "_PID=1"]);
+    assert!(
+        result.contains("orlopd.service: Watchdog timeout"),
+        "{result}"
+    );
+    node.wait_idle();
+    let name = "r0-c1";
+    wait_view(&node, name, "a healthy container", |view| {
+        view.health == HealthState::Healthy
+    });
+    let probes = || {
+        let detail: ContainerDetail = node.api().get(&format!("/v1/containers/{name}")).unwrap();
+        detail.probes.last().map(|probe| probe.at)
+    };
+    let last = probes();
+    let came = node
+        .machine
+        .wait("another probe", READY, || match probes() {
+            now if now > last => Ok(()),
+            now => Err(format!("{now:?}")),
+        });
+    came.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(processes(), before);
+    assert_eq!(node.wait_web("/started"), started);
+    assert_eq!(checks::starts_of(&node, 0), [1; STARTED_ONCE]);
+    // The schedule has gone on without it.
+    assert!(checks::starts(&node, "r0-c9") > runs + 10);
+}
+
+/// `ORLOP_TEST_SEED`, or another one each time.
+fn seed() -> u64 {
+    let given = std::env::var("ORLOP_TEST_SEED").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        now.as_secs()
+    })
+}
+
+/// What the scenarios look at.
+#[cfg(test)]
+mod checks {
+    use super::rig::containers::outside;
+    use super::{Node, STARTED_ONCE, SWITCH};
+    use orlop_api::GenerationView;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    pub(super) fn kill_agent(node: &Node<'_>) {
+        let killed = node.kill_agent("");
+        // systemd gives an agent up that ends five times in ten minutes; that is not what is tested.
+        node.run(&["systemctl", "reset-failed", "orlopd.service"]);
+        node.wait_agent(&killed);
+        node.wait_status("an agent that answers", |_| true);
+    }
+
+    pub(super) fn is_on_record(node: &Node<'_>, generation: u64) -> bool {
+        let list: Vec<GenerationView> = node.api().get("/v1/generations").unwrap();
+        list.iter().any(|view| view.id == generation)
+    }
+
+    /// How often systemd has started a container.
+    pub(super) fn starts(node: &Node<'_>, name: &str) -> usize {
+        let log = node.run(&["journalctl", "--no-pager", "--output=cat", "_PID=1"]);
+        let started = format!("Started orlop-container-{name}.service");
+        log.lines()
+            .filter(|line| line.starts_with(&started))
+            .count()
+    }
+
+    /// The same of all containers of a round but the one with a schedule.
+    pub(super) fn starts_of(node: &Node<'_>, round: u64) -> Vec<usize> {
+        let log = node.run(&["journalctl", "--no-pager", "--output=cat", "_PID=1"]);
+        let all = (0..STARTED_ONCE).map(|index| {
+            let started = format!("Started orlop-container-r{round}-c{index}.service");
+            log.lines()
+                .filter(|line| line.starts_with(&started))
+                .count()
+        });
+        all.collect()
+    }
+
+    pub(super) fn process_of(node: &Node<'_>, index: usize) -> String {
+        let unit = format!("orlop-container-r0-c{index}.service");
+        let properties = "--property=MainPID,NRestarts,ActiveEnterTimestampMonotonic";
+        node.run(&["systemctl", "show", properties, &unit])
+    }
+
+    /// What is there of each kind, once nothing changes any more.
+    pub(super) fn settled(node: &Node<'_>) -> Vec<(&'static str, BTreeSet<String>)> {
+        let mut last = remains(node);
+        let same = node.machine.wait("a node that stands still", SWITCH, || {
+            let now = remains(node);
+            let same = now == last;
+            let changed = format!("{last:?}\n{now:?}");
+            last = now;
+            if same { Ok(()) } else { Err(changed) }
+        });
+        same.unwrap_or_else(|error| panic!("{error}"));
+        last
+    }
+
+    fn remains(node: &Node<'_>) -> Vec<(&'static str, BTreeSet<String>)> {
+        let text = |text: String| text.lines().map(str::to_owned).collect();
+        let lines = |command: &[&str]| text(node.run(command));
+        let below = |paths: &[&str]| {
+            let mut found = BTreeSet::new();
+            for path in paths {
+                files(&outside(node, path), path, &mut found);
+            }
+            found
+        };
+        vec![
+            ("zombies", zombies(node)),
+            ("mounts", mounts(node)),
+            (
+                "control groups",
+                below(&["/sys/fs/cgroup"])
+                    .into_iter()
+                    .filter(|path| path.contains("orlop-"))
+                    .filter(|path| !path.contains("cgroup."))
+                    .collect(),
+            ),
+            ("named network namespaces", below(&["/run/netns"])),
+            ("network namespaces", namespaces(node)),
+            ("links", below(&["/sys/class/net"])),
+            ("rules", lines(&["nft", "list", "ruleset"])),
+            (
+                "units",
+                lines(&[
+                    "systemctl",
+                    "list-units",
+                    "--all",
+                    "--plain",
+                    "--no-legend",
+                    "--full",
+                    "orlop-container*",
+                ]),
+            ),
+            (
+                "files",
+                below(&[
+                    "/run/orlop",
+                    "/run/systemd/system",
+                    "/run/systemd/transient",
+                    "/state/orlop",
+                    "/state/containers",
+                    "/state/volumes",
+                    "/var/lib/systemd/timers",
+                ])
+                .into_iter()
+                .filter(|path| !is_history(path))
+                .collect(),
+            ),
+            ("leases", text(node.read_state("orlop/leases.json"))),
+        ]
+    }
+
+    /// Records of generations come, and go by themselves.
+    fn is_history(path: &str) -> bool {
+        let history = ["generations/", "configs/", "verdicts/"];
+        let record = path.strip_prefix("/state/orlop/");
+        record.is_some_and(|record| history.iter().any(|dir| record.starts_with(dir)))
+    }
+
+    /// The processes of the node that have ended and that nobody has asked for.
+    fn zombies(node: &Node<'_>) -> BTreeSet<String> {
+        let entries = fs::read_dir(outside(node, "/proc")).unwrap();
+        let texts = entries.filter_map(|entry| {
+            // One that is gone by now is none.
+            fs::read_to_string(entry.ok()?.path().join("status")).ok()
+        });
+        texts.filter(|text| text.contains("\nState:\tZ")).collect()
+    }
+
+    /// The network namespaces that processes of the node are in.
+    fn namespaces(node: &Node<'_>) -> BTreeSet<String> {
+        let entries = fs::read_dir(outside(node, "/proc")).unwrap();
+        let links = entries.filter_map(|entry| {
+            let link = fs::read_link(entry.ok()?.path().join("ns/net")).ok()?;
+            Some(link.display().to_string())
+        });
+        links.collect()
+    }
+
+    fn mounts(node: &Node<'_>) -> BTreeSet<String> {
+        let init = node.machine.status().unwrap().init.unwrap();
+        let text = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap();
+        text.lines()
+            .filter_map(|line| line.split(' ').nth(4))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Every path below a folder, without what is mounted as a container's root.
+    fn files(at: &Path, name: &str, found: &mut BTreeSet<String>) {
+        let Ok(entries) = fs::read_dir(at) else {
+            return;
+        };
+        for entry in entries.filter_map(Result::ok) {
+            let path = format!("{name}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !path.ends_with("/rootfs") {
+                files(&entry.path(), &path, found);
+            }
+            found.insert(path);
+        }
+    }
+}
