@@ -105,13 +105,7 @@ impl Executor {
                 );
             }
         }
-        if rising
-            .iter()
-            .any(|rising| !rising.container.after().is_empty())
-            && ready.is_empty()
-        {
-            self.reload(&mut outcomes).await;
-        }
+        self.learn(&rising, &mut ready, &mut outcomes).await;
         self.start_all(ready, &mut outcomes).await;
         for (name, action) in &plan.actions {
             if *action == Action::Keep {
@@ -315,21 +309,6 @@ impl Executor {
     }
 
     async fn start_all(&self, ready: Vec<&Rising<'_>>, outcomes: &mut Outcomes) {
-        if ready.is_empty() {
-            return;
-        }
-        if let Err(error) = self.systemd.reload().await {
-            let text = error.to_string();
-            for rising in &ready {
-                let name = &rising.container.name;
-                let source = StepError::Job {
-                    unit: unit_name(name),
-                    result: text.clone(),
-                };
-                fail(outcomes, name, RuntimeError::of(name, Step::Reload)(source));
-            }
-            return;
-        }
         let starting = ready.iter().map(|rising| self.set_off(rising)).collect();
         for (rising, result) in ready.into_iter().zip(all_of(starting).await) {
             let name = &rising.container.name;
@@ -357,19 +336,40 @@ impl Executor {
         self.start_timer(name).await
     }
 
-    /// Lets systemd know of units that are started later.
-    async fn reload(&self, outcomes: &mut Outcomes) {
-        if let Err(error) = self.systemd.reload().await {
-            let text = error.to_string();
-            for (name, outcome) in outcomes.iter_mut() {
-                if matches!(outcome, Outcome::Waiting) {
-                    let result = text.clone();
-                    let unit = unit_name(name);
-                    let failed =
-                        RuntimeError::of(name, Step::Reload)(StepError::Job { unit, result });
-                    *outcome = Outcome::Failed(failed);
-                }
-            }
+    /// Lets systemd know the units of all that are set up, also of those that are started later.
+    async fn learn(
+        &self,
+        rising: &[Rising<'_>],
+        ready: &mut Vec<&Rising<'_>>,
+        outcomes: &mut Outcomes,
+    ) {
+        let is_set_up = |rising: &&Rising<'_>| {
+            !matches!(
+                outcomes.get(&rising.container.name),
+                Some(Outcome::Failed(_))
+            )
+        };
+        let set_up: Vec<&Name> = rising
+            .iter()
+            .filter(is_set_up)
+            .map(|rising| &rising.container.name)
+            .collect();
+        let units = set_up
+            .iter()
+            .flat_map(|name| [unit_name(name), timer_name(name)]);
+        let units: Vec<String> = units
+            .filter(|unit| self.places.units.join(unit).exists())
+            .collect();
+        let Err(error) = self.systemd.learn(&units).await else {
+            return;
+        };
+        ready.clear();
+        let result = error.to_string();
+        for name in set_up {
+            let unit = unit_name(name);
+            let result = result.clone();
+            let error = RuntimeError::of(name, Step::Reload)(StepError::Job { unit, result });
+            fail(outcomes, name, error);
         }
     }
 
@@ -453,7 +453,11 @@ pub(super) fn lease(
     Ok(assigned)
 }
 
+/// A file that is so already stays, so that systemd need not read it again.
 fn write_unit_file(path: &Path, text: &str) -> Result<(), StepError> {
+    if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
     atomic_write(path, text.as_bytes(), UNIT_MODE).map_err(StepError::file("write", path))
 }
 

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant};
@@ -16,6 +17,12 @@ const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// and systemd's own work.
 const JOB_LIMIT: Duration = Duration::from_secs(60 + 10 * 60 + 60);
 const DESTINATION: &str = "org.freedesktop.systemd1";
+/// What all kinds of units have in common.
+const UNIT_INTERFACE: &str = "org.freedesktop.systemd1.Unit";
+/// Stands for all interfaces of an object.
+const EVERY_INTERFACE: &str = "";
+/// Up to so many new units are read one by one: each is two calls, and a reload some tens of them.
+const FEW_UNITS: usize = 8;
 const UNIT_PATHS: &str = "/org/freedesktop/systemd1/unit";
 
 #[zbus::proxy(
@@ -90,6 +97,8 @@ pub(super) enum Job {
 #[derive(Clone, Default)]
 pub(super) struct Systemd {
     connection: Arc<Mutex<Option<Connection>>>,
+    /// Whether it may know units whose files are gone.
+    is_stale: Arc<AtomicBool>,
 }
 
 async fn limited<T>(
@@ -148,7 +157,28 @@ impl Systemd {
 
     /// Reads the unit files again. Idempotent.
     pub(super) async fn reload(&self) -> Result<(), StepError> {
-        limited("Reload", JOB_LIMIT, self.manager().await?.reload()).await
+        self.is_stale.store(true, Ordering::Relaxed);
+        limited("Reload", JOB_LIMIT, self.manager().await?.reload()).await?;
+        self.is_stale.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes systemd know these units as their files are now. Files that are new to it are read one by one where
+    /// they are few: reading those of the whole node again takes longer than the start of a container.
+    pub(super) async fn learn(&self, units: &[String]) -> Result<(), StepError> {
+        if units.len() > FEW_UNITS || self.is_stale.load(Ordering::Relaxed) {
+            return self.reload().await;
+        }
+        for unit in units {
+            let all = self.properties(unit, UNIT_INTERFACE).await?;
+            let is_old = all
+                .get("NeedDaemonReload")
+                .and_then(|value| bool::try_from(value).ok());
+            if text(&all, "LoadState") != "loaded" || is_old != Some(false) {
+                return self.reload().await;
+            }
+        }
+        Ok(())
     }
 
     /// Starts, stops or restarts `unit` and waits until that is done. Idempotent.
@@ -217,12 +247,14 @@ impl Systemd {
 
     /// How `unit` stands. One that does not exist is inactive.
     pub(super) async fn status(&self, unit: &str) -> Result<UnitStatus, StepError> {
-        Ok(UnitStatus::from_properties(&self.properties(unit).await?))
+        Ok(UnitStatus::from_properties(
+            &self.properties(unit, EVERY_INTERFACE).await?,
+        ))
     }
 
     /// Whether `unit` is active, and its state in words.
     pub(super) async fn standing(&self, unit: &str) -> Result<(bool, String), StepError> {
-        let all = self.properties(unit).await?;
+        let all = self.properties(unit, EVERY_INTERFACE).await?;
         if text(&all, "LoadState") == "not-found" {
             return Ok((false, "there is no such unit".to_owned()));
         }
@@ -240,7 +272,11 @@ impl Systemd {
         ))
     }
 
-    async fn properties(&self, unit: &str) -> Result<HashMap<String, OwnedVariant>, StepError> {
+    async fn properties(
+        &self,
+        unit: &str,
+        interface: &str,
+    ) -> Result<HashMap<String, OwnedVariant>, StepError> {
         let connection = self.connect().await?;
         let manager = limited("Manager", CALL_LIMIT, ManagerProxy::new(&connection)).await?;
         let path = limited("LoadUnit", CALL_LIMIT, manager.load_unit(unit)).await?;
@@ -249,8 +285,7 @@ impl Systemd {
             // Everything changes; nothing is worth keeping.
             .cache_properties(zbus::proxy::CacheProperties::No);
         let proxy = limited("GetAll", CALL_LIMIT, proxy.build()).await?;
-        // An empty name stands for all interfaces of the object.
-        limited("GetAll", CALL_LIMIT, proxy.get_all("")).await
+        limited("GetAll", CALL_LIMIT, proxy.get_all(interface)).await
     }
 
     /// Names of the units that systemd says have changed, from now on, one item a signal; ends
