@@ -101,8 +101,9 @@ deny: ## licences, advisories and duplicates of the dependencies (installs cargo
 	cargo deny --manifest-path fuzz/Cargo.toml check --config deny.toml
 
 .PHONY: bench
-bench: images ## measure the image and the agent, and write the tables of docs/benchmarks.md
-	@$(SUDO) $(TOOLS)/orlop-bench --write docs/benchmarks.md
+bench: images ## measure image, agent and containers next to podman and ctr; write docs/benchmarks.md
+	@peers=$$($(SUDO) buildroot/peers.sh $(BUILD)/cache) && \
+		$(SUDO) $(TOOLS)/orlop-bench --peers "$$peers" --write docs/benchmarks.md
 
 .PHONY: fuzz
 fuzz: setup ## feed every parser of outside bytes with FUZZ_SECONDS=60 of inputs that look for trouble (tier T6)

@@ -1,13 +1,17 @@
 //! Writing small OCI image layouts, for containers of tests (OCI image specification 1.1).
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Media type of a layer.
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Media type of a layer that gzip has compressed.
+const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// Media type of a manifest.
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Media type of an image's config.
@@ -79,23 +83,56 @@ impl LayoutWriter {
         files: &[ImageFile],
         command: &ImageCommand,
     ) -> Result<String, LayoutError> {
-        let tar = tar_of(files).map_err(|source| LayoutError {
-            path: self.dir.clone(),
-            source,
-        })?;
+        let tar = self.tar_of(files)?;
         let layer = self.blob(LAYER, &tar)?;
+        let diff_ids = [layer["digest"].clone()];
+        self.add_layers(tag, &[layer], &diff_ids, command)
+    }
+
+    /// Adds an image of several layers, each compressed by gzip.
+    ///
+    /// # Errors
+    /// As [`LayoutWriter::add`].
+    pub fn add_gzip(
+        &mut self,
+        tag: &str,
+        layers: &[Vec<ImageFile>],
+        command: &ImageCommand,
+    ) -> Result<String, LayoutError> {
+        let (mut blobs, mut diff_ids) = (Vec::new(), Vec::new());
+        for files in layers {
+            let tar = self.tar_of(files)?;
+            diff_ids.push(json!(format!(
+                "sha256:{}",
+                hex::encode(Sha256::digest(&tar))
+            )));
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+            let compressed = gzip.write_all(&tar).and_then(|()| gzip.finish());
+            let compressed = compressed.map_err(|source| self.failed(source))?;
+            blobs.push(self.blob(LAYER_GZIP, &compressed)?);
+        }
+        self.add_layers(tag, &blobs, &diff_ids, command)
+    }
+
+    fn add_layers(
+        &mut self,
+        tag: &str,
+        layers: &[Value],
+        diff_ids: &[Value],
+        command: &ImageCommand,
+    ) -> Result<String, LayoutError> {
         let config = json!({
             "architecture": "amd64",
             "os": "linux",
             "config": { "Entrypoint": command.entrypoint, "Env": command.env },
-            "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
         });
         let config = self.blob(CONFIG, config.to_string().as_bytes())?;
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": config,
-            "layers": [layer],
+            "layers": layers,
         });
         let mut manifest = self.blob(MANIFEST, manifest.to_string().as_bytes())?;
         let digest = manifest["digest"].as_str().unwrap_or_default().to_owned();
@@ -106,6 +143,15 @@ impl LayoutWriter {
             &json!({ "schemaVersion": 2, "manifests": self.manifests }),
         )?;
         Ok(digest)
+    }
+
+    fn tar_of(&self, files: &[ImageFile]) -> Result<Vec<u8>, LayoutError> {
+        tar_of(files).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> LayoutError {
+        let path = self.dir.clone();
+        LayoutError { path, source }
     }
 
     /// Writes a blob and gives its descriptor.
@@ -167,5 +213,25 @@ mod tests {
             .map(|image| image.tag.as_deref().unwrap())
             .collect();
         assert_eq!(tags, ["one", "two"]);
+    }
+
+    #[test]
+    fn layers_are_compressed_and_named_by_what_they_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut layout = LayoutWriter::create(dir.path()).unwrap();
+        let layer = |path: &str| {
+            vec![ImageFile {
+                path: path.to_owned(),
+                mode: 0o644,
+                content: vec![0; 1 << 20],
+            }]
+        };
+        layout
+            .add_gzip("one", &[layer("a"), layer("b")], &ImageCommand::default())
+            .unwrap();
+        orlop_image::verify_layout(dir.path()).unwrap();
+        let blobs = fs::read_dir(dir.path().join("blobs/sha256")).unwrap();
+        let sizes = blobs.map(|blob| blob.unwrap().metadata().unwrap().len());
+        assert!(sizes.sum::<u64>() < 1 << 17);
     }
 }

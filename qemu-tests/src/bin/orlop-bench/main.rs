@@ -1,11 +1,12 @@
 //! `orlop-bench`: what the OS image, the agent and a container's start cost, measured on real
-//! machines and written down as docs/benchmarks.md has it.
+//! machines, next to podman and containerd, and written down as docs/benchmarks.md has it.
 
 mod groups;
 mod image_size;
 mod inside;
 mod memory;
 mod node;
+mod peers;
 mod qemu_boot;
 mod report;
 mod rig;
@@ -43,6 +44,9 @@ struct Options {
     /// So many times a QEMU node boots; 0 leaves QEMU out.
     #[arg(long, value_name = "N", default_value_t = 3)]
     qemu_boots: u32,
+    /// Folder with Debian's podman and containerd, as buildroot/peers.sh makes it; without, they are left out.
+    #[arg(long, value_name = "DIR")]
+    peers: Option<PathBuf>,
     /// Writes the tables between the markers of this document, instead of printing them.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -55,12 +59,16 @@ enum Part {
     /// Starts a container in several ways; runs inside of a node.
     #[command(hide = true)]
     Inside(inside::Options),
+    /// Measures Orlop next to podman and containerd; runs inside of a node.
+    #[command(hide = true)]
+    Peers(peers::Options),
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
         Some(Part::Inside(inside)) => inside::run(inside),
+        Some(Part::Peers(inside)) => peers::run(inside),
         None => report::make(&options),
     };
     match outcome {

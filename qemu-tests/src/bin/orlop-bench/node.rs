@@ -73,6 +73,11 @@ impl<'a> Node<'a> {
         &self.state
     }
 
+    /// Its address in the network.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
     /// Waits for the agent's first answer.
     pub(crate) fn wait_ready(&self) -> Outcome<()> {
         self.api().wait_ready(DEADLINE)?;

@@ -1,5 +1,6 @@
 //! Measures everything and writes it down.
 
+use crate::peers::{self, Records};
 use crate::rig::{FIRST, Rig};
 use crate::rounds::Rounds;
 use crate::swaps::Swaps;
@@ -30,6 +31,7 @@ fn measure(options: &Options) -> Outcome<String> {
     let size = image_size::measure(&options.os, FIRST)?;
     let mut rounds = Rounds::default();
     let swaps;
+    let mut beside = Records::default();
     {
         let rig = Rig::new(options)?;
         eprintln!("live swaps and restarts of a namespace node");
@@ -37,6 +39,10 @@ fn measure(options: &Options) -> Outcome<String> {
         for number in 1..=options.nodes {
             eprintln!("namespace node {number} of {}", options.nodes);
             rounds.add(&rig, number, options.starts, size.compressed_bytes)?;
+        }
+        if let Some(root) = &options.peers {
+            eprintln!("podman, containerd and Orlop by turns");
+            beside = peers::measure(&rig, root)?;
         }
     }
     eprintln!("{} boots of a QEMU node", options.qemu_boots);
@@ -50,6 +56,7 @@ fn measure(options: &Options) -> Outcome<String> {
             "Start of a container",
             vec![rounds.starts.table(), rounds.added_table()],
         ),
+        ("Next to podman and containerd", vec![beside.table()]),
     ];
     let mut text = surroundings::describe()?;
     text.push('\n');

@@ -57,8 +57,13 @@ impl Rig {
 
     /// The TOML of a node with the container `web`.
     pub(crate) fn config(&self) -> String {
-        let registry = self.registry.name_for_machines();
         let web = self.container("web", WEB_PORT);
+        format!("{}\n{web}", self.config_alone())
+    }
+
+    /// The same without containers.
+    pub(crate) fn config_alone(&self) -> String {
+        let registry = self.registry.name_for_machines();
         format!(
             r#"schema = 1
 
@@ -68,8 +73,7 @@ deadline = "60s"
 
 [registry."{registry}"]
 plain_http = true
-
-{web}"#
+"#
         )
     }
 
