@@ -35,6 +35,8 @@ pub enum Operation {
     ApplyConfig,
     /// Switch to an earlier generation.
     RollBack,
+    /// Fetch an image, for no generation.
+    PullImage,
 }
 
 impl fmt::Display for JobId {
@@ -51,6 +53,7 @@ impl Operation {
             Self::Apply => "apply",
             Self::ApplyConfig => "apply-config",
             Self::RollBack => "roll-back",
+            Self::PullImage => "pull-image",
         }
     }
 }

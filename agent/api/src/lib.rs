@@ -12,6 +12,7 @@ mod fault;
 mod job;
 mod operate;
 mod request;
+mod stored;
 mod view;
 
 pub use answer::{Answer, StreamEnd};
@@ -30,6 +31,10 @@ pub use operate::{ContainerDetail, ContainerStats, MountView, ProbeView, Process
 pub use request::{
     ApplyConfigRequest, ApplyRequest, ConfigQuery, KillRequest, LogQuery, Mode, ReleaseRequest,
     RollBackRequest, StageRequest, StatsQuery,
+};
+pub use stored::{
+    Freed, ImageRequest, ImportQuery, LayerView, NetworkMember, NetworkView, RemoveVolumeRequest,
+    StoredImage, StoredImageDetail, SubnetView, VolumeDetail, VolumeView,
 };
 pub use view::{
     CheckView, ConfigEntry, ConfigReport, ConfigView, ConfirmView, DiagnosticView, GateView,

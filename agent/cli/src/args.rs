@@ -2,8 +2,10 @@
 
 use crate::command::{
     config_apply, config_check, config_import, config_show, container_exec, container_inspect,
-    container_logs, container_order, container_stats, container_top, diff, generations, job,
-    pki_client, pki_init, rollback, update_apply, update_release, update_stage,
+    container_logs, container_order, container_stats, container_top, diff, generations,
+    image_inspect, image_pull, image_rm, job, network_inspect, pki_client, pki_init, rollback,
+    update_apply, update_release, update_stage, volume_export, volume_import, volume_inspect,
+    volume_rm,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -119,6 +121,15 @@ pub(crate) enum Command {
     /// Containers.
     #[command(subcommand)]
     Container(Container),
+    /// Images in the node's store.
+    #[command(subcommand)]
+    Image(Image),
+    /// Volumes of containers.
+    #[command(subcommand)]
+    Volume(Volume),
+    /// Networks of containers.
+    #[command(subcommand)]
+    Network(Network),
     /// Show a job, or cancel it.
     Job(job::Options),
     /// Follow what happens on the node.
@@ -179,6 +190,45 @@ pub(crate) enum Container {
     Restart(container_order::Options),
     /// Send a signal to a container's first process.
     Kill(container_order::KillOptions),
+}
+
+/// `orlop image`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Image {
+    /// List the images, and what needs them.
+    Ls,
+    /// Print everything about an image, as JSON.
+    Inspect(image_inspect::Options),
+    /// Fetch an image, for no generation; it stays until it is removed.
+    Pull(image_pull::Options),
+    /// Remove an image that nothing needs.
+    Rm(image_rm::Options),
+    /// Remove every image that no generation and no container needs.
+    Prune,
+}
+
+/// `orlop volume`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Volume {
+    /// List the volumes, and what uses them.
+    Ls,
+    /// Print everything about a volume, as JSON.
+    Inspect(volume_inspect::Options),
+    /// Remove a volume that no container uses, with its content.
+    Rm(volume_rm::Options),
+    /// Write a volume's content as a tar archive.
+    Export(volume_export::Options),
+    /// Make a tar archive a volume's content.
+    Import(volume_import::Options),
+}
+
+/// `orlop network`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Network {
+    /// List the networks, and the containers in them.
+    Ls,
+    /// Print everything about a network, as JSON.
+    Inspect(network_inspect::Options),
 }
 
 /// `orlop pki`.

@@ -10,11 +10,15 @@ mod diff;
 mod driver;
 mod events;
 mod first;
+mod images;
 mod jobs;
+mod networks;
 mod operations;
 mod shared;
+mod stored;
 mod update;
 mod views;
+mod volumes;
 
 pub use events::EventBus;
 pub use jobs::{JobBoard, Ticket};
@@ -34,7 +38,7 @@ use orlop_core::Policy;
 use orlop_image::{Store, StoreError, Verity};
 use shared::Shared;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 /// Requests that may wait for the driver. A front door that finds it full waits too.
 const ASKS_KEPT: usize = 16;
@@ -105,7 +109,10 @@ pub fn start(paths: Paths, effects: Arc<dyn Effects>) -> Result<Host, HostError>
         not_staged,
         phase: switch.phases(),
         asks,
+        pulling: Mutex::default(),
     });
+    let runtime = shared.live.runtime().clone();
+    tokio::spawn(async move { runtime.tidy_volumes().await });
     shared::relay(&shared);
     update::start(&shared);
     tokio::spawn(Driver::new(Arc::clone(&shared), switch).run(asked));

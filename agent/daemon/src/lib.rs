@@ -1,5 +1,6 @@
 //! The agent: executors and front doors.
 
+mod archive;
 pub mod booted;
 pub mod chain;
 pub mod clock;

@@ -1,8 +1,10 @@
 //! The one set of operations behind every front door.
 
 mod containers;
+mod stored;
 
 pub use containers::{ContainerOperations, Order, Session};
+pub use stored::{StoredOperations, Tar};
 
 use futures_util::stream::BoxStream;
 use orlop_api::{
@@ -51,7 +53,7 @@ pub enum Started {
 
 /// Everything that can be asked of a node. Each front door calls these and nothing else, after
 /// checking that the caller may.
-pub trait Operations: ContainerOperations {
+pub trait Operations: ContainerOperations + StoredOperations {
     /// How the node stands.
     fn status(&self) -> impl Future<Output = Status> + Send;
     /// Every generation on record, newest first.

@@ -91,15 +91,15 @@ pub async fn fetch(
         report,
         cancel,
     };
-    let os = job.resolve(&wanted.os, Expect::Os).await?;
+    let os = job.resolve(&wanted.os, Some(Expect::Os)).await?;
     let mut pinned = Vec::new();
     for (name, source) in &wanted.containers {
-        pinned.push((name, source, job.resolve(source, Expect::Container).await?));
+        pinned.push((name, source, job.resolve(source, Some(Expect::Container)).await?));
     }
-    let os = os_image(&job.pull(&os, Expect::Os).await?, &wanted.os)?;
+    let os = os_image(&job.pull(&os, Some(Expect::Os)).await?, &wanted.os)?;
     let mut containers = BTreeMap::new();
     for (name, source, pinned) in pinned {
-        let record = job.pull(&pinned, Expect::Container).await?;
+        let record = job.pull(&pinned, Some(Expect::Container)).await?;
         let image = ContainerImage {
             reference: source.reference(),
             manifest: record.manifest,
@@ -112,6 +112,28 @@ pub async fn fetch(
         containers,
         text: wanted.text.clone(),
     })
+}
+
+/// Pulls one image, of whatever kind, that no generation names.
+///
+/// # Errors
+/// The fault of the pull; `Transient` when cancelled.
+pub async fn pull_one(
+    store: &Store,
+    config: &NodeConfig,
+    image: &ImageRef,
+    report: &(dyn Fn(Progress) + Send + Sync),
+    cancel: &CancellationToken,
+) -> Result<ImageRecord, FetchError> {
+    let job = Fetch {
+        store,
+        config,
+        report,
+        cancel,
+    };
+    let source = Source::Named(image.clone());
+    let pinned = job.resolve(&source, None).await?;
+    job.pull(&pinned, None).await
 }
 
 /// What a rehearsal knows of a generation without fetching anything. A container image that is not
@@ -166,9 +188,9 @@ pub async fn manifests(
         report: &|_| (),
         cancel,
     };
-    let mut manifests = vec![job.resolve(&wanted.os, Expect::Os).await?.manifest];
+    let mut manifests = vec![job.resolve(&wanted.os, Some(Expect::Os)).await?.manifest];
     for source in wanted.containers.values() {
-        manifests.push(job.resolve(source, Expect::Container).await?.manifest);
+        manifests.push(job.resolve(source, Some(Expect::Container)).await?.manifest);
     }
     Ok(manifests)
 }
@@ -189,7 +211,11 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Locked images keep their digest; others get the one that their reference has now.
-    async fn resolve(&self, source: &Source, expect: Expect) -> Result<Pinned, Fault> {
+    async fn resolve(
+        &self,
+        source: &Source,
+        expect: Option<Expect>,
+    ) -> Result<Pinned, Fault> {
         let image = match source {
             Source::Locked {
                 manifest,
@@ -222,7 +248,7 @@ impl Fetch<'_> {
 
     /// The OS image, which must be here already.
     async fn known_os(&self, source: &Source) -> Result<OsImage, Fault> {
-        let pinned = self.resolve(source, Expect::Os).await?;
+        let pinned = self.resolve(source, Some(Expect::Os)).await?;
         let Some(record) = self.known(&pinned)? else {
             let message = format!(
                 "cannot plan: OS image {} is not on this node yet",
@@ -237,7 +263,7 @@ impl Fetch<'_> {
 
     /// The container image, or what stands in for it.
     async fn stand_in(&self, source: &Source) -> Result<ContainerImage, Fault> {
-        let pinned = self.resolve(source, Expect::Container).await?;
+        let pinned = self.resolve(source, Some(Expect::Container)).await?;
         let reference = source.reference();
         let (manifest, root) = match self.known(&pinned)? {
             Some(record) => (record.manifest, record.root),
@@ -262,7 +288,11 @@ impl Fetch<'_> {
             .map_err(|error| faults::of_store(&error))
     }
 
-    async fn pull(&self, pinned: &Pinned, expect: Expect) -> Result<ImageRecord, FetchError> {
+    async fn pull(
+        &self,
+        pinned: &Pinned,
+        expect: Option<Expect>,
+    ) -> Result<ImageRecord, FetchError> {
         if let Some(record) = self.known(pinned)? {
             return Ok(record);
         }

@@ -3,8 +3,9 @@
 use super::connect::{broken, connect, unreachable};
 use super::target::Target;
 use futures_util::{Stream, StreamExt, future, stream};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http1;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode, header};
@@ -12,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use orlop_api::{EXEC_PROTOCOL, ExecRequest, Fault, FaultKind, StreamEnd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io;
 use std::time::Duration;
 
 /// How long an answer may take to begin.
@@ -19,6 +21,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long an order to a container may take: the longest `stop_timeout`, ten minutes, with a start and
 /// with what the agent does before and after.
 const LONGEST_CHANGE: Duration = Duration::from_secs(15 * 60);
+/// How long an archive may take: a terabyte at 12 MB/s.
+const LONGEST_ARCHIVE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest answer, in bytes: far above what a node with hundreds of generations says.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// The longest line of a stream, in bytes.
@@ -29,6 +33,13 @@ const MAX_LINE_BYTES: usize = 4 << 20;
 pub(crate) struct Client {
     target: Target,
 }
+
+/// An archive that comes.
+pub(crate) type Archive = stream::BoxStream<'static, Result<Bytes, Fault>>;
+/// An archive that is sent.
+pub(crate) type Outgoing = stream::BoxStream<'static, io::Result<Bytes>>;
+/// What a request carries.
+type Sent = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Lines of a stream, as they come.
 pub(crate) type Lines<T> = stream::BoxStream<'static, Result<T, Fault>>;
@@ -86,7 +97,7 @@ impl Client {
             .send(
                 Method::POST,
                 path,
-                (encode(request)?, Some(EXEC_PROTOCOL)),
+                (whole(encode(request)?), Some(EXEC_PROTOCOL)),
                 ANSWER_TIMEOUT,
             )
             .await?;
@@ -111,6 +122,32 @@ impl Client {
             .boxed())
     }
 
+    /// Reads an archive. One that breaks off ends with a fault.
+    pub(crate) async fn get_archive(&self, path: &str) -> Result<Archive, Fault> {
+        let answer = self.ask(Method::GET, path, Bytes::new()).await?;
+        let target = self.target.clone();
+        let chunks = answer.into_body().into_data_stream();
+        let chunks = chunks.map(move |chunk| chunk.map_err(|error| broken(&target, &error)));
+        Ok(chunks.boxed())
+    }
+
+    /// Sends an archive, however long that takes, and reads what came of it.
+    pub(crate) async fn send_archive<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        archive: Outgoing,
+    ) -> Result<T, Fault> {
+        let body = StreamBody::new(archive.map(|chunk| chunk.map(Frame::data))).boxed_unsync();
+        let answer = self
+            .send(Method::POST, path, (body, None), LONGEST_ARCHIVE)
+            .await?;
+        if answer.status().is_success() {
+            self.decode(answer).await
+        } else {
+            Err(self.fault(answer).await)
+        }
+    }
+
     async fn ask(
         &self,
         method: Method,
@@ -127,7 +164,7 @@ impl Client {
         body: Bytes,
         limit: Duration,
     ) -> Result<Response<Incoming>, Fault> {
-        let answer = self.send(method, path, (body, None), limit).await?;
+        let answer = self.send(method, path, (whole(body), None), limit).await?;
         if answer.status().is_success() {
             Ok(answer)
         } else {
@@ -140,7 +177,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        (body, upgrade): (Bytes, Option<&str>),
+        (body, upgrade): (Sent, Option<&str>),
         limit: Duration,
     ) -> Result<Response<Incoming>, Fault> {
         let stream = connect(&self.target).await?;
@@ -157,7 +194,7 @@ impl Client {
                     .header(header::CONNECTION, "upgrade")
                     .header(header::UPGRADE, protocol);
             }
-            match request.body(Full::new(body)) {
+            match request.body(body) {
                 Ok(request) => Ok(sender.send_request(request).await?),
                 Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
             }
@@ -193,6 +230,12 @@ impl Client {
             Err(_) => Err(unreachable(&self.target, "the answer stopped half-way")),
         }
     }
+}
+
+fn whole(body: Bytes) -> Sent {
+    Full::new(body)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 fn encode<B: Serialize>(body: &B) -> Result<Bytes, Fault> {

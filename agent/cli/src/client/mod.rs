@@ -5,6 +5,6 @@ mod http;
 mod target;
 mod tls;
 
-pub(crate) use http::{Client, Lines};
+pub(crate) use http::{Archive, Client, Lines, Outgoing};
 pub(crate) use target::Target;
 pub(crate) use tls::certificates;

@@ -1,5 +1,6 @@
 //! One command a file.
 
+mod archive_file;
 mod change;
 pub(crate) mod config_apply;
 pub(crate) mod config_check;
@@ -17,7 +18,14 @@ pub(crate) mod container_top;
 pub(crate) mod diff;
 mod events;
 pub(crate) mod generations;
+pub(crate) mod image_inspect;
+mod image_ls;
+mod image_prune;
+pub(crate) mod image_pull;
+pub(crate) mod image_rm;
 pub(crate) mod job;
+pub(crate) mod network_inspect;
+mod network_ls;
 pub(crate) mod pki_client;
 pub(crate) mod pki_init;
 pub(crate) mod rollback;
@@ -26,9 +34,14 @@ mod toml_file;
 pub(crate) mod update_apply;
 pub(crate) mod update_release;
 pub(crate) mod update_stage;
+pub(crate) mod volume_export;
+pub(crate) mod volume_import;
+pub(crate) mod volume_inspect;
+mod volume_ls;
+pub(crate) mod volume_rm;
 mod why;
 
-use crate::args::{Args, Command, Config, Container, Pki, Update};
+use crate::args::{Args, Command, Config, Container, Image, Network, Pki, Update, Volume};
 use crate::client::{Client, Target};
 use crate::screen::Screen;
 use orlop_api::{Fault, FaultKind};
@@ -82,6 +95,12 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
         Command::Rollback(options) => rollback::run(client, screen, &options).await,
         Command::Why => why::run(client, screen).await,
         Command::Container(command) => container(client, screen, command).await,
+        Command::Image(command) => image(client, screen, command).await,
+        Command::Volume(command) => volume(client, screen, command).await,
+        Command::Network(Network::Ls) => network_ls::run(client, screen).await,
+        Command::Network(Network::Inspect(options)) => {
+            network_inspect::run(client, screen, &options).await
+        }
         Command::Job(options) => job::run(client, screen, &options).await,
         Command::Events => events::run(client, screen).await,
         // Done above, without a node.
@@ -104,6 +123,44 @@ async fn container(client: &Client, screen: &Screen, command: Container) -> Outc
         }
         Container::Kill(options) => container_order::kill(client, screen, &options).await,
     }
+}
+
+async fn image(client: &Client, screen: &Screen, command: Image) -> Outcome {
+    match command {
+        Image::Ls => image_ls::run(client, screen).await,
+        Image::Inspect(options) => image_inspect::run(client, screen, &options).await,
+        Image::Pull(options) => image_pull::run(client, screen, options).await,
+        Image::Rm(options) => image_rm::run(client, screen, options).await,
+        Image::Prune => image_prune::run(client, screen).await,
+    }
+}
+
+async fn volume(client: &Client, screen: &Screen, command: Volume) -> Outcome {
+    match command {
+        Volume::Ls => volume_ls::run(client, screen).await,
+        Volume::Inspect(options) => volume_inspect::run(client, screen, &options).await,
+        Volume::Rm(options) => volume_rm::run(client, screen, &options).await,
+        Volume::Export(options) => volume_export::run(client, &options).await,
+        Volume::Import(options) => volume_import::run(client, screen, &options).await,
+    }
+}
+
+/// Prints a value as JSON, which is all that there is for it.
+fn print_json<T: serde::Serialize>(screen: &Screen, value: &T) -> Outcome {
+    let text = serde_json::to_string_pretty(value).map_err(|error| {
+        let message = format!("cannot write JSON: {error}");
+        Fault::new(FaultKind::Internal, message)
+    })?;
+    screen.data(&text)?;
+    Ok(Ending::Done)
+}
+
+/// A volume's name, before it becomes a part of a path.
+fn volume_name(text: &str) -> Result<Name, Fault> {
+    Name::new(text).ok_or_else(|| {
+        let message = format!("cannot use {text:?} as a volume's name");
+        Fault::new(FaultKind::Usage, message).hint("`orlop volume ls` lists the volumes")
+    })
 }
 
 /// A container's name, before it becomes a part of a path.

@@ -23,4 +23,7 @@ help!(help_of_generations, "generations");
 help!(help_of_container, "container");
 help!(help_of_container_exec, "container", "exec");
 help!(help_of_container_logs, "container", "logs");
+help!(help_of_image, "image");
+help!(help_of_volume, "volume");
+help!(help_of_network, "network");
 help!(help_of_pki_client, "pki", "client");

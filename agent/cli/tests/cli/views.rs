@@ -63,6 +63,50 @@ view!(
     "--signal",
     "SIGNONE"
 );
+view!(images_are_a_table, "image", "ls");
+view!(images_as_json, "image", "ls", "--json");
+view!(
+    an_image_is_json,
+    "image",
+    "inspect",
+    "registry.example.com/tool:2"
+);
+view!(
+    an_image_that_is_not_there,
+    "image",
+    "inspect",
+    "registry.example.com/tool:2&3"
+);
+view!(
+    a_pull_waits_and_tells_what_came_of_it,
+    "image",
+    "pull",
+    "tool:2"
+);
+view!(a_removal_tells_what_it_freed, "image", "rm", "tool:2");
+view!(a_pruning_that_frees_nothing, "image", "prune");
+view!(volumes_are_a_table, "volume", "ls");
+view!(a_volume_is_json, "volume", "inspect", "data");
+view!(a_volume_removed, "volume", "rm", "old", "--force");
+view!(a_volume_out_to_stdout, "volume", "export", "data");
+view!(
+    a_volume_that_breaks_off,
+    "volume",
+    "export",
+    "cut",
+    "-o",
+    "cut.tar"
+);
+view!(
+    a_volume_of_a_file_that_is_not_there,
+    "volume",
+    "import",
+    "data",
+    "none.tar"
+);
+view!(networks_are_a_table, "network", "ls");
+view!(a_network_is_json, "network", "inspect", "default");
+view!(a_network_that_is_not_there, "network", "inspect", "none");
 view!(logs_are_the_lines, "container", "logs", "web");
 view!(logs_with_times, "container", "logs", "web", "-t", "-n", "1");
 view!(logs_as_json, "container", "logs", "web", "--json");
@@ -224,4 +268,31 @@ async fn a_config_that_the_node_refuses_is_not_applied() {
     cannot use node.toml: 1 problem
     ");
     assert!(door.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_volume_goes_to_a_file_and_comes_from_stdin() {
+    let door = Door::new(MemoryNode::default());
+    let said = door
+        .run(&["volume", "export", "data", "-o", "data.tar"])
+        .await;
+    assert_eq!(said, "exit 0\n--- stdout\n--- stderr\n");
+    assert_eq!(std::fs::read(door.path("data.tar")).unwrap(), b"data");
+    assert!(!door.path("data.tar.part").exists());
+    let mut child = door
+        .command(&["volume", "import", "data", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&vec![b'x'; 200_000]).await.unwrap();
+    drop(input);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.stdout, b"volume data holds the archive\n");
+    let asked = door.asked();
+    assert!(
+        asked.contains(&"uid 0: it has 200000 bytes".to_owned()),
+        "{asked:?}"
+    );
 }

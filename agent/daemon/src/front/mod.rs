@@ -15,6 +15,8 @@ pub mod pki;
 mod reply;
 mod routes;
 mod server;
+mod stored_handlers;
+mod tar_handlers;
 mod tls;
 
 pub use access::{Peer, Role};

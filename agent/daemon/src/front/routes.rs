@@ -4,7 +4,7 @@ use super::access::{Peer, Role};
 use super::connection::Connected;
 use super::reply::FaultReply;
 use super::{audit, body};
-use super::{container_handlers, exec, handlers};
+use super::{container_handlers, exec, handlers, stored_handlers, tar_handlers};
 use crate::ops::{Caller, Operations};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -63,6 +63,28 @@ pub enum Endpoint {
     RestartContainer,
     /// Sends a signal to a container.
     KillContainer,
+    /// Every image in the store.
+    Images,
+    /// One image.
+    InspectImage,
+    /// Fetches an image.
+    PullImage,
+    /// Removes an image.
+    RemoveImage,
+    /// Removes every image that nothing needs.
+    PruneImages,
+    /// Every volume.
+    Volumes,
+    /// One volume.
+    InspectVolume,
+    /// Removes a volume.
+    RemoveVolume,
+    /// A volume's content.
+    ExportVolume,
+    /// Gives a volume other content.
+    ImportVolume,
+    /// Every container network.
+    Networks,
     /// One job.
     Job,
     /// What happens, as it happens.
@@ -129,6 +151,11 @@ pub const ROUTES: &[Route] = &[
     read("/v1/containers/{name}/logs", Endpoint::Logs),
     read("/v1/containers/{name}/processes", Endpoint::Processes),
     read("/v1/stats", Endpoint::Stats),
+    read("/v1/images", Endpoint::Images),
+    read("/v1/images/inspect", Endpoint::InspectImage),
+    read("/v1/volumes", Endpoint::Volumes),
+    read("/v1/volumes/{name}", Endpoint::InspectVolume),
+    read("/v1/networks", Endpoint::Networks),
     read("/v1/jobs/{id}", Endpoint::Job),
     read("/v1/events", Endpoint::Events),
     Route {
@@ -152,6 +179,22 @@ pub const ROUTES: &[Route] = &[
         role: Role::Admin,
         endpoint: Endpoint::Exec,
     },
+    Route {
+        method: Method::Get,
+        path: "/v1/volumes/{name}/export",
+        role: Role::Admin,
+        endpoint: Endpoint::ExportVolume,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/volumes/{name}/import",
+        role: Role::Admin,
+        endpoint: Endpoint::ImportVolume,
+    },
+    change("/v1/volumes/{name}/remove", Endpoint::RemoveVolume),
+    change("/v1/images/pull", Endpoint::PullImage),
+    change("/v1/images/remove", Endpoint::RemoveImage),
+    change("/v1/images/prune", Endpoint::PruneImages),
     change("/v1/containers/{name}/stop", Endpoint::StopContainer),
     change("/v1/containers/{name}/start", Endpoint::StartContainer),
     change("/v1/containers/{name}/restart", Endpoint::RestartContainer),
@@ -196,6 +239,17 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::StartContainer => post(container_handlers::start::<O>),
         Endpoint::RestartContainer => post(container_handlers::restart::<O>),
         Endpoint::KillContainer => post(container_handlers::kill::<O>),
+        Endpoint::Images => get(stored_handlers::images::<O>),
+        Endpoint::InspectImage => get(stored_handlers::image::<O>),
+        Endpoint::PullImage => post(stored_handlers::pull_image::<O>),
+        Endpoint::RemoveImage => post(stored_handlers::remove_image::<O>),
+        Endpoint::PruneImages => post(stored_handlers::prune_images::<O>),
+        Endpoint::Volumes => get(stored_handlers::volumes::<O>),
+        Endpoint::InspectVolume => get(stored_handlers::volume::<O>),
+        Endpoint::RemoveVolume => post(stored_handlers::remove_volume::<O>),
+        Endpoint::ExportVolume => get(tar_handlers::export_volume::<O>),
+        Endpoint::ImportVolume => post(tar_handlers::import_volume::<O>),
+        Endpoint::Networks => get(stored_handlers::networks::<O>),
         Endpoint::Job => get(handlers::job::<O>),
         Endpoint::Events => get(handlers::events::<O>),
         Endpoint::CheckConfig => post(handlers::check_config::<O>),
@@ -276,6 +330,17 @@ impl Endpoint {
             Self::StartContainer => "start-container",
             Self::RestartContainer => "restart-container",
             Self::KillContainer => "kill-container",
+            Self::Images => "images",
+            Self::InspectImage => "inspect-image",
+            Self::PullImage => "pull-image",
+            Self::RemoveImage => "remove-image",
+            Self::PruneImages => "prune-images",
+            Self::Volumes => "volumes",
+            Self::InspectVolume => "inspect-volume",
+            Self::RemoveVolume => "remove-volume",
+            Self::ExportVolume => "export-volume",
+            Self::ImportVolume => "import-volume",
+            Self::Networks => "networks",
             Self::Job => "job",
             Self::Events => "events",
             Self::CheckConfig => "check-config",
@@ -319,10 +384,19 @@ mod tests {
     }
 
     #[test]
-    fn whatever_changes_the_node_takes_an_operator() {
+    fn whatever_changes_the_node_takes_an_operator_and_the_data_of_containers_an_admin() {
         for route in ROUTES.iter().copied() {
+            let data = matches!(
+                route.endpoint,
+                Endpoint::Exec | Endpoint::ExportVolume | Endpoint::ImportVolume
+            );
             let changes = route.method == Method::Post && route.endpoint != Endpoint::CheckConfig;
-            assert_eq!(route.role >= Role::Operator, changes, "{}", route.path);
+            let needed = match (data, changes) {
+                (true, _) => Role::Admin,
+                (false, true) => Role::Operator,
+                (false, false) => Role::Reader,
+            };
+            assert_eq!(route.role, needed, "{}", route.path);
         }
     }
 }

@@ -40,6 +40,7 @@ fn verb(operation: Operation) -> &'static str {
         Operation::Apply => "apply",
         Operation::ApplyConfig => "apply the config",
         Operation::RollBack => "roll back",
+        Operation::PullImage => "pull an image",
     }
 }
 

@@ -12,9 +12,9 @@ use futures_util::future;
 use futures_util::stream::BoxStream;
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, ConfigEntry, ConfigQuery, ConfigReport, ConfigView,
-    ConfirmView, ContainerView, Diff, DiffQuery, Event, Fault, FaultKind, GenerationView, HeldView,
-    Job, JobId, LogLine, LogQuery, Mode, Operation, Phase, ReleaseRequest, RollBackRequest,
-    StageRequest, Status, Why,
+    ConfirmView, ContainerView, Diff, DiffQuery, Event, Fault, FaultKind, Freed, GenerationView,
+    HeldView, Job, JobId, LogLine, LogQuery, Mode, Operation, Phase, ReleaseRequest,
+    RollBackRequest, StageRequest, Status, Why,
 };
 use orlop_config::limits::MAX_TRIAL;
 use orlop_config::{Api, Digest};
@@ -75,6 +75,16 @@ impl Host {
     /// What the operations of other files work with.
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// The same, for tasks that outlive a request.
+    pub(super) fn share(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Removes an image from the store, or every one that nothing needs.
+    pub(super) async fn free(&self, image: Option<String>) -> Result<Freed, Fault> {
+        self.ask(|reply| Ask::Free { image, reply }).await
     }
 
     /// `[api]` of the config in force, whenever it changes.

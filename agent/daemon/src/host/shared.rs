@@ -1,6 +1,7 @@
 //! What the driver, the operations and the tasks beside them have in common.
 
 use super::events::EventBus;
+use super::images::Needs;
 use super::jobs::JobBoard;
 use crate::booted::Boot;
 use crate::chain::chain;
@@ -12,16 +13,16 @@ use crate::problems::Problems;
 use crate::records::Records;
 use crate::{config, esp};
 use orlop_api::{
-    EventKind, Fault, FaultKind, GateView, HeldView, JobId, Mode, Operation, Phase, StageRequest,
+    EventKind, Fault, FaultKind, Freed, GateView, HeldView, JobId, Mode, Operation, Phase,
+    StageRequest,
 };
 use orlop_config::NodeConfig;
 use orlop_core::boot::BootSequence;
 use orlop_core::{Generation, GenerationId, Then};
 use orlop_image::Store;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 /// Something that the driver is asked to do, and where the answer goes.
@@ -69,6 +70,11 @@ pub(super) enum Ask {
         caller: Caller,
         reply: oneshot::Sender<Result<(), Fault>>,
     },
+    /// Remove an image from the store, or every one that nothing needs.
+    Free {
+        image: Option<String>,
+        reply: oneshot::Sender<Result<Freed, Fault>>,
+    },
     /// The agent is told to end.
     Stop { reply: oneshot::Sender<()> },
 }
@@ -96,6 +102,8 @@ pub(super) struct Shared {
     pub(super) not_staged: watch::Sender<Option<Fault>>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) asks: mpsc::Sender<Ask>,
+    /// Held while an image is pulled by hand, and while what nothing needs is removed.
+    pub(super) pulling: Mutex<()>,
 }
 
 impl Shared {
@@ -115,24 +123,17 @@ impl Shared {
         }
     }
 
-    /// Frees what neither the OS that runs nor any generation on record needs. Only while nothing is
+    /// Frees what neither the OS that runs nor any generation on record needs, nor was pulled by hand. Only while nothing is
     /// being fetched, which would be lost. A failure is logged: there is a next time.
     pub(super) async fn collect_garbage(&self) {
-        let (state, generations) = match self.records() {
-            Ok(records) if records.problems.is_empty() => (records.state, records.generations),
-            Ok(_) => return log::warn!("not freeing the store: not all records can be read"),
-            Err(fault) => return log::warn!("not freeing the store: {fault}"),
+        let Ok(_held) = self.pulling.try_lock() else {
+            return log::info!("not freeing the store: an image is being pulled");
         };
-        // A generation that the state does not list is left of a staging that failed.
-        let listed = generations.values().filter(|generation| {
-            let state = state.as_ref();
-            state.is_none_or(|state| state.generations.contains_key(&generation.id))
-        });
-        let needed = listed.flat_map(|generation| {
-            let containers = generation.containers.values().map(|image| &image.root);
-            containers.chain([&generation.os.root])
-        });
-        let keep: BTreeSet<_> = needed.chain([&self.boot.booted.root]).cloned().collect();
+        let keep = match (Needs::of(self), self.store.records()) {
+            (Ok(needs), Ok(images)) => needs.kept(&images),
+            (Err(fault), _) => return log::warn!("not freeing the store: {fault}"),
+            (_, Err(error)) => return log::warn!("not freeing the store: {}", chain(&error)),
+        };
         let store = self.store.clone();
         match spawn_blocking(move || store.gc(&keep)).await {
             Ok(Ok(report)) => {

@@ -33,6 +33,8 @@ pub(super) struct Inner {
     pub(super) live: Arc<Live>,
     /// Held by the reconciliation under way.
     pub(super) turn: Arc<Mutex<()>>,
+    /// Held by who brings a volume in, or removes one.
+    pub(super) volumes: Mutex<()>,
     /// What was desired last.
     desired: StdMutex<Desired>,
     watch: OnceLock<JoinHandle<()>>,
@@ -66,6 +68,7 @@ impl Runtime {
             executor,
             live: Arc::new(Live::new()),
             turn: Arc::default(),
+            volumes: Mutex::default(),
             desired: StdMutex::default(),
             watch: OnceLock::new(),
             net_watch: OnceLock::new(),

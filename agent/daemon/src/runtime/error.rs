@@ -284,7 +284,7 @@ impl StepError {
         move |source| Self::File { verb, path, source }
     }
 
-    fn kind(&self) -> FaultKind {
+    pub(super) fn kind(&self) -> FaultKind {
         match self {
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 FaultKind::Transient

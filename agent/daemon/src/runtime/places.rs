@@ -136,9 +136,14 @@ impl Places {
         self.layer(name).join("spec")
     }
 
+    /// All named volumes.
+    pub(super) fn volumes(&self) -> PathBuf {
+        self.state.join("volumes")
+    }
+
     /// A named volume.
     pub(super) fn volume(&self, name: &Name) -> PathBuf {
-        self.state.join("volumes").join(name.as_str())
+        self.volumes().join(name.as_str())
     }
 
     /// Addresses given to containers.

@@ -13,17 +13,17 @@ use std::error::Error as _;
 pub(super) fn pull_options(
     config: &NodeConfig,
     image: &ImageRef,
-    expect: Expect,
+    expect: Option<Expect>,
 ) -> Result<PullOptions, Fault> {
     let mut options = PullOptions {
+        expect,
         proxy: Proxy {
             https: config.proxy.https.clone(),
             http: config.proxy.http.clone(),
             except: config.proxy.except.clone(),
         },
         ..PullOptions::default()
-    }
-    .expecting(expect);
+    };
     let ImageRef::Registry { registry, .. } = image else {
         return Ok(options);
     };
@@ -79,7 +79,7 @@ mod tests {
 
     fn options(toml: &str, image: &str) -> Result<PullOptions, Fault> {
         let config = orlop_config::parse("node.toml", toml).unwrap();
-        pull_options(&config, &image.parse().unwrap(), Expect::Container)
+        pull_options(&config, &image.parse().unwrap(), Some(Expect::Container))
     }
 
     #[test]

@@ -101,6 +101,15 @@ async fn every_read_answers_with_its_type() {
         ("/v1/why", "/verdict/trigger/check", json!("container web")),
         ("/v1/containers", "/1/name", json!("web")),
         ("/v1/jobs/6", "/progress/total", json!(48 << 20)),
+        ("/v1/images", "/1/pulled", json!(true)),
+        (
+            "/v1/images/inspect?image=registry.example.com/tool:2",
+            "/run/cmd/0",
+            json!("/app"),
+        ),
+        ("/v1/volumes", "/0/containers/0", json!("db")),
+        ("/v1/volumes/data", "/used_bytes", json!(4096)),
+        ("/v1/networks", "/1/containers/0/name", json!("web")),
     ] {
         let (status, body) = json(local.get(path).await).await;
         assert_eq!(
@@ -341,4 +350,40 @@ async fn a_user_outside_the_group_is_refused_every_route() {
         );
     }
     assert_eq!(local.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_archive_goes_in_whole_and_one_that_breaks_off_does_not_look_whole() {
+    let local = Local::new(MemoryNode::default());
+    let archive = "x".repeat(5 << 20);
+    let path = "/v1/volumes/data/import?replace=true";
+    let (status, _) = json(local.post(path, archive).await).await;
+    assert_eq!(status, 200);
+    let asked = [
+        "uid 0: import data, replace true",
+        "uid 0: it has 5242880 bytes",
+    ];
+    assert_eq!(local.asked(), asked);
+    let whole = local.get("/v1/volumes/data/export").await;
+    assert_eq!(
+        whole.into_body().collect().await.unwrap().to_bytes(),
+        "data"
+    );
+    let broken = local.get("/v1/volumes/cut/export").await;
+    broken.into_body().collect().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn who_sends_an_archive_that_is_refused_reads_why() {
+    let refused = Fault::new(FaultKind::Refused, "cannot import volume data: not empty");
+    let local = Local::new(MemoryNode::failing(refused));
+    let archive = "x".repeat(5 << 20);
+    let answer = local.post("/v1/volumes/data/import", archive).await;
+    let (status, fault) = fault(answer).await;
+    assert_eq!(
+        (status, fault.message.as_str()),
+        (409, "cannot import volume data: not empty")
+    );
+    let answer = local.post("/v1/volumes/no%20name/import", "x").await;
+    assert_eq!(answer.status(), 400);
 }

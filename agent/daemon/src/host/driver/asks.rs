@@ -1,7 +1,7 @@
 //! What the driver is asked for: refused, rehearsed, or made a job and begun.
 
-use super::super::first;
 use super::super::shared::{Ask, Shared};
+use super::super::{first, images};
 use super::{Driver, Pending};
 use crate::chain::chain;
 use crate::ops::{Caller, Pinning, Started};
@@ -9,7 +9,9 @@ use crate::stage::{self, Wanted};
 use crate::switch::SwitchError;
 use crate::systemd::Systemd;
 use crate::{config, faults};
-use orlop_api::{Fault, FaultKind, HeldView, JobId, Operation, Phase, Progress, StageRequest};
+use orlop_api::{
+    Fault, FaultKind, Freed, HeldView, JobId, Operation, Phase, Progress, StageRequest,
+};
 use orlop_core::{Asker, Event, GenerationId, Goal, IllegalEvent, Then, held_views};
 use tokio::sync::oneshot;
 
@@ -88,6 +90,7 @@ impl Driver {
                 caller,
                 reply,
             } => answer(reply, self.pin(generation, pinning, &caller).await),
+            Ask::Free { image, reply } => answer(reply, self.free(image.as_deref()).await),
             Ask::Stop { reply } => {
                 self.stop().await;
                 answer(reply, ());
@@ -129,6 +132,15 @@ impl Driver {
         })?;
         log::info!(caller:% = caller; "{caller} released {}", gone.manifest);
         Ok(gone)
+    }
+
+    /// Removes images, unless others are being fetched, which nothing on record needs yet.
+    async fn free(&self, image: Option<&str>) -> Result<Freed, Fault> {
+        if self.pending.is_some() || self.first.is_some() {
+            let message = "cannot remove images: a generation is being fetched";
+            return Err(Fault::new(FaultKind::Refused, message).hint("wait until it is staged"));
+        }
+        images::free(&self.shared, image).await
     }
 
     /// Pins or unpins a generation.
