@@ -3,9 +3,11 @@
 #[cfg(test)]
 mod rig;
 
-use orlop_api::{ContainerDetail, ContainerState, ContainerStats, ProcessView};
+use orlop_api::{ContainerDetail, ContainerState, ContainerStats, FrameKind, ProcessView};
 use rig::containers::{apply, config, container, wait_view};
 use rig::node::Rig;
+use rig::session::Session;
+use serde_json::json;
 
 #[test]
 fn a_stopped_container_stays_so_over_a_kill_of_the_agent_until_it_is_started_or_a_switch() {
@@ -94,4 +96,81 @@ fn a_container_is_looked_at_and_runs_commands_of_operators() {
     let after: Vec<ProcessView> = node.api().get("/v1/containers/web/processes").unwrap();
     assert_eq!(after.len(), 1, "{after:?}");
     assert!(!node.has("/run/orlop/containers/web/exec-0.json"));
+}
+
+#[test]
+fn a_command_has_the_user_and_directory_that_are_asked_for() {
+    let rig = Rig::new();
+    let node = rig.node("as-asked", "1", &rig.config("1"));
+    node.wait_idle();
+    node.wait_web("/");
+    let talk = |options: &[&str]| {
+        let rest = ["web", "--", "/app", "--talk"];
+        node.orlop(&[&["container", "exec"][..], options, &rest].concat())
+    };
+    let said = talk(&[]);
+    assert_eq!(said.out, "no terminal, user 0, in /\nno more\n", "{said:?}");
+    let said = talk(&["-u", "1000:1001", "-w", "/proc/self"]);
+    assert!(
+        said.out.starts_with("no terminal, user 1000, in /proc/"),
+        "{said:?}"
+    );
+    let said = talk(&["-u", "nobody-there"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("no user \"nobody-there\""), "{said:?}");
+    let said = talk(&["-w", "/none"]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    let said = talk(&["-w", "proc"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let said = talk(&["-t"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+}
+
+#[test]
+fn a_command_with_a_terminal_is_told_of_its_size_and_gives_its_status() {
+    let rig = Rig::new();
+    let node = rig.node("terminal", "1", &rig.config("1"));
+    node.wait_idle();
+    node.wait_web("/");
+    let open = |request| Session::open(&node, "/v1/containers/web/exec", request);
+    let request = json!({
+        "command": ["/app", "--talk"], "stdin": true, "terminal": { "rows": 24, "columns": 80 },
+    });
+    let mut session = open(&request);
+    session.wait_for("terminal 24x80, user 0, in /\r\n");
+    session.send(FrameKind::Resize, &[0, 50, 0, 132]);
+    session.wait_for("size 50x132\r\n");
+    // The terminal shows what is typed.
+    session.send(FrameKind::Stdin, b"hello\r");
+    session.wait_for("hello\r\nheard hello\r\n");
+    session.send(FrameKind::Stdin, b"end\r");
+    assert_eq!(session.wait_exit(), 3);
+
+    // Ctrl-C is the terminal's to make a signal of.
+    let mut session = open(&request);
+    session.wait_for("in /\r\n");
+    session.send(FrameKind::Stdin, b"\x03");
+    assert_eq!(session.wait_exit(), 130);
+    // One that cannot be started says why, and leaves nothing.
+    let request = json!({ "command": ["/none"], "terminal": { "rows": 24, "columns": 80 } });
+    let mut session = open(&request);
+    assert_ne!(session.wait_exit(), 0);
+    assert!(session.shown().contains("/none"), "{}", session.shown());
+    // Who goes takes the command along.
+    let request = json!({ "command": ["/app", "--talk"], "stdin": true });
+    let session = open(&request);
+    drop(session);
+    let gone = node
+        .machine
+        .wait("the end of a command", rig::node::READY, || {
+            let processes: Vec<ProcessView> =
+                node.api().get("/v1/containers/web/processes").unwrap();
+            match processes.len() {
+                1 => Ok(()),
+                _ => Err(format!("{processes:?}")),
+            }
+        });
+    gone.unwrap();
+    let left = node.run(&["find", "/run/orlop/containers/web", "-name", "exec-*"]);
+    assert_eq!(left, "");
 }

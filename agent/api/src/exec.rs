@@ -27,6 +27,36 @@ pub struct ExecRequest {
     pub env: Vec<String>,
     /// Whether the client sends input; without it the command has none.
     pub stdin: bool,
+    /// The size of the client's terminal, where the command is to have one; then all its output is one.
+    pub terminal: Option<WindowSize>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters in a line.
+    pub columns: u16,
+}
+
+impl WindowSize {
+    /// The content of a frame of this size.
+    pub fn encode(self) -> [u8; 4] {
+        let ([a, b], [c, d]) = (self.rows.to_be_bytes(), self.columns.to_be_bytes());
+        [a, b, c, d]
+    }
+
+    /// The size in a frame's content, if there is one.
+    pub fn decode(content: &[u8]) -> Option<Self> {
+        let &[a, b, c, d] = content else {
+            return None;
+        };
+        Some(Self {
+            rows: u16::from_be_bytes([a, b]),
+            columns: u16::from_be_bytes([c, d]),
+        })
+    }
 }
 
 /// What a frame is.
@@ -42,6 +72,8 @@ pub enum FrameKind {
     Exit,
     /// Nothing: it shows that the other end is still there.
     Alive,
+    /// The client's terminal has another size: lines and characters in two bytes each.
+    Resize,
 }
 
 /// One frame.
@@ -76,6 +108,7 @@ impl FrameKind {
             Self::Stderr => 2,
             Self::Exit => 3,
             Self::Alive => 4,
+            Self::Resize => 5,
         }
     }
 
@@ -86,6 +119,7 @@ impl FrameKind {
             2 => Self::Stderr,
             3 => Self::Exit,
             4 => Self::Alive,
+            5 => Self::Resize,
             other => return Err(BadFrame::Kind(other)),
         })
     }
@@ -149,17 +183,18 @@ impl std::error::Error for BadFrame {}
 mod tests {
     use super::*;
 
-    const KINDS: [FrameKind; 5] = [
+    const KINDS: [FrameKind; 6] = [
         FrameKind::Stdin,
         FrameKind::Stdout,
         FrameKind::Stderr,
         FrameKind::Exit,
         FrameKind::Alive,
+        FrameKind::Resize,
     ];
 
     #[test]
     fn frames_come_whole_however_their_bytes_are_split() {
-        let contents: [&[u8]; 5] = [b"", b"a", b"hello", &[7], &[0; 300]];
+        let contents: [&[u8]; 6] = [b"", b"a", b"hello", &[7], &[0; 300], &[0, 24, 0, 80]];
         let frames: Vec<Frame> = KINDS
             .into_iter()
             .zip(contents)
@@ -183,6 +218,17 @@ mod tests {
             }
             assert_eq!(found, frames, "{step} bytes at a time");
         }
+    }
+
+    #[test]
+    fn a_size_comes_back_and_what_is_none_is_none() {
+        let size = WindowSize {
+            rows: 24,
+            columns: 300,
+        };
+        assert_eq!(size.encode(), [0, 24, 1, 44]);
+        assert_eq!(WindowSize::decode(&size.encode()), Some(size));
+        assert_eq!(WindowSize::decode(&[0, 24, 1]), None);
     }
 
     #[test]

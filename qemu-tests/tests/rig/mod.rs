@@ -15,6 +15,7 @@ pub(crate) mod qemu;
 pub(crate) mod raw_disk;
 pub(crate) mod remote;
 pub(crate) mod shop;
+pub(crate) mod session;
 pub(crate) mod small_disk;
 pub(crate) mod tap;
 pub(crate) mod tree;

@@ -125,9 +125,13 @@ impl Client {
     /// Reads an archive. One that breaks off ends with a fault.
     pub(crate) async fn get_archive(&self, path: &str) -> Result<Archive, Fault> {
         let answer = self.ask(Method::GET, path, Bytes::new()).await?;
-        let target = self.target.clone();
         let chunks = answer.into_body().into_data_stream();
-        let chunks = chunks.map(move |chunk| chunk.map_err(|error| broken(&target, &error)));
+        let chunks = chunks.map(|chunk| {
+            chunk.map_err(|error| {
+                let message = format!("cannot read the archive to its end: {error}");
+                Fault::new(FaultKind::Transient, message).hint("the agent's log may tell why")
+            })
+        });
         Ok(chunks.boxed())
     }
 

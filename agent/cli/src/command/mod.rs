@@ -28,6 +28,7 @@ pub(crate) mod network_inspect;
 mod network_ls;
 pub(crate) mod pki_client;
 pub(crate) mod pki_init;
+mod raw_terminal;
 pub(crate) mod rollback;
 mod status;
 mod toml_file;

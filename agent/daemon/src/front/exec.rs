@@ -15,8 +15,11 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use orlop_api::{
     EXEC_PROTOCOL, ExecRequest, Fault, FaultKind, Frame, FrameDecoder, FrameKind, MAX_FRAME_BYTES,
+    WindowSize,
 };
+use rustix::termios::{Winsize, tcsetwinsize};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
@@ -26,6 +29,8 @@ use tokio::time::{interval, sleep};
 /// The most commands at once, over all connections.
 const MOST_SESSIONS: usize = 32;
 static SESSIONS: Semaphore = Semaphore::const_new(MOST_SESSIONS);
+/// The kernel's number of `EIO` (errno(3)).
+const IO_ERROR: i32 = 5;
 /// How often the client is told that the command goes on; so it is found out that it has gone.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// How long a command that has ended may keep silent before its output counts as ended too: what it left
@@ -128,12 +133,13 @@ async fn relay(connection: Upgraded, session: Session) {
         stdin,
         stdout,
         stderr,
+        terminal,
         ended,
     } = session;
     let outputs = send_outputs(&mut writer, [stdout, stderr], ended);
     let result = tokio::select! {
         result = outputs => result,
-        result = take_input(reader, stdin) => result,
+        result = take_input(reader, stdin, terminal) => result,
     };
     if let Err(error) = result {
         log::debug!(error:% = error; "ignoring a broken connection to a command");
@@ -178,7 +184,11 @@ async fn next(output: &mut Output, buffer: &mut [u8]) -> io::Result<usize> {
     let Some(pipe) = output else {
         return Ok(0);
     };
-    let read = pipe.read(buffer).await?;
+    let read = match pipe.read(buffer).await {
+        // How a terminal tells that nobody has it open any more (pty(7)).
+        Err(error) if error.raw_os_error() == Some(IO_ERROR) => 0,
+        read => read?,
+    };
     if read == 0 {
         *output = None;
     }
@@ -201,6 +211,7 @@ async fn send(
 async fn take_input(
     mut reader: ReadHalf<Connection>,
     mut stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    terminal: Option<OwnedFd>,
 ) -> io::Result<()> {
     let mut decoder = FrameDecoder::default();
     let mut buffer = vec![0; MAX_FRAME_BYTES];
@@ -211,6 +222,9 @@ async fn take_input(
         }
         decoder.push(&buffer[..read]);
         while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
+            if let (FrameKind::Resize, Some(terminal)) = (frame.kind, &terminal) {
+                resize(terminal, &frame.content);
+            }
             if frame.kind != FrameKind::Stdin {
                 continue;
             }
@@ -226,5 +240,21 @@ async fn take_input(
                 stdin = None;
             }
         }
+    }
+}
+
+/// Gives a terminal another size; the kernel tells whoever works in it.
+fn resize(terminal: &OwnedFd, content: &[u8]) {
+    let Some(size) = WindowSize::decode(content) else {
+        return;
+    };
+    let size = Winsize {
+        ws_row: size.rows,
+        ws_col: size.columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    if let Err(error) = tcsetwinsize(terminal, size) {
+        log::debug!(error:% = error; "ignoring a size that a terminal does not take");
     }
 }

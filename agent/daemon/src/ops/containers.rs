@@ -7,6 +7,7 @@ use orlop_api::{ContainerDetail, ContainerStats, ContainerView, ExecRequest, Fau
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What an operator orders of a container.
@@ -30,6 +31,8 @@ pub struct Session {
     pub stdout: Option<Box<dyn AsyncRead + Send + Unpin>>,
     /// Its output of errors.
     pub stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Its terminal, where it has one.
+    pub terminal: Option<OwnedFd>,
     /// Its exit status, when it ends; 128 and the signal's number where a signal ended it.
     pub ended: BoxFuture<'static, io::Result<u8>>,
 }

@@ -49,6 +49,7 @@ mod session;
 mod spec;
 mod survive;
 mod systemd;
+mod terminal;
 mod timer;
 mod unit;
 mod usage;

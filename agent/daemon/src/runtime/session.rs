@@ -7,6 +7,7 @@ use super::execute::oci_runtime;
 use super::identity::{Accounts, Identity};
 use super::observe::read_text;
 use super::places::Places;
+use super::terminal::{ConsoleSocket, Terminal};
 use crate::ops::Session;
 use futures_util::FutureExt as _;
 use orlop_api::ExecRequest;
@@ -18,7 +19,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::process::Command;
+
+type Output = Option<Box<dyn AsyncRead + Send + Unpin>>;
 
 const PRIVATE_FILE: u32 = 0o600;
 /// What shells add to a signal's number for an exit status.
@@ -69,7 +73,7 @@ impl Runtime {
         let of = || RuntimeError::of(&name, Step::Exec);
         let program = oci_runtime(runtime).map_err(of())?;
         let (places, owned) = (self.inner.executor.places.clone(), name.clone());
-        let with_input = request.stdin;
+        let (with_input, with_terminal) = (request.stdin, request.terminal.is_some());
         let description = blocking(move || describe(&places, &owned, &request))
             .await
             .map_err(of())?;
@@ -78,34 +82,69 @@ impl Runtime {
         command
             .arg(format!("--root={}", state.display()))
             .args(["exec", "--process"])
-            .arg(&description.0)
+            .arg(&description.0);
+        let console =
+            with_terminal.then(|| ConsoleSocket::bind(&description.0.with_extension("sock")));
+        let console = console.transpose().map_err(of())?;
+        if let Some(console) = &console {
+            command.arg("--console-socket").arg(console.path());
+        }
+        let piped = |wanted| match wanted {
+            true => Stdio::piped(),
+            false => Stdio::null(),
+        };
+        command
             .arg(name.as_str())
-            .stdin(if with_input {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
-            .stdout(Stdio::piped())
+            .stdin(piped(with_input && !with_terminal))
+            .stdout(piped(!with_terminal))
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let child = command
             .spawn()
             .map_err(|source| StepError::Run { program, source })
             .map_err(of())?;
-        Ok(session(Running(child), description))
+        let mut running = Running(child);
+        let terminal = match &console {
+            Some(console) => terminal_of(console, &mut running).await.map_err(of())?,
+            None => None,
+        };
+        Ok(session(running, description, terminal))
     }
 }
 
-fn session(mut running: Running, description: Description) -> Session {
+/// The terminal of a command; none where it has ended before it had one, and says why.
+async fn terminal_of(
+    console: &ConsoleSocket,
+    running: &mut Running,
+) -> Result<Option<Terminal>, StepError> {
+    tokio::select! {
+        biased;
+        terminal = console.terminal() => terminal.map(Some),
+        // How it has ended is asked for again.
+        _ = running.0.wait() => Ok(None),
+    }
+}
+
+fn session(mut running: Running, description: Description, terminal: Option<Terminal>) -> Session {
     let child = &mut running.0;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (mut stdin, mut stdout): (Option<Box<dyn AsyncWrite + Send + Unpin>>, Output) = (
+        stdin.map(|pipe| Box::new(pipe) as _),
+        stdout.map(|pipe| Box::new(pipe) as _),
+    );
+    let terminal = terminal.map(|terminal| {
+        stdin = Some(Box::new(terminal.input));
+        stdout = Some(Box::new(terminal.output));
+        terminal.handle
+    });
     let ended = async move {
         let _kept = description;
         running.0.wait().await.map(exit_status)
     };
     Session {
-        stdin: stdin.map(|pipe| Box::new(pipe) as _),
-        stdout: stdout.map(|pipe| Box::new(pipe) as _),
+        stdin,
+        stdout,
+        terminal,
         stderr: stderr.map(|pipe| Box::new(pipe) as _),
         ended: ended.boxed(),
     }
@@ -143,7 +182,11 @@ fn describe(places: &Places, name: &Name, request: &ExecRequest) -> Result<Descr
 
 fn change(process: &mut Process, request: &ExecRequest) {
     process.insert("args".into(), json!(request.command));
-    process.insert("terminal".into(), false.into());
+    process.insert("terminal".into(), request.terminal.is_some().into());
+    if let Some(size) = request.terminal {
+        let size = json!({ "height": size.rows, "width": size.columns });
+        process.insert("consoleSize".into(), size);
+    }
     if let Some(workdir) = &request.workdir {
         process.insert("cwd".into(), workdir.as_str().into());
     }

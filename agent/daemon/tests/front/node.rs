@@ -340,6 +340,7 @@ impl ContainerOperations for MemoryNode {
             stdin: child.stdin.take().map(|pipe| Box::new(pipe) as _),
             stdout: child.stdout.take().map(|pipe| Box::new(pipe) as _),
             stderr: child.stderr.take().map(|pipe| Box::new(pipe) as _),
+            terminal: None,
             ended: async move {
                 let status = child.wait().await?;
                 Ok(u8::try_from(status.code().unwrap()).unwrap())

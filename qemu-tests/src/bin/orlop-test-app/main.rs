@@ -14,6 +14,7 @@
 //! Told to count, it appends a line `<number> <microseconds since its start>` to a file every 20 ms.
 
 mod attempt;
+mod talk;
 
 use clap::Parser;
 use std::fs::{self, File};
@@ -46,6 +47,10 @@ struct Options {
     /// Be no server, but a task: end at once with this status.
     #[arg(long)]
     exit: Option<i32>,
+    /// Be no server, but a talk: tell what terminal, user and directory there is, then repeat each line that
+    /// comes until there is no more, or one is `end`.
+    #[arg(long)]
+    talk: bool,
     /// Become sick after so many answers about health.
     #[arg(long)]
     sick_after: Option<u32>,
@@ -72,6 +77,9 @@ fn main() -> io::Result<()> {
             options.version
         );
         std::process::exit(status);
+    }
+    if options.talk {
+        return talk::talk();
     }
     thread::spawn(|| match wait_for_stop() {
         Ok(()) => std::process::exit(0),
