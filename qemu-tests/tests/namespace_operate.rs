@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod rig;
 
-use orlop_api::{ContainerDetail, ContainerState, ContainerStats, FrameKind, ProcessView};
-use rig::containers::{apply, config, container, wait_view};
-use rig::node::Rig;
+use orlop_api::{ContainerDetail, ContainerState, ContainerStats, FrameKind, LogLine, ProcessView};
+use rig::containers::{apply, config, container, outside, wait_view};
+use rig::node::{Rig, SWITCH};
 use rig::session::Session;
 use serde_json::json;
 
@@ -171,6 +171,37 @@ fn a_command_with_a_terminal_is_told_of_its_size_and_gives_its_status() {
             }
         });
     gone.unwrap();
-    let left = node.run(&["find", "/run/orlop/containers/web", "-name", "exec-*"]);
-    assert_eq!(left, "");
+    let bundle = outside(&node, "/run/orlop/containers/web");
+    let mut left = std::fs::read_dir(bundle)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(!left.any(|name| name.to_string_lossy().starts_with("exec-")));
+}
+
+#[test]
+fn a_log_tells_how_many_lines_are_missing() {
+    let rig = Rig::new();
+    let keys = "args = [\"--chatter\", \"5000\"]\nlog_limit = 100";
+    let node = rig.node(
+        "chatter",
+        "1",
+        &config(&rig, &[container(&rig, "app", keys)]),
+    );
+    node.wait_idle();
+    // The journal tells once it lets lines through again.
+    let missing = node.machine.wait("the count of lines", SWITCH, || {
+        let said = node.orlop(&["container", "logs", "app", "--json", "-n", "10000"]);
+        let lines = said
+            .out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<LogLine> = lines.collect();
+        let missing = lines.iter().find_map(|line| line.dropped);
+        missing.ok_or_else(|| format!("{} lines, none that says so", lines.len()))
+    });
+    let missing = missing.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
+    assert!(missing > 4000, "{missing}");
+    let said = node.orlop(&["container", "logs", "app", "-n", "10000"]);
+    let told = format!("{missing} lines are missing here: ");
+    assert!(said.out.contains(&told), "{said:?}");
 }

@@ -120,6 +120,9 @@ pub struct ContainerView {
 pub struct LogLine {
     /// Microseconds since 1970-01-01 UTC.
     pub at_micros: u64,
-    /// The line, without its end.
+    /// The line, without its end; of one that stands for lines that are lost, words for people.
     pub text: String,
+    /// So many lines of the container are lost here: they came faster than `log_limit` lets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u64>,
 }

@@ -28,7 +28,9 @@ pub use exec::{
 };
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};
-pub use operate::{ContainerDetail, ContainerStats, MountView, ProbeView, ProcessView};
+pub use operate::{
+    ContainerDetail, ContainerStats, CopyInQuery, CopyOutQuery, MountView, ProbeView, ProcessView,
+};
 pub use request::{
     ApplyConfigRequest, ApplyRequest, ConfigQuery, KillRequest, LogQuery, Mode, ReleaseRequest,
     RollBackRequest, StageRequest, StatsQuery,

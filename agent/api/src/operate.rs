@@ -25,6 +25,25 @@ pub struct ContainerDetail {
     pub probes: Vec<ProbeView>,
 }
 
+/// What is copied out of a container: the query of its archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CopyOutQuery {
+    /// An absolute path, as the container sees it.
+    pub path: String,
+}
+
+/// Where an archive goes in a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CopyInQuery {
+    /// An absolute path, as the container sees it: a folder that takes the archive in, or, where there is
+    /// nothing of this name, the new name of the one thing in the archive.
+    pub path: String,
+    /// Whether files belong to the numbers in the archive; else to root.
+    pub keep_owner: bool,
+}
+
 /// A mount in a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountView {

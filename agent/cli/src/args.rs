@@ -1,11 +1,11 @@
 //! The command line.
 
 use crate::command::{
-    config_apply, config_check, config_import, config_show, container_exec, container_inspect,
-    container_logs, container_order, container_stats, container_top, diff, generations,
-    image_inspect, image_pull, image_rm, job, network_inspect, pki_client, pki_init, rollback,
-    update_apply, update_release, update_stage, volume_export, volume_import, volume_inspect,
-    volume_rm,
+    config_apply, config_check, config_import, config_show, container_attach, container_cp,
+    container_exec, container_inspect, container_logs, container_order, container_stats,
+    container_top, diff, events, generations, image_inspect, image_pull, image_rm, job,
+    network_inspect, pki_client, pki_init, rollback, update_apply, update_release, update_stage,
+    volume_export, volume_import, volume_inspect, volume_rm,
 };
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -133,7 +133,7 @@ pub(crate) enum Command {
     /// Show a job, or cancel it.
     Job(job::Options),
     /// Follow what happens on the node.
-    Events,
+    Events(events::Options),
     /// Keys and certificates for --host.
     #[command(subcommand)]
     Pki(Pki),
@@ -174,6 +174,15 @@ pub(crate) enum Container {
     Ls,
     /// Run a command in a container; its exit status becomes this command's.
     Exec(container_exec::Options),
+    /// Follow a container's output from now on.
+    Attach(container_attach::Options),
+    /// Follow what becomes of the containers, or of one.
+    Events {
+        /// The container.
+        name: Option<String>,
+    },
+    /// Copy files out of a container that runs, or into it.
+    Cp(container_cp::Options),
     /// Print everything about a container, as JSON.
     Inspect(container_inspect::Options),
     /// Show what containers use: processor, memory, processes, disks.

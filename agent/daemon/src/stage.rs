@@ -94,7 +94,11 @@ pub async fn fetch(
     let os = job.resolve(&wanted.os, Some(Expect::Os)).await?;
     let mut pinned = Vec::new();
     for (name, source) in &wanted.containers {
-        pinned.push((name, source, job.resolve(source, Some(Expect::Container)).await?));
+        pinned.push((
+            name,
+            source,
+            job.resolve(source, Some(Expect::Container)).await?,
+        ));
     }
     let os = os_image(&job.pull(&os, Some(Expect::Os)).await?, &wanted.os)?;
     let mut containers = BTreeMap::new();
@@ -211,11 +215,7 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Locked images keep their digest; others get the one that their reference has now.
-    async fn resolve(
-        &self,
-        source: &Source,
-        expect: Option<Expect>,
-    ) -> Result<Pinned, Fault> {
+    async fn resolve(&self, source: &Source, expect: Option<Expect>) -> Result<Pinned, Fault> {
         let image = match source {
             Source::Locked {
                 manifest,

@@ -3,7 +3,7 @@
 use crate::atomic_write::{remove_if_there, sync_dir};
 use crate::store::{LockMode, Store, io_error, list};
 use crate::store_error::StoreError;
-use orlop_config::RootDigest;
+use orlop_config::{Digest, RootDigest};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -29,6 +29,16 @@ pub struct GcReport {
 }
 
 impl Store {
+    /// Forgets an image: its record goes, and with the next [`Store::gc`] what only it needed. Says whether it
+    /// was there. Blocking, as that is. Durable on return.
+    pub fn forget(&self, manifest: &Digest) -> Result<bool, StoreError> {
+        let _lock = self.lock(LockMode::Exclusive)?;
+        let gone = remove(&self.record_path(manifest))?;
+        let records = self.side("records");
+        sync_dir(&records).map_err(|source| io_error("sync", &records, source))?;
+        Ok(gone)
+    }
+
     /// Removes everything that no image of `keep` needs: objects, records, UKIs, partial downloads
     /// older than a day, and temporary names that a power cut left. Blocking; waits until no pull is
     /// under way. Records go first, so that a crash leaves no record without its objects.

@@ -26,6 +26,18 @@ pub(crate) struct Options {
     timestamps: bool,
 }
 
+/// Prints what comes from now on.
+pub(crate) async fn follow(client: &Client, screen: &Screen, name: &str) -> Outcome {
+    let options = Options {
+        name: name.to_owned(),
+        follow: true,
+        lines: Some(0),
+        since: None,
+        timestamps: false,
+    };
+    run(client, screen, &options).await
+}
+
 pub(crate) async fn run(client: &Client, screen: &Screen, options: &Options) -> Outcome {
     let name = container_name(&options.name)?;
     let mut path = format!("/v1/containers/{name}/logs?follow={}", options.follow);

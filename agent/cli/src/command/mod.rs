@@ -8,6 +8,8 @@ mod config_confirm;
 mod config_history;
 pub(crate) mod config_import;
 pub(crate) mod config_show;
+pub(crate) mod container_attach;
+pub(crate) mod container_cp;
 pub(crate) mod container_exec;
 pub(crate) mod container_inspect;
 pub(crate) mod container_logs;
@@ -16,7 +18,7 @@ pub(crate) mod container_order;
 pub(crate) mod container_stats;
 pub(crate) mod container_top;
 pub(crate) mod diff;
-mod events;
+pub(crate) mod events;
 pub(crate) mod generations;
 pub(crate) mod image_inspect;
 mod image_ls;
@@ -24,10 +26,12 @@ mod image_prune;
 pub(crate) mod image_pull;
 pub(crate) mod image_rm;
 pub(crate) mod job;
+mod local_tar;
 pub(crate) mod network_inspect;
 mod network_ls;
 pub(crate) mod pki_client;
 pub(crate) mod pki_init;
+mod query;
 mod raw_terminal;
 pub(crate) mod rollback;
 mod status;
@@ -103,7 +107,7 @@ pub(crate) async fn run(args: Args, screen: &Screen) -> Outcome {
             network_inspect::run(client, screen, &options).await
         }
         Command::Job(options) => job::run(client, screen, &options).await,
-        Command::Events => events::run(client, screen).await,
+        Command::Events(options) => events::run(client, screen, &options).await,
         // Done above, without a node.
         Command::Config(Config::Check(_) | Config::Import(_)) | Command::Pki(_) => Ok(Ending::Done),
     }
@@ -114,6 +118,12 @@ async fn container(client: &Client, screen: &Screen, command: Container) -> Outc
         Container::Ls => container_ls::run(client, screen).await,
         Container::Logs(options) => container_logs::run(client, screen, &options).await,
         Container::Exec(options) => container_exec::run(client, options).await,
+        Container::Attach(options) => container_attach::run(client, screen, &options).await,
+        Container::Events { name } => {
+            let options = events::Options::of_containers(name);
+            events::run(client, screen, &options).await
+        }
+        Container::Cp(options) => container_cp::run(client, screen, &options).await,
         Container::Inspect(options) => container_inspect::run(client, screen, &options).await,
         Container::Stats(options) => container_stats::run(client, screen, &options).await,
         Container::Top(options) => container_top::run(client, screen, &options).await,

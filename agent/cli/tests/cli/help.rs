@@ -22,6 +22,8 @@ help!(help_of_diff, "diff");
 help!(help_of_generations, "generations");
 help!(help_of_container, "container");
 help!(help_of_container_exec, "container", "exec");
+help!(help_of_events, "events");
+help!(help_of_container_cp, "container", "cp");
 help!(help_of_container_logs, "container", "logs");
 help!(help_of_image, "image");
 help!(help_of_volume, "volume");

@@ -107,6 +107,21 @@ view!(
 view!(networks_are_a_table, "network", "ls");
 view!(a_network_is_json, "network", "inspect", "default");
 view!(a_network_that_is_not_there, "network", "inspect", "none");
+view!(a_copy_with_both_ends_here, "container", "cp", "a", "b");
+view!(
+    a_copy_from_a_container_that_is_not_there,
+    "container",
+    "cp",
+    "wep:/etc",
+    "new"
+);
+view!(
+    a_copy_of_a_file_that_is_not_there,
+    "container",
+    "cp",
+    "none",
+    "web:/etc"
+);
 view!(logs_are_the_lines, "container", "logs", "web");
 view!(logs_with_times, "container", "logs", "web", "-t", "-n", "1");
 view!(logs_as_json, "container", "logs", "web", "--json");
@@ -295,4 +310,32 @@ async fn a_volume_goes_to_a_file_and_comes_from_stdin() {
         asked.contains(&"uid 0: it has 200000 bytes".to_owned()),
         "{asked:?}"
     );
+}
+
+#[tokio::test]
+async fn files_are_copied_out_by_a_name_of_ones_own_and_in_by_theirs() {
+    let door = Door::new(MemoryNode::default());
+    let said = door.run(&["container", "cp", "web:/x/comm", "mine"]).await;
+    assert_eq!(said, "exit 0\n--- stdout\n--- stderr\n");
+    assert!(door.path("mine").is_file());
+    std::fs::create_dir(door.path("folder")).unwrap();
+    let said = door
+        .run(&["container", "cp", "web:/x/comm", "folder"])
+        .await;
+    assert_eq!(said, "exit 0\n--- stdout\n--- stderr\n");
+    assert!(door.path("folder/comm").is_file());
+    let said = door
+        .run(&["container", "cp", "-a", "folder", "web:/y"])
+        .await;
+    assert_eq!(
+        said,
+        "exit 0\n--- stdout\ncopied to /y in web\n--- stderr\n"
+    );
+    let asked = door.asked();
+    let last = asked.last().unwrap();
+    assert!(
+        last.contains(r#"copy ["folder/", "folder/comm"] as CopyInQuery"#),
+        "{last}"
+    );
+    assert!(last.contains("keep_owner: true"), "{last}");
 }

@@ -63,7 +63,7 @@ pub(super) fn normal(path: &Path) -> Result<PathBuf, ArchiveError> {
 }
 
 /// A path's folder and its last name.
-pub(super) fn parted(path: &Path) -> Option<(&Path, &OsStr)> {
+pub(crate) fn parted(path: &Path) -> Option<(&Path, &OsStr)> {
     Some((path.parent()?, path.file_name()?))
 }
 

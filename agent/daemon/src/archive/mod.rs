@@ -11,12 +11,12 @@ mod pack;
 mod pipe;
 mod unpack;
 
-pub(crate) use beneath::open_dir;
+pub(crate) use beneath::{open_dir, parted};
 pub(crate) use error::ArchiveError;
 pub(crate) use measure::{Measure, measure};
 pub(crate) use pack::pack;
 pub(crate) use pipe::{ByteReader, ByteStream, outgoing};
-pub(crate) use unpack::Unpack;
+pub(crate) use unpack::{Owner, Unpack};
 
 /// Extended attributes that are carried: what programs and administrators set. Others are the kernel's
 /// own, or of the machine's file systems.

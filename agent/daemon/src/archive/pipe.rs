@@ -65,7 +65,8 @@ impl ByteReader {
     pub(crate) fn new(stream: ByteStream) -> Self {
         Self {
             runtime: Handle::current(),
-            stream,
+            // Readers look again after the end.
+            stream: stream.fuse().boxed(),
             rest: Bytes::new(),
         }
     }
@@ -82,5 +83,40 @@ impl Read for ByteReader {
         let taken = self.rest.split_to(buffer.len().min(self.rest.len()));
         buffer[..taken.len()].copy_from_slice(&taken);
         Ok(taken.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ends_stays_ended_however_often_it_is_read() {
+        let once = stream::unfold(Some("abc"), |rest| async move {
+            Some((Ok(Bytes::from(rest?)), None))
+        });
+        let mut reader = ByteReader::new(once.boxed());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text)?;
+            reader.read_to_string(&mut text)?;
+            io::Result::Ok(text)
+        });
+        assert_eq!(read.await.unwrap().unwrap(), "abc");
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_ends_its_stream_with_the_error() {
+        let mut stream = outgoing(|out| {
+            out.write_all(b"half")?;
+            out.flush()?;
+            Err(io::Error::other("no more"))
+        });
+        assert_eq!(stream.next().await.unwrap().unwrap(), "half");
+        assert_eq!(
+            stream.next().await.unwrap().unwrap_err().to_string(),
+            "no more"
+        );
+        assert!(stream.next().await.is_none());
     }
 }

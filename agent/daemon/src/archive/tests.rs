@@ -10,7 +10,11 @@ use tar::{Builder, Header};
 
 fn unpack(archive: &[u8], into: &Path) -> Result<(), ArchiveError> {
     let root = open_dir(into).unwrap();
-    let unpack = Unpack { root: &root };
+    let unpack = Unpack {
+        root: &root,
+        owner: Owner::AsPacked,
+        top: None,
+    };
     unpack.run(&mut &archive[..])
 }
 
@@ -168,4 +172,33 @@ fn no_archive_and_half_an_archive_are_errors() {
         let error = unpack(part, into.path()).unwrap_err();
         assert!(matches!(error, ArchiveError::Read(_)), "{error:?}");
     }
+}
+
+#[test]
+fn the_top_gets_another_name_and_everything_another_owner_where_that_is_asked_for() {
+    let (before, after) = (sample(), tempfile::tempdir().unwrap());
+    let mut archive = Vec::new();
+    let above = open_dir(before.path()).unwrap();
+    pack(&above, Path::new("deep"), Path::new("deep"), &mut archive).unwrap();
+    let root = open_dir(after.path()).unwrap();
+    let unpack = Unpack {
+        root: &root,
+        owner: Owner::Root,
+        top: Some("other".into()),
+    };
+    unpack.run(&mut &archive[..]).unwrap();
+    let names: Vec<String> = look(after.path())
+        .iter()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    let expected = [
+        ".",
+        "./other",
+        "./other/er",
+        "./other/er/file",
+        "./other/second",
+    ];
+    assert_eq!(names, expected);
+    let file = fs::metadata(after.path().join("other/er/file")).unwrap();
+    assert_eq!((file.uid(), file.gid(), file.nlink()), (0, 0, 2));
 }

@@ -6,7 +6,7 @@ use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chownat, fchmod, fchown,
     fsetxattr, futimens, linkat, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
 };
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,10 +22,23 @@ const PRIVATE: u32 = 0o600;
 /// The key of an extended attribute in a pax header.
 const ATTRIBUTE: &str = "SCHILY.xattr.";
 
+/// Whose what is unpacked becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Of the numbers in the archive.
+    AsPacked,
+    /// Root's.
+    Root,
+}
+
 /// Unpacks into a folder.
 pub(crate) struct Unpack<'a> {
     /// Where.
     pub(crate) root: &'a OwnedFd,
+    /// Whose it becomes.
+    pub(crate) owner: Owner,
+    /// What the first name of each path becomes.
+    pub(crate) top: Option<OsString>,
 }
 
 /// The parts of a header that become a file's own.
@@ -50,8 +63,8 @@ impl Unpack<'_> {
         for entry in archive.entries().map_err(ArchiveError::Read)? {
             let mut entry = entry.map_err(ArchiveError::Read)?;
             let named = entry.path().map_err(ArchiveError::Read)?.into_owned();
-            let path = normal(&named)?;
-            let look = Self::look(&mut entry)?;
+            let path = self.placed(&normal(&named)?);
+            let look = self.look(&mut entry)?;
             if self.one(&mut entry, &path, &look)? {
                 times.push((path, look.times));
             }
@@ -69,7 +82,16 @@ impl Unpack<'_> {
         }
     }
 
-    fn look(entry: &mut Entry<'_, &mut dyn Read>) -> Result<Look, ArchiveError> {
+    /// Where a path of the archive is to be.
+    fn placed(&self, path: &Path) -> PathBuf {
+        let mut parts = path.iter();
+        match (&self.top, parts.next()) {
+            (Some(top), Some(_)) => Path::new(top).join(parts.as_path()),
+            _ => path.to_owned(),
+        }
+    }
+
+    fn look(&self, entry: &mut Entry<'_, &mut dyn Read>) -> Result<Look, ArchiveError> {
         let mut attributes = Vec::new();
         if let Some(extensions) = entry.pax_extensions().map_err(ArchiveError::Read)? {
             for extension in extensions {
@@ -88,7 +110,10 @@ impl Unpack<'_> {
             let number = number.map_err(ArchiveError::Read)?;
             u32::try_from(number).map_err(|error| ArchiveError::Read(io::Error::other(error)))
         };
-        let (uid, gid) = (number(header.uid())?, number(header.gid())?);
+        let (uid, gid) = match self.owner {
+            Owner::AsPacked => (number(header.uid())?, number(header.gid())?),
+            Owner::Root => (0, 0),
+        };
         let mode = header.mode().map_err(ArchiveError::Read)?;
         let seconds = header.mtime().map_err(ArchiveError::Read)?;
         let time = Timespec {
@@ -143,7 +168,7 @@ impl Unpack<'_> {
                 own_link(&parent, (name, path), look)?;
             }
             EntryType::Link => {
-                let first = normal(&target(entry, path)?)?;
+                let first = self.placed(&normal(&target(entry, path)?)?);
                 make_room(&parent, name, path)?;
                 self.link(&first, &parent, (name, path))?;
             }

@@ -55,6 +55,10 @@ pub enum Endpoint {
     Processes,
     /// Runs a command in a container.
     Exec,
+    /// Files of a container.
+    CopyOut,
+    /// Files into a container.
+    CopyIn,
     /// Stops a container.
     StopContainer,
     /// Starts a container.
@@ -195,6 +199,18 @@ pub const ROUTES: &[Route] = &[
     change("/v1/images/pull", Endpoint::PullImage),
     change("/v1/images/remove", Endpoint::RemoveImage),
     change("/v1/images/prune", Endpoint::PruneImages),
+    Route {
+        method: Method::Get,
+        path: "/v1/containers/{name}/archive",
+        role: Role::Admin,
+        endpoint: Endpoint::CopyOut,
+    },
+    Route {
+        method: Method::Post,
+        path: "/v1/containers/{name}/unpack",
+        role: Role::Admin,
+        endpoint: Endpoint::CopyIn,
+    },
     change("/v1/containers/{name}/stop", Endpoint::StopContainer),
     change("/v1/containers/{name}/start", Endpoint::StartContainer),
     change("/v1/containers/{name}/restart", Endpoint::RestartContainer),
@@ -235,6 +251,8 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::Stats => get(container_handlers::stats::<O>),
         Endpoint::Processes => get(container_handlers::processes::<O>),
         Endpoint::Exec => post(exec::exec::<O>),
+        Endpoint::CopyOut => get(tar_handlers::copy_out::<O>),
+        Endpoint::CopyIn => post(tar_handlers::copy_in::<O>),
         Endpoint::StopContainer => post(container_handlers::stop::<O>),
         Endpoint::StartContainer => post(container_handlers::start::<O>),
         Endpoint::RestartContainer => post(container_handlers::restart::<O>),
@@ -326,6 +344,8 @@ impl Endpoint {
             Self::Stats => "stats",
             Self::Processes => "processes",
             Self::Exec => "exec",
+            Self::CopyOut => "copy-out",
+            Self::CopyIn => "copy-in",
             Self::StopContainer => "stop-container",
             Self::StartContainer => "start-container",
             Self::RestartContainer => "restart-container",
@@ -388,7 +408,11 @@ mod tests {
         for route in ROUTES.iter().copied() {
             let data = matches!(
                 route.endpoint,
-                Endpoint::Exec | Endpoint::ExportVolume | Endpoint::ImportVolume
+                Endpoint::Exec
+                    | Endpoint::ExportVolume
+                    | Endpoint::ImportVolume
+                    | Endpoint::CopyOut
+                    | Endpoint::CopyIn
             );
             let changes = route.method == Method::Post && route.endpoint != Endpoint::CheckConfig;
             let needed = match (data, changes) {

@@ -12,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
-use orlop_api::{Fault, FaultKind, ImportQuery};
+use orlop_api::{CopyInQuery, CopyOutQuery, Fault, FaultKind, ImportQuery};
 use orlop_config::Name;
 use std::io;
 use std::sync::Arc;
@@ -62,10 +62,7 @@ pub(crate) async fn import_volume<O: Operations>(
 ) -> Reply {
     let mut archive = Incoming::of(body);
     let result = async {
-        let Query(query) = query.map_err(|error| {
-            let message = format!("cannot read the query: {}", error.body_text());
-            Fault::new(FaultKind::Usage, message)
-        })?;
+        let Query(query) = query.map_err(|error| bad_query(&error))?;
         let volume = Name::new(&name).ok_or_else(|| {
             let message = format!("cannot use {name:?} as a volume's name");
             Fault::new(FaultKind::Usage, message)
@@ -88,6 +85,54 @@ pub(crate) async fn import_volume<O: Operations>(
         archive.drain().await;
     }
     reply::ok(&result?)
+}
+
+pub(crate) async fn copy_out<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+    query: Result<Query<CopyOutQuery>, QueryRejection>,
+) -> Reply {
+    let result = async {
+        let Query(query) = query.map_err(|error| bad_query(&error))?;
+        let slot = slot()?;
+        let tar = ops
+            .copy_out(&name, &query.path, peer.caller.clone())
+            .await?;
+        Ok(outgoing(tar, slot))
+    };
+    let result: Result<Response, Fault> = result.await;
+    let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+    audit::record_on(&peer.caller, Endpoint::CopyOut.as_str(), &name, &outcome);
+    Ok(result?)
+}
+
+pub(crate) async fn copy_in<O: Operations>(
+    State(ops): State<Arc<O>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+    query: Result<Query<CopyInQuery>, QueryRejection>,
+    body: Body,
+) -> Reply {
+    let mut archive = Incoming::of(body);
+    let result = async {
+        let Query(query) = query.map_err(|error| bad_query(&error))?;
+        let _slot = slot()?;
+        let caller = peer.caller.clone();
+        ops.copy_in(&name, query, archive.tar(), caller).await
+    };
+    let result = result.await;
+    audit::record_on(&peer.caller, Endpoint::CopyIn.as_str(), &name, &result);
+    if result.is_err() {
+        archive.drain().await;
+    }
+    result?;
+    reply::ok(&serde_json::json!({}))
+}
+
+fn bad_query(error: &QueryRejection) -> Fault {
+    let message = format!("cannot read the query: {}", error.body_text());
+    Fault::new(FaultKind::Usage, message)
 }
 
 pub(super) fn slot() -> Result<SemaphorePermit<'static>, Fault> {

@@ -2,9 +2,11 @@
 
 use super::operations::Host;
 use crate::clock;
-use crate::ops::{Caller, ContainerOperations, Order, Session};
+use crate::ops::{Caller, ContainerOperations, Order, Session, Tar};
 use crate::runtime::Wish;
-use orlop_api::{ContainerDetail, ContainerStats, ContainerView, ExecRequest, Fault, ProcessView};
+use orlop_api::{
+    ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault, ProcessView,
+};
 
 impl ContainerOperations for Host {
     async fn inspect(&self, container: &str) -> Result<ContainerDetail, Fault> {
@@ -32,6 +34,24 @@ impl ContainerOperations for Host {
         );
         let runtime = self.shared().live.runtime();
         Ok(runtime.open_session(container, request).await?)
+    }
+
+    async fn copy_out(&self, container: &str, path: &str, caller: Caller) -> Result<Tar, Fault> {
+        log::info!(container, caller:% = caller; "{caller} copies {path} out of container {container}");
+        self.shared().live.runtime().copy_out(container, path).await
+    }
+
+    async fn copy_in(
+        &self,
+        container: &str,
+        query: CopyInQuery,
+        content: Tar,
+        caller: Caller,
+    ) -> Result<(), Fault> {
+        let path = &query.path;
+        log::info!(container, caller:% = caller; "{caller} copies to {path} in container {container}");
+        let runtime = self.shared().live.runtime();
+        runtime.copy_in(container, query, content).await
     }
 
     async fn order(

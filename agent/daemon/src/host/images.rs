@@ -59,7 +59,10 @@ fn keep_pulled(shared: &Shared, list: &[Pulled]) -> Result<(), Fault> {
 
 /// What needs the images of the store.
 pub(super) struct Needs {
-    by_root: BTreeMap<RootDigest, Vec<String>>,
+    by_manifest: BTreeMap<Digest, Vec<String>>,
+    roots: BTreeSet<RootDigest>,
+    /// What is mounted as the machine's own root.
+    booted: RootDigest,
     pulled: BTreeSet<Digest>,
 }
 
@@ -74,9 +77,12 @@ impl Needs {
             let message = format!("cannot tell which images are needed: {problem}");
             return Err(Fault::new(FaultKind::Internal, message));
         }
-        let mut by_root: BTreeMap<RootDigest, Vec<String>> = BTreeMap::new();
-        let mut note = |root: &RootDigest, who: String| {
-            let users = by_root.entry(root.clone()).or_default();
+        let booted = shared.boot.booted.root.clone();
+        let mut roots = BTreeSet::from([booted.clone()]);
+        let mut by_manifest: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
+        let mut note = |manifest: &Digest, root: &RootDigest, who: String| {
+            roots.insert(root.clone());
+            let users = by_manifest.entry(manifest.clone()).or_default();
             if !users.contains(&who) {
                 users.push(who);
             }
@@ -88,18 +94,19 @@ impl Needs {
         });
         for generation in listed {
             let who = format!("generation {}", generation.id);
-            note(&generation.os.root, who.clone());
+            note(&generation.os.manifest, &generation.os.root, who.clone());
             for image in generation.containers.values() {
-                note(&image.root, who.clone());
+                note(&image.manifest, &image.root, who.clone());
             }
         }
-        note(&shared.boot.booted.root, "the OS that runs".to_owned());
-        for (name, root) in shared.live.runtime().roots() {
-            note(&root, format!("container {name}"));
+        for (name, image) in shared.live.runtime().images() {
+            note(&image.manifest, &image.root, format!("container {name}"));
         }
         let pulled = pulled(shared)?.into_iter();
         Ok(Self {
-            by_root,
+            by_manifest,
+            roots,
+            booted,
             pulled: pulled.map(|one| one.manifest).collect(),
         })
     }
@@ -110,7 +117,17 @@ impl Needs {
             .iter()
             .filter(|image| self.pulled.contains(&image.manifest))
             .map(|image| &image.root);
-        self.by_root.keys().chain(by_hand).cloned().collect()
+        self.roots.iter().chain(by_hand).cloned().collect()
+    }
+
+    /// Who needs this very image; another one with the same files may be needed all the same.
+    fn users(&self, record: &ImageRecord) -> Vec<String> {
+        let users = self.by_manifest.get(&record.manifest).cloned();
+        let mut users = users.unwrap_or_default();
+        if record.root == self.booted {
+            users.push("the OS that runs".to_owned());
+        }
+        users
     }
 
     fn view(&self, record: &ImageRecord) -> StoredImage {
@@ -119,7 +136,7 @@ impl Needs {
             ImageKind::Container => ("container", record.runtime.labels.get(VERSION_LABEL)),
         };
         StoredImage {
-            reference: record.reference.clone(),
+            reference: name_of(record),
             manifest: record.manifest.to_string(),
             root: record.root.to_string(),
             kind: kind.to_owned(),
@@ -127,7 +144,7 @@ impl Needs {
             size_bytes: record.size_bytes,
             created: record.created.clone(),
             pulled: self.pulled.contains(&record.manifest),
-            used_by: self.by_root.get(&record.root).cloned().unwrap_or_default(),
+            used_by: self.users(record),
         }
     }
 }
@@ -165,6 +182,28 @@ pub(super) async fn detail(shared: &Shared, image: &str) -> Result<StoredImageDe
     })
 }
 
+/// What people call an image: its tag, where it has one, without the digest that it was locked to.
+fn name_of(record: &ImageRecord) -> String {
+    match record.reference.parse() {
+        Ok(ImageRef::Registry {
+            registry,
+            repository,
+            tag: tag @ Some(_),
+            ..
+        }) => {
+            let digest = None;
+            let image = ImageRef::Registry {
+                registry,
+                repository,
+                tag,
+                digest,
+            };
+            image.to_string()
+        }
+        _ => record.reference.clone(),
+    }
+}
+
 /// The one image of this reference, or whose manifest's digest begins so.
 fn find<'a>(records: &'a [ImageRecord], image: &str) -> Result<&'a ImageRecord, Fault> {
     let digits = image.strip_prefix("sha256:").unwrap_or(image);
@@ -174,10 +213,9 @@ fn find<'a>(records: &'a [ImageRecord], image: &str) -> Result<&'a ImageRecord, 
     let found: Vec<&ImageRecord> = records
         .iter()
         .filter(|record| {
-            record.reference == image
-                || reference
-                    .as_ref()
-                    .is_ok_and(|full| *full == record.reference)
+            let name = name_of(record);
+            name == image
+                || reference.as_ref().is_ok_and(|full| *full == name)
                 || is_digest && record.manifest.hex().starts_with(digits)
         })
         .collect();
@@ -249,39 +287,43 @@ pub(super) async fn free(shared: &Shared, image: Option<&str>) -> Result<Freed, 
     };
     let before = records(shared).await?;
     let mut needs = Needs::of(shared)?;
-    let mut keep = match image {
+    let (gone, stay): (Vec<ImageRecord>, Vec<ImageRecord>) = match image {
         Some(image) => {
             let record = find(&before, image)?;
-            if let Some(users) = needs.by_root.get(&record.root) {
-                return Err(needed(&record.reference, users));
+            let users = needs.users(record);
+            if !users.is_empty() {
+                return Err(needed(&name_of(record), &users));
             }
-            let same = before.iter().filter(|other| other.root == record.root);
-            for other in same {
-                needs.pulled.remove(&other.manifest);
-            }
-            let others = before.iter().filter(|other| other.root != record.root);
-            others.map(|other| other.root.clone()).collect()
+            let manifest = record.manifest.clone();
+            before.into_iter().partition(|one| one.manifest == manifest)
         }
-        None => {
-            needs.pulled.clear();
-            BTreeSet::new()
-        }
+        None => before
+            .into_iter()
+            .partition(|record| needs.users(record).is_empty()),
     };
-    keep.append(&mut needs.kept(&before));
+    for record in &gone {
+        needs.pulled.remove(&record.manifest);
+    }
     // First what says that they are wanted: cut short after it, the next removal goes on.
     let mut list = pulled_now(shared)?;
     list.retain(|one| needs.pulled.contains(&one.manifest));
     keep_pulled(shared, &list)?;
-    let (store, kept) = (shared.store.clone(), keep.clone());
-    let report = spawn_blocking(move || store.gc(&kept))
+    let mut keep = needs.kept(&stay);
+    keep.extend(stay.into_iter().map(|record| record.root));
+    let images = gone.iter().map(name_of).collect();
+    let store = shared.store.clone();
+    let report = spawn_blocking(move || {
+        for record in &gone {
+            store.forget(&record.manifest)?;
+        }
+        store.gc(&keep)
+    });
+    let report = report
         .await
         .map_err(|error| Fault::new(FaultKind::Internal, chain(&error)))?
         .map_err(|error| faults::of_store(&error))?;
-    let gone = before
-        .into_iter()
-        .filter(|record| !keep.contains(&record.root));
     Ok(Freed {
-        images: gone.map(|record| record.reference).collect(),
+        images,
         objects: report.objects,
         bytes: report.bytes,
     })

@@ -370,7 +370,11 @@ mod tests {
     async fn lines_that_are_too_old_are_left_out_and_an_error_is_not() {
         let line = |at_micros: u64| {
             let text = at_micros.to_string();
-            Ok(LogLine { at_micros, text })
+            Ok(LogLine {
+                at_micros,
+                text,
+                dropped: None,
+            })
         };
         let error = RuntimeError::Unknown {
             container: "web".into(),

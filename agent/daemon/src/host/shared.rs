@@ -196,7 +196,9 @@ pub(super) fn relay(shared: &Arc<Shared>) {
                     log::info!(container = name.as_str(); "container {name}: {state}");
                     events.send(EventKind::Container { name, state });
                 }
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Lagged(count)) => {
+                    events.send(EventKind::Missed { count });
+                }
                 Err(broadcast::error::RecvError::Closed) => return,
             }
         }

@@ -1,9 +1,11 @@
 //! What can be asked of one container.
 
-use super::Caller;
+use super::{Caller, Tar};
 use crate::runtime::SignalName;
 use futures_util::future::BoxFuture;
-use orlop_api::{ContainerDetail, ContainerStats, ContainerView, ExecRequest, Fault, ProcessView};
+use orlop_api::{
+    ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault, ProcessView,
+};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -61,6 +63,21 @@ pub trait ContainerOperations: Send + Sync + 'static {
         request: ExecRequest,
         caller: Caller,
     ) -> impl Future<Output = Result<Session, Fault>> + Send;
+    /// What is at a path of a container, as the container sees it.
+    fn copy_out(
+        &self,
+        container: &str,
+        path: &str,
+        caller: Caller,
+    ) -> impl Future<Output = Result<Tar, Fault>> + Send;
+    /// Unpacks an archive in a container.
+    fn copy_in(
+        &self,
+        container: &str,
+        query: CopyInQuery,
+        content: Tar,
+        caller: Caller,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
     /// Carries out an order. Returns when it is done, with how the container stands then.
     fn order(
         &self,

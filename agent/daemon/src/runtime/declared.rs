@@ -1,14 +1,15 @@
-//! What is declared, as far as others than the runtime ask for it: roots, networks and who joins them.
+//! What is declared, as far as others than the runtime ask for it: images, networks and who joins them.
 
 use super::containers::Runtime;
-use orlop_config::{Attachment, Name, Net, RootDigest};
+use super::desired::ImageRecord;
+use orlop_config::{Attachment, Name, Net};
 use std::collections::BTreeMap;
 
 impl Runtime {
-    /// Which root file system each container has.
-    pub fn roots(&self) -> Vec<(Name, RootDigest)> {
+    /// Which image each container has.
+    pub fn images(&self) -> Vec<(Name, ImageRecord)> {
         let containers = self.last_desired().containers.into_iter();
-        containers.map(|one| (one.name, one.image.root)).collect()
+        containers.map(|one| (one.name, one.image)).collect()
     }
 
     /// Every network, and whether the config declares it: one is there without.

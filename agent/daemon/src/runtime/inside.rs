@@ -26,7 +26,7 @@ pub(super) fn process(
 }
 
 /// Whether a process of `/proc/PID/cgroup`'s text is one of `unit` (cgroups(7)).
-fn is_of(groups: &str, unit: &str) -> bool {
+pub(super) fn is_of(groups: &str, unit: &str) -> bool {
     groups
         .lines()
         .filter_map(|line| line.strip_prefix("0::"))

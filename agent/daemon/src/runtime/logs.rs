@@ -17,6 +17,8 @@ const JOURNALCTL: &str = "journalctl";
 /// journald cuts a line of output at 48 KiB (journald.conf(5), `LineMax=`); one that is not text
 /// comes as an array of numbers of up to four characters, and other fields take some space.
 const LONGEST_ENTRY: usize = 512 * 1024;
+/// The journal's own word that lines came too fast (sd-messages.h, `SD_MESSAGE_JOURNAL_DROPPED`).
+const LINES_DROPPED: &str = "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e";
 /// Reading the tail of the journal takes milliseconds, or seconds with a cold disk.
 const TAIL_LIMIT: Duration = Duration::from_secs(10);
 /// systemd's word that a unit's process was killed for want of memory (sd-messages.h,
@@ -30,6 +32,8 @@ struct Entry {
     at: String,
     #[serde(rename = "MESSAGE", default)]
     message: Message,
+    #[serde(rename = "N_DROPPED")]
+    dropped: Option<String>,
 }
 
 /// A message: text, bytes where it is no UTF-8, or nothing where it is empty.
@@ -50,7 +54,16 @@ fn parse(line: &str) -> Result<LogLine, serde_json::Error> {
         Message::Empty => String::new(),
     };
     let at_micros = entry.at.parse().map_err(serde::de::Error::custom)?;
-    Ok(LogLine { at_micros, text })
+    let dropped = entry.dropped.and_then(|count| count.parse::<u64>().ok());
+    Ok(LogLine {
+        at_micros,
+        text: dropped.map_or(text, |count| {
+            format!(
+                "{count} lines are missing here: they came faster than `log_limit` lets through"
+            )
+        }),
+        dropped,
+    })
 }
 
 /// Which lines besides the newest.
@@ -73,11 +86,14 @@ pub(super) fn read(name: &Name, lines: u32, reach: Reach) -> Result<LogStream, R
             "--all",
             "--quiet",
             "--no-pager",
-            "--output-fields=MESSAGE",
+            "--output-fields=MESSAGE,N_DROPPED",
         ])
         .arg(format!("--lines={lines}"))
         // Only what the container said, not what systemd said about its unit.
         .arg(format!("_SYSTEMD_UNIT={}", unit_name(name)))
+        // And what the journal itself says that it left out of that.
+        .args(["+", "_TRANSPORT=driver", LINES_DROPPED])
+        .arg(format!("OBJECT_SYSTEMD_UNIT={}", unit_name(name)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -193,11 +209,24 @@ mod tests {
                 parse(&line).unwrap(),
                 LogLine {
                     at_micros: 17,
-                    text: text.into()
+                    text: text.into(),
+                    dropped: None,
                 }
             );
         }
         assert_eq!(parse(r#"{"__REALTIME_TIMESTAMP":"1"}"#).unwrap().text, "");
+    }
+
+    #[test]
+    fn lines_that_are_lost_are_counted() {
+        let line =
+            r#"{"__REALTIME_TIMESTAMP":"17","MESSAGE":"Suppressed 7 messages","N_DROPPED":"7"}"#;
+        let line = parse(line).unwrap();
+        assert_eq!(line.dropped, Some(7));
+        assert!(
+            line.text.starts_with("7 lines are missing here"),
+            "{line:?}"
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod carry;
 mod change;
 mod command;
 mod containers;
+mod copy;
 mod declared;
 mod descendants;
 mod desired;

@@ -7,7 +7,7 @@ use super::containers::{Runtime, blocking};
 use super::error::StepError;
 use super::places::Places;
 use crate::archive::{
-    ArchiveError, ByteReader, ByteStream, Measure, Unpack, measure, open_dir, outgoing, pack,
+    ArchiveError, ByteReader, ByteStream, Measure, Owner, Unpack, measure, open_dir, outgoing, pack,
 };
 use orlop_api::{ContainerState, Fault, FaultKind};
 use orlop_config::{Name, Volume};
@@ -217,7 +217,11 @@ impl Runtime {
         let new = spawn("import", &name, move || {
             let new = begin(&places, &owned)?;
             let root = open_dir(&new)?;
-            let unpack = Unpack { root: &root };
+            let unpack = Unpack {
+                root: &root,
+                owner: Owner::AsPacked,
+                top: None,
+            };
             let done = unpack.run(&mut reader).and_then(|()| {
                 let synced = syncfs(&root).map_err(io::Error::from);
                 synced.map_err(in_archive("sync", &new))

@@ -82,6 +82,18 @@ fn garbage_collection_frees_what_came_before_the_first_image() {
 }
 
 #[tokio::test]
+async fn a_forgotten_image_is_gone_and_what_only_it_needed_goes_with_the_next_collection() {
+    let bench = Bench::new();
+    let layer = Layer::plain(Tar::new().file("a", &noise(100, 1)).bytes());
+    let record = bench.import(&[layer]).await.unwrap();
+    assert!(bench.store.forget(&record.manifest).unwrap());
+    assert_eq!(bench.store.record(&record.manifest).unwrap(), None);
+    assert!(!bench.store.forget(&record.manifest).unwrap());
+    let report = bench.store.gc(&BTreeSet::new()).unwrap();
+    assert_eq!((report.images, report.objects > 0), (0, true));
+}
+
+#[tokio::test]
 async fn garbage_collection_keeps_what_is_needed_and_nothing_else() {
     let bench = Bench::new();
     let (shared, own, other) = (noise(1000, 1), noise(2000, 2), noise(3000, 3));

@@ -32,6 +32,8 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(100);
 /// Time between two lines of a stream, and between two counts.
 const STEP: Duration = Duration::from_millis(20);
+/// Ticks in a second.
+const TICKS_PER_SECOND: u32 = 10;
 /// So many ticks are a line in the log.
 const TICKS_PER_LINE: u32 = 100;
 
@@ -51,6 +53,9 @@ struct Options {
     /// comes until there is no more, or one is `end`.
     #[arg(long)]
     talk: bool,
+    /// Write so many lines at once when it starts, and one every second from then on.
+    #[arg(long)]
+    chatter: Option<u32>,
     /// Become sick after so many answers about health.
     #[arg(long)]
     sick_after: Option<u32>,
@@ -90,6 +95,17 @@ fn main() -> io::Result<()> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos());
     println!("started version {}", options.version);
+    if let Some(lines) = options.chatter {
+        thread::spawn(move || {
+            for number in 0..lines {
+                println!("chatter {number}");
+            }
+            loop {
+                thread::sleep(TICK * TICKS_PER_SECOND);
+                println!("chatter goes on");
+            }
+        });
+    }
     let app: &App = Box::leak(Box::new(App {
         options,
         asked: AtomicU32::new(0),
