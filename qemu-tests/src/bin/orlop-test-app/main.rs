@@ -10,16 +10,19 @@
 //! | `/exit/STATUS` | none: it ends with this status |
 //! | `/ticks` | how many times a tenth of a second has passed since its start |
 //! | `/stream` | a line `<number>` every 20 ms, without end |
+//! | `/resolve/NAME` | the addresses of a name, one a line, sorted, or 500 and why there are none |
 //!
+//! A datagram to the same port is answered with `datagram from <version>`.
 //! Told to count, it appends a line `<number> <microseconds since its start>` to a file every 20 ms.
 
 mod attempt;
+mod network;
 mod talk;
 
 use clap::Parser;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -113,6 +116,13 @@ fn main() -> io::Result<()> {
         started_nanos,
     }));
     thread::spawn(move || app.log_ticks());
+    match UdpSocket::bind(app.options.listen) {
+        Ok(socket) => {
+            let answer = format!("datagram from {}", app.options.version);
+            thread::spawn(move || network::answer_datagrams(&socket, &answer));
+        }
+        Err(error) => println!("datagrams are not answered: {error}"),
+    }
     if let Some(path) = &app.options.count_to {
         let mut file = File::options().append(true).create(true).open(path)?;
         thread::spawn(move || {
@@ -212,6 +222,7 @@ impl App {
         const FILE: &str = "/file/";
         const TRY: &str = "/try/";
         const EXIT: &str = "/exit/";
+        const RESOLVE: &str = "/resolve/";
         const FAILED: &str = "500 Internal Server Error";
         match path {
             "/" => (OK, format!("hello from {}\n", self.options.version)),
@@ -231,6 +242,10 @@ impl App {
             }
             way if way.starts_with(TRY) => match attempt::attempt(&way[TRY.len()..]) {
                 Ok(done) => (OK, done),
+                Err(error) => (FAILED, format!("{error}\n")),
+            },
+            name if name.starts_with(RESOLVE) => match network::resolve(&name[RESOLVE.len()..]) {
+                Ok(addresses) => (OK, addresses),
                 Err(error) => (FAILED, format!("{error}\n")),
             },
             end if end.starts_with(EXIT) => {
