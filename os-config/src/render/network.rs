@@ -65,10 +65,15 @@ fn interface_file(name: &str, interface: &Interface) -> String {
     out
 }
 
+/// In front of resolved's file. Containers ask it for names without a dot that none of them has, such as
+/// that of one that is away. By LLMNR (RFC 4795) anybody on the wire could answer in its place, and where
+/// nobody does the question would take four seconds.
+const RESOLVE: &str = "[Resolve]\nLLMNR=no\n";
+
 /// resolved's file. With the routing domain `~.` its servers are asked for every name, in the place
 /// of those that an interface got by DHCP.
 pub(super) fn resolved(network: &Network) -> String {
-    let mut out = "[Resolve]\n".to_owned();
+    let mut out = RESOLVE.to_owned();
     for server in &network.dns {
         line(&mut out, "DNS", server);
     }
