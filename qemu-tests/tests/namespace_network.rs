@@ -15,6 +15,10 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::Command;
 
+/// Where hosts ask all others on the wire for a name (RFC 4795).
+const LLMNR_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 252);
+const LLMNR_PORT: u16 = 5355;
+
 #[test]
 fn containers_of_a_network_know_and_reach_each_other_and_nobody_of_another() {
     let rig = Rig::new();
@@ -30,10 +34,20 @@ fn containers_of_a_network_know_and_reach_each_other_and_nobody_of_another() {
     assert!(safe.starts_with("10.88.3."), "{safe}");
     assert_reached(&node, WEB, "safe:8080");
 
-    for (port, name) in [(WEB, "nobody"), (LONE, "db")] {
+    let wire = node.inside_lan(|| {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, LLMNR_PORT)).unwrap();
+        let joined = socket.join_multicast_v4(&LLMNR_GROUP, &Lan::gateway());
+        joined.unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    });
+    for (port, name) in [(WEB, "nobody"), (WEB, "lone"), (LONE, "db"), (LONE, "data")] {
         let answer = node.ask(port, &format!("/resolve/{name}")).unwrap();
         assert!(!answer.status.is_success(), "{name}: {}", answer.body);
     }
+    // Anybody on the wire could answer for a container that is away.
+    let asked = wire.recv(&mut [0; 1]);
+    assert_eq!(asked.unwrap_err().kind(), ErrorKind::WouldBlock);
     let safe = format!("{}:8080", safe.trim());
     for to in ["10.88.1.10:8080", "[fd00:88:1::10]:8080", &safe] {
         assert_refused(&node, LONE, to);
