@@ -94,6 +94,10 @@ check: setup ## format, lints, docs, unit, property and golden tests, crash matr
 test: check images workloads ## everything: check, and the machines in namespaces and in QEMU (tiers T0-T5)
 	$(SUDO) cargo nextest run --locked -p orlop-machines
 
+.PHONY: test-long
+test-long: images workloads ## what takes too long for every day: the shop of docs/examples emulated, with limits
+	$(SUDO) cargo nextest run --locked -p orlop-machines --run-ignored only
+
 .PHONY: deny
 deny: ## licences, advisories and duplicates of the dependencies (installs cargo-deny where missing)
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

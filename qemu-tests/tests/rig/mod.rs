@@ -9,6 +9,7 @@ pub(crate) mod containers;
 pub(crate) mod esp;
 pub(crate) mod hardware;
 pub(crate) mod jail;
+pub(crate) mod limits;
 pub(crate) mod networks;
 pub(crate) mod node;
 pub(crate) mod operator;

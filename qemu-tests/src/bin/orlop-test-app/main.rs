@@ -13,6 +13,7 @@
 //! | `/resolve/NAME` | the addresses of a name, one a line, sorted, or 500 and why there are none |
 //!
 //! A datagram to the same port is answered with `datagram from <version>`.
+//! Told to waste memory or processor, it does nothing else.
 //! Told to count, it appends a line `<number> <microseconds since its start>` to a file every 20 ms.
 
 mod attempt;
@@ -65,9 +66,35 @@ struct Options {
     /// Never be healthy.
     #[arg(long, env = "APP_SICK")]
     sick: bool,
+    /// Be no server, but take without end.
+    #[arg(long, value_enum)]
+    waste: Option<Waste>,
     /// Append a counter to this file.
     #[arg(long, env = "APP_COUNT_TO")]
     count_to: Option<PathBuf>,
+}
+
+/// What there can be too much of.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Waste {
+    /// Memory, until it is refused or the program is killed.
+    Memory,
+    /// All of a processor.
+    Processor,
+}
+
+impl Waste {
+    fn run(self) -> ! {
+        const BLOCK: usize = 1 << 20;
+        let mut blocks = Vec::new();
+        loop {
+            match self {
+                // Not zeros, which would take no memory.
+                Self::Memory => blocks.push(std::hint::black_box(vec![1_u8; BLOCK])),
+                Self::Processor => std::hint::spin_loop(),
+            }
+        }
+    }
 }
 
 struct App {
@@ -88,6 +115,9 @@ fn main() -> io::Result<()> {
     }
     if options.talk {
         return talk::talk();
+    }
+    if let Some(waste) = options.waste {
+        waste.run();
     }
     thread::spawn(|| match wait_for_stop() {
         Ok(()) => std::process::exit(0),
