@@ -96,7 +96,7 @@ test: check images workloads ## everything: check, and the machines in namespace
 
 .PHONY: test-long
 test-long: images workloads ## what takes too long for every day: the shop of docs/examples emulated, with limits
-	$(SUDO) cargo nextest run --locked -p orlop-machines --run-ignored only
+	$(SUDO) cargo nextest run --locked -p orlop-machines --ignore-default-filter -E 'binary(qemu_workloads)'
 
 .PHONY: deny
 deny: ## licences, advisories and duplicates of the dependencies (installs cargo-deny where missing)

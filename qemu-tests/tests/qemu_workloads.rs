@@ -100,7 +100,6 @@ fn toml_with_harm(rig: &QemuRig) -> String {
 }
 
 #[test]
-#[ignore = "ten minutes of emulation: make test-long"]
 fn a_shop_runs_on_the_real_image_and_no_neighbour_takes_more_than_its_limit() {
     let layout = shop::images();
     let mut rig = QemuRig::with(&[("shop", &layout)]);

@@ -53,10 +53,10 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The secret `name` of this node, for the agent's own use, as [`read_text`] has it.
+/// The secret `name` of this node, for the agent's own use, without the line's end that editors put behind it.
 ///
 /// # Errors
-/// As there.
+/// `NoSecret` where it is not there, not a regular file, too long or no text.
 pub fn node_secret(name: &Name, secret: &Secret) -> Result<String, StepError> {
     read_text(&Places::node(), name, secret)
 }
