@@ -151,6 +151,8 @@ fn a_shop_lives_on_through_ten_live_swaps() {
     let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
     node.run(&[&kill[..], &["orlop-container-db.service"]].concat());
     checks::wait_other(&node, "db", &old);
+    // The application finds out by a question that its connection is lost.
+    assert_ne!(shop::ask(&node, "/shop/session"), session);
     shop::order(&node, "the last");
     assert_eq!(shop::items(&node).len() as u64, SWAPS + 1);
 }
