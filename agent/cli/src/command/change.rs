@@ -1,9 +1,9 @@
 //! What every change has in common: rehearse it, start it, wait for its end.
 
-use super::{Ending, Outcome, why};
+use super::{Ending, Outcome, job, why};
 use crate::client::Client;
 use crate::screen::Screen;
-use crate::wait::{Settled, SwitchWatch};
+use crate::wait::{self, Settled, SwitchWatch};
 use orlop_api::{Answer, Mode, Phase, VerdictView};
 use orlop_config::parse_duration;
 use serde::Serialize;
@@ -83,8 +83,25 @@ pub(crate) async fn carry_out<B: Serialize>(
     }
 }
 
+/// Shows what came of a job that is no switch, when it has ended; where nobody waits, its number.
+pub(crate) async fn finish(
+    client: &Client,
+    screen: &Screen,
+    answer: Answer,
+    no_wait: bool,
+) -> Outcome {
+    match answer {
+        Answer::Job(id) if !no_wait => {
+            let done = wait::job(client, screen, id).await?;
+            screen.show(&done, |_| job::summary(&done))?;
+        }
+        answer => show_answer(screen, &answer)?,
+    }
+    Ok(Ending::Done)
+}
+
 /// The number of a job, or a plan.
-pub(crate) fn show_answer(screen: &Screen, answer: &Answer) -> Result<(), orlop_api::Fault> {
+fn show_answer(screen: &Screen, answer: &Answer) -> Result<(), orlop_api::Fault> {
     screen.show(answer, |_| match answer {
         Answer::Job(id) => format!("job {id}"),
         Answer::Plan(plan) => plan.clone(),

@@ -1,10 +1,9 @@
 //! `orlop image pull`: fetch an image, for no generation.
 
-use super::{Ending, Outcome, change, job};
+use super::{Outcome, change};
 use crate::client::Client;
 use crate::screen::Screen;
-use crate::wait;
-use orlop_api::{Answer, ImageRequest};
+use orlop_api::ImageRequest;
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -20,13 +19,6 @@ pub(crate) async fn run(client: &Client, screen: &Screen, options: Options) -> O
     let request = ImageRequest {
         image: options.image,
     };
-    let answer: Answer = client.post("/v1/images/pull", &request).await?;
-    match answer {
-        Answer::Job(id) if !options.no_wait => {
-            let done = wait::job(client, screen, id).await?;
-            screen.show(&done, |_| job::summary(&done))?;
-        }
-        answer => change::show_answer(screen, &answer)?,
-    }
-    Ok(Ending::Done)
+    let answer = client.post("/v1/images/pull", &request).await?;
+    change::finish(client, screen, answer, options.no_wait).await
 }

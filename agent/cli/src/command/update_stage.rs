@@ -1,10 +1,9 @@
 //! `orlop update stage`: fetch and verify a generation.
 
-use super::{Ending, Outcome, change, job, toml_file};
+use super::{Outcome, change, toml_file};
 use crate::client::Client;
 use crate::screen::Screen;
-use crate::wait;
-use orlop_api::{Answer, StageRequest};
+use orlop_api::StageRequest;
 use std::path::PathBuf;
 
 /// Its options.
@@ -29,13 +28,6 @@ pub(crate) async fn run(client: &Client, screen: &Screen, options: Options) -> O
         os: options.reference,
         config,
     };
-    let answer: Answer = client.post("/v1/update/stage", &request).await?;
-    match answer {
-        Answer::Job(id) if !options.no_wait => {
-            let done = wait::job(client, screen, id).await?;
-            screen.show(&done, |_| job::summary(&done))?;
-        }
-        answer => change::show_answer(screen, &answer)?,
-    }
-    Ok(Ending::Done)
+    let answer = client.post("/v1/update/stage", &request).await?;
+    change::finish(client, screen, answer, options.no_wait).await
 }

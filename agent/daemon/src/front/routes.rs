@@ -133,6 +133,15 @@ const fn read(path: &'static str, endpoint: Endpoint) -> Route {
     }
 }
 
+const fn admin(method: Method, path: &'static str, endpoint: Endpoint) -> Route {
+    Route {
+        method,
+        path,
+        role: Role::Admin,
+        endpoint,
+    }
+}
+
 const fn change(path: &'static str, endpoint: Endpoint) -> Route {
     Route {
         method: Method::Post,
@@ -177,40 +186,31 @@ pub const ROUTES: &[Route] = &[
     change("/v1/generations/{id}/pin", Endpoint::Pin),
     change("/v1/generations/{id}/unpin", Endpoint::Unpin),
     change("/v1/jobs/{id}/cancel", Endpoint::Cancel),
-    Route {
-        method: Method::Post,
-        path: "/v1/containers/{name}/exec",
-        role: Role::Admin,
-        endpoint: Endpoint::Exec,
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/volumes/{name}/export",
-        role: Role::Admin,
-        endpoint: Endpoint::ExportVolume,
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/volumes/{name}/import",
-        role: Role::Admin,
-        endpoint: Endpoint::ImportVolume,
-    },
+    admin(Method::Post, "/v1/containers/{name}/exec", Endpoint::Exec),
+    admin(
+        Method::Get,
+        "/v1/volumes/{name}/export",
+        Endpoint::ExportVolume,
+    ),
+    admin(
+        Method::Post,
+        "/v1/volumes/{name}/import",
+        Endpoint::ImportVolume,
+    ),
     change("/v1/volumes/{name}/remove", Endpoint::RemoveVolume),
     change("/v1/images/pull", Endpoint::PullImage),
     change("/v1/images/remove", Endpoint::RemoveImage),
     change("/v1/images/prune", Endpoint::PruneImages),
-    Route {
-        method: Method::Get,
-        path: "/v1/containers/{name}/archive",
-        role: Role::Admin,
-        endpoint: Endpoint::CopyOut,
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/containers/{name}/unpack",
-        role: Role::Admin,
-        endpoint: Endpoint::CopyIn,
-    },
+    admin(
+        Method::Get,
+        "/v1/containers/{name}/archive",
+        Endpoint::CopyOut,
+    ),
+    admin(
+        Method::Post,
+        "/v1/containers/{name}/unpack",
+        Endpoint::CopyIn,
+    ),
     change("/v1/containers/{name}/stop", Endpoint::StopContainer),
     change("/v1/containers/{name}/start", Endpoint::StartContainer),
     change("/v1/containers/{name}/restart", Endpoint::RestartContainer),

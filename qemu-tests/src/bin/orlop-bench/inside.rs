@@ -4,16 +4,14 @@
 //! made; only the control group differs, since each has its own.
 
 use crate::Outcome;
-use hyper::Method;
-use orlop_machines::http::ask_tcp;
+use crate::answer::wait_answer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Where the agent has prepared the container.
 const PREPARED: &str = "/run/orlop/containers/web/config.json";
@@ -31,10 +29,6 @@ const IDLE_UNIT: &str = "orlop-bench-idle.service";
 const NAME: &str = "orlop-bench";
 /// Where the container listens, in its network.
 const PORT: u16 = 8080;
-/// Time between two tries to connect.
-const RETRY: Duration = Duration::from_millis(1);
-/// So long a container may take to answer.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Options of the part that runs in a node.
 #[derive(Debug, clap::Args)]
@@ -95,7 +89,7 @@ impl Way {
         let answered_ms = match self {
             Self::UnitAlone => None,
             _ => {
-                wait_answer(address)?;
+                wait_answer(address, "/")?;
                 Some(millis(begun))
             }
         };
@@ -192,22 +186,6 @@ fn address() -> Outcome<IpAddr> {
         .ok_or("no networks in the leases")?;
     let address = nets.values().find_map(|net| net["web"].as_str());
     Ok(address.ok_or("no address of web in the leases")?.parse()?)
-}
-
-fn wait_answer(address: SocketAddr) -> Outcome<()> {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE);
-        let error = match stream.and_then(|stream| ask_tcp(stream, Method::GET, "/", "")) {
-            Ok(answer) if answer.status.is_success() => return Ok(()),
-            Ok(answer) => answer.status.to_string(),
-            Err(error) => error.to_string(),
-        };
-        if Instant::now() > end {
-            return Err(format!("the container at {address} does not answer: {error}").into());
-        }
-        thread::sleep(RETRY);
-    }
 }
 
 fn systemctl(verb: &str, unit: &str) -> Outcome<()> {

@@ -1,6 +1,7 @@
 //! `orlop-bench`: what the OS image, the agent and a container's start cost, measured on real
 //! machines, next to podman and containerd, and written down as docs/benchmarks.md has it.
 
+mod answer;
 mod groups;
 mod image_size;
 mod inside;

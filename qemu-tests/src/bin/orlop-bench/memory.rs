@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// What resets the peak of a process' resident memory (proc_pid_clear_refs(5)).
-const RESET_PEAK: &str = "5";
+pub(crate) const RESET_PEAK: &str = "5";
 /// KiB of a MiB.
 const KIB: f64 = 1024.0;
 
@@ -53,7 +53,7 @@ impl AgentProcess {
 }
 
 /// The value of a line `VmRSS:   1234 kB`, in MiB.
-fn mib(text: &str, name: &str) -> Outcome<f64> {
+pub(crate) fn mib(text: &str, name: &str) -> Outcome<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
     let kib: f64 = kib.ok_or_else(|| format!("no {name} in {text}"))?.parse()?;

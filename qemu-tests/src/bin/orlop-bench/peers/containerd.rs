@@ -1,8 +1,9 @@
 //! containerd by its own `ctr`, with crun. It makes no networks: containers have that of the node, which spares it that work.
 
-use super::engine::{Engine, Pull, name, ran, seconds, until};
+use super::engine::{Engine, Pull, name, ran, seconds};
 use super::processes::{Process, proportional_mib};
 use crate::Outcome;
+use crate::answer::until;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;

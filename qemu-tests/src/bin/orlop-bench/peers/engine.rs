@@ -3,13 +3,7 @@
 use crate::Outcome;
 use std::ops::Range;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// Time between two looks, short next to what is measured.
-const RETRY: Duration = Duration::from_millis(2);
-/// For anything that is waited for.
-const DEADLINE: Duration = Duration::from_secs(120);
+use std::time::Instant;
 
 /// Something that runs containers of the small image, each with a number that is its port on the node.
 pub(crate) trait Engine {
@@ -52,16 +46,4 @@ pub(crate) fn ran(command: &mut Command) -> Outcome<()> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!("{command:?} failed ({}): {}", output.status, said.trim()).into())
-}
-
-/// Tries again until it goes well.
-pub(crate) fn until<T>(mut attempt: impl FnMut() -> Outcome<T>) -> Outcome<T> {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        match attempt() {
-            Ok(done) => return Ok(done),
-            Err(error) if Instant::now() > end => return Err(error),
-            Err(_) => thread::sleep(RETRY),
-        }
-    }
 }

@@ -2,16 +2,15 @@
 
 use super::Options;
 use super::containerd::Containerd;
-use super::engine::{Engine, seconds, until};
+use super::engine::{Engine, seconds};
 use super::orlop::Orlop;
 use super::podman::Podman;
 use super::processes::proportional_mib;
 use super::records::{Figure, Peer, Record};
 use crate::Outcome;
-use hyper::Method;
-use orlop_machines::http::ask_tcp;
+use crate::answer::wait_answer;
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,8 +28,6 @@ const IDLE: u16 = 20;
 const REST: Duration = Duration::from_secs(3);
 /// So many times the large image is pulled.
 const PULLS: usize = 3;
-/// A connection may take so long to open.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// What systemd does for an engine is the engine's.
 const SERVANTS: [&str; 3] = ["systemd", "systemd-journal", "dbus-daemon"];
 
@@ -154,18 +151,6 @@ impl Bench {
     fn wait_answers(&self, numbers: Range<u16>) -> Outcome<()> {
         numbers
             .into_iter()
-            .try_for_each(|number| self.wait_answer(number))
-    }
-
-    fn wait_answer(&self, number: u16) -> Outcome<()> {
-        let address = SocketAddr::new(self.address, number);
-        until(|| {
-            let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-            let answer = ask_tcp(stream, Method::GET, "/healthz", "")?;
-            if answer.status.is_success() {
-                return Ok(());
-            }
-            Err(format!("the container at {address} answers {}", answer.status).into())
-        })
+            .try_for_each(|number| wait_answer(SocketAddr::new(self.address, number), "/healthz"))
     }
 }

@@ -1,8 +1,9 @@
 //! Orlop: containers come and go by the node's TOML; `orlop` starts and stops them.
 
-use super::engine::{Engine, Pull, name, ran, seconds, until};
+use super::engine::{Engine, Pull, name, ran, seconds};
 use super::processes::{named, proportional_mib};
 use crate::Outcome;
+use crate::answer::until;
 use hyper::Method;
 use orlop_api::{Answer, ContainerView, GenerationStatus, Job, JobId, JobState, Phase, Status};
 use orlop_machines::http::ask_unix;

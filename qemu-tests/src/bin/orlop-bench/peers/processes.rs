@@ -1,6 +1,7 @@
 //! Memory and time of processes, from /proc (proc(5)).
 
 use crate::Outcome;
+use crate::memory::{RESET_PEAK, mib};
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
@@ -10,10 +11,6 @@ use std::time::Duration;
 
 /// Ticks of a second (sysconf(3), _SC_CLK_TCK), the same on every Linux of today.
 const TICKS: f64 = 100.0;
-/// KiB of a MiB.
-const KIB: f64 = 1024.0;
-/// What resets the peak of a process' resident memory.
-const RESET_PEAK: &str = "5";
 /// Time between two looks at a command's memory.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -33,18 +30,13 @@ impl Process {
         Some((name.trim().to_owned(), groups))
     }
 
-    fn kib(self, file: &str, field: &str) -> Option<f64> {
-        let text = fs::read_to_string(self.file(file)).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix(field))?;
-        line.trim().strip_suffix(" kB")?.parse().ok()
+    fn mib(self, file: &str, field: &str) -> Outcome<f64> {
+        mib(&fs::read_to_string(self.file(file))?, field)
     }
 
     /// The most MiB that were resident since the reset.
     pub(crate) fn peak_mib(self) -> Outcome<f64> {
-        let peak = self
-            .kib("status", "VmHWM:")
-            .ok_or("a process has no VmHWM")?;
-        Ok(peak / KIB)
+        self.mib("status", "VmHWM:")
     }
 
     pub(crate) fn reset_peak(self) -> Outcome<()> {
@@ -105,8 +97,9 @@ pub(crate) fn proportional_mib(wanted: impl Fn(&str, &str) -> bool) -> Outcome<f
     };
     let of = all()?.into_iter().filter(is);
     // One that ended meanwhile has none.
-    let kib = of.filter_map(|process| process.kib("smaps_rollup", "Pss:"));
-    Ok(kib.sum::<f64>() / KIB)
+    Ok(of
+        .filter_map(|process| process.mib("smaps_rollup", "Pss:").ok())
+        .sum())
 }
 
 /// Does `work`, and tells the most MiB that were resident in processes that this one has started, as seen
@@ -131,7 +124,7 @@ pub(crate) fn watching_children<T: Send>(work: impl FnOnce() -> Outcome<T>) -> O
 
 fn resident_of_children() -> f64 {
     let mut family = HashSet::from([Process(std::process::id())]);
-    let mut kib = 0.0;
+    let mut resident = 0.0;
     // A child has a higher number than its parent, but for a wrap that does not happen here.
     let mut processes = all().unwrap_or_default();
     processes.sort_by_key(|process| process.0);
@@ -141,8 +134,8 @@ fn resident_of_children() -> f64 {
             .is_some_and(|parent| family.contains(&parent))
         {
             family.insert(process);
-            kib += process.kib("status", "VmRSS:").unwrap_or_default();
+            resident += process.mib("status", "VmRSS:").unwrap_or_default();
         }
     }
-    kib / KIB
+    resident
 }
