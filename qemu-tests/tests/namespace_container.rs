@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod rig;
 
-use orlop_api::{ContainerState, HealthState};
+use orlop_api::{ContainerState, HealthState, ProcessView};
 use rig::containers::{apply, config, container, wait_answer, wait_runs, wait_view};
 use rig::jail;
 use rig::node::{Rig, WEB};
@@ -248,12 +248,53 @@ fn a_container_without_a_network_and_one_in_the_hosts_are_probed_and_reached() {
     }
 }
 
+#[test]
+fn an_init_takes_care_of_orphans_and_passes_signals_and_statuses_on() {
+    let rig = Rig::new();
+    let cared = "init = true\nread_only = true\nuser = \"1000:1000\"\nports = [\"8081:8080\"]\n\
+                 stop_timeout = \"2m\"";
+    let failing = "init = true\nkind = \"task\"\nessential = false\nargs = [\"--exit\", \"3\"]";
+    let more = [
+        container(&rig, "cared", cared),
+        container(&rig, "uncared", "ports = [\"8082:8080\"]"),
+        container(&rig, "failing", failing),
+    ];
+    let node = rig.node("init", "1", &config(&rig, &more));
+    node.wait_idle();
+    // A child that nobody waits for stays for ever where the first process knows nothing of it.
+    let orphan = wait_answer(&node, THIRD, "/orphan");
+    checks::wait_stat(&node, THIRD, &orphan, "a zombie", |stat| {
+        stat.is_some_and(|stat| stat.contains(") Z "))
+    });
+    let orphan = wait_answer(&node, SECOND, "/orphan");
+    checks::wait_stat(&node, SECOND, &orphan, "no child", |stat| stat.is_none());
+
+    let top = node.orlop(&["container", "top", "cared", "--json"]).out;
+    let processes: Vec<ProcessView> = serde_json::from_str(&top).unwrap();
+    let commands: Vec<&str> = processes.iter().map(|one| one.command.as_str()).collect();
+    assert_eq!(commands, ["/dev/init -- /app", "/app"]);
+    let exec = ["container", "exec", "cared", "--", "/app", "--exit", "7"];
+    assert_eq!(node.orlop(&exec).code, Some(7));
+    let failed = wait_view(&node, "failing", "the end of a task", |view| {
+        view.state == ContainerState::Exited
+    });
+    assert!(failed.detail.contains("status 3"), "{failed:?}");
+
+    let said = node.orlop(&["container", "stop", "cared"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let log = node.orlop(&["container", "logs", "cared"]).out;
+    assert!(log.contains("asked to stop"), "{log}");
+    let said = node.orlop(&["container", "start", "cared"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    wait_answer(&node, SECOND, "/");
+}
+
 /// What the scenarios look at.
 #[cfg(test)]
 mod checks {
     use super::rig::containers::{file, holders, line, outside, views};
     use super::rig::jail::options_of;
-    use super::rig::node::Node;
+    use super::rig::node::{Node, SWITCH};
     use super::{KEY, PASSWORD, SECOND};
     use std::fs;
     use std::os::unix::fs::MetadataExt;
@@ -384,6 +425,23 @@ mod checks {
             .iter()
             .map(|path| path.display().to_string())
             .collect()
+    }
+
+    /// Waits until `/proc/PID/stat` of the container is as `wanted`; none is no such process.
+    pub(super) fn wait_stat(
+        node: &Node<'_>,
+        port: u16,
+        pid: &str,
+        what: &str,
+        wanted: impl Fn(Option<&str>) -> bool,
+    ) {
+        let path = format!("/file/proc/{}/stat", pid.trim());
+        let came = node.machine.wait(what, SWITCH, || {
+            let answer = node.ask(port, &path).map_err(|error| error.to_string())?;
+            let stat = answer.status.is_success().then_some(answer.body.as_str());
+            wanted(stat).then_some(()).ok_or(answer.body)
+        });
+        came.unwrap_or_else(|error| panic!("{error}"));
     }
 
     pub(super) fn reaches(node: &Node<'_>, port: u16, way: &str, led_there: bool) {

@@ -6,7 +6,7 @@ mod rig;
 use orlop_api::{ContainerState, Trigger};
 use orlop_machines::{count_times, longest_gap};
 use rig::containers::{
-    apply, config, container, outside, runs_of, wait_answer, wait_runs, wait_view,
+    apply, config, container, outside, process_of, runs_of, wait_answer, wait_runs, wait_view,
 };
 use rig::node::{Node, Rig};
 use rig::witness::StreamWitness;
@@ -35,13 +35,6 @@ env = {{ APP_COUNT_TO = "/data/counts" }}
 volumes = ["counts:/data"]
 "#
         )
-}
-
-/// The first process of a container, and how often systemd has started it again.
-fn process_of(node: &Node<'_>, container: &str) -> String {
-    let unit = format!("orlop-container-{container}.service");
-    let properties = "--property=MainPID,NRestarts,ActiveEnterTimestampMonotonic";
-    node.run(&["systemctl", "show", properties, &unit])
 }
 
 /// The file system that is mounted as the root of `web`, by its device's number.

@@ -7,7 +7,7 @@
 mod rig;
 
 use orlop_api::{HealthState, Trigger};
-use rig::containers::{apply, wait_view};
+use rig::containers::{apply, process_of, wait_view};
 use rig::node::{Node, Rig};
 use rig::shop::{self, SERVICES};
 
@@ -39,7 +39,7 @@ fn a_shop_comes_up_in_order_and_stands_kills_restarts_updates_and_roll_backs() {
 
 /// A kill of PostgreSQL, a restart of it by an operator, a kill of the agent.
 fn killed_and_restarted(node: &Node<'_>) {
-    let before = checks::process_of(node, "db");
+    let before = process_of(node, "db");
     let others = checks::processes(node, &["cache", "app", "front"]);
     let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
     node.run(&[&kill[..], &["orlop-container-db.service"]].concat());
@@ -50,7 +50,7 @@ fn killed_and_restarted(node: &Node<'_>) {
     let restarts = node.run(&["systemctl", "show", restarts, "orlop-container-db.service"]);
     assert_eq!(restarts.trim(), "NRestarts=1");
 
-    let before = checks::process_of(node, "db");
+    let before = process_of(node, "db");
     let said = node.orlop(&["container", "restart", "db"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     checks::wait_other(node, "db", &before);
@@ -147,7 +147,7 @@ fn a_shop_lives_on_through_ten_live_swaps() {
     assert_eq!(made.matches("CREATE TABLE").count(), 1, "{made}");
 
     // A process that ends now is started again as it was, with its secret and its network.
-    let old = checks::process_of(&node, "db");
+    let old = process_of(&node, "db");
     let kill = ["systemctl", "kill", "--signal=KILL", "--kill-whom=main"];
     node.run(&[&kill[..], &["orlop-container-db.service"]].concat());
     checks::wait_other(&node, "db", &old);
@@ -160,7 +160,7 @@ fn a_shop_lives_on_through_ten_live_swaps() {
 /// What the scenarios look at.
 #[cfg(test)]
 mod checks {
-    use super::rig::containers::outside;
+    use super::rig::containers::{outside, process_of};
     use super::rig::node::{Node, SWITCH};
     use super::{HealthState, wait_view};
     use orlop_api::ContainerDetail;
@@ -192,13 +192,6 @@ mod checks {
         let first = log.lines().find(waits).unwrap_or_default();
         assert!(first.ends_with("migrate to complete"), "{first}: {log}");
         at("front waits for app to be healthy");
-    }
-
-    /// Process, restarts and time of the start of a container.
-    pub(super) fn process_of(node: &Node<'_>, name: &str) -> String {
-        let unit = format!("orlop-container-{name}.service");
-        let properties = "--property=MainPID,NRestarts,ActiveEnterTimestampMonotonic";
-        node.run(&["systemctl", "show", properties, &unit])
     }
 
     pub(super) fn processes(node: &Node<'_>, names: &[&str]) -> Vec<String> {

@@ -138,6 +138,7 @@ pub(super) const CONTAINER: Table = Table {
         process::USER_KEY,
         process::GROUPS,
         process::HOSTNAME,
+        process::INIT,
         process::STOP_SIGNAL,
         process::STOP_TIMEOUT,
         process::ULIMITS,
@@ -172,5 +173,5 @@ pub(super) const CONTAINER: Table = Table {
         security::LABELS,
     ],
     one_of: &[],
-    later: &["init", "tty", "userns", "cdi"],
+    later: &["tty", "userns", "cdi"],
 };

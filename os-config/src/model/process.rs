@@ -34,6 +34,15 @@ pub struct Process {
     /// Host name; none is the container's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// Whether its first process is the node's small init. Default false.
+    #[serde(skip_serializing_if = "is_false")]
+    pub init: bool,
+}
+
+/// Serialised as it was before there was the key: containers do not change by it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A resource limit; `u64::MAX` is none.

@@ -197,6 +197,7 @@ fn process(cx: &mut Context, section: &Section<'_>) -> Process {
             forms::own_sysctl_value,
         ),
         hostname: section.text(cx, "hostname", forms::host_name),
+        init: section.boolean("init").unwrap_or(false),
     }
 }
 

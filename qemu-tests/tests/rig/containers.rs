@@ -54,6 +54,13 @@ pub(crate) fn wait_answer(node: &Node<'_>, port: u16, path: &str) -> String {
     answer.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()))
 }
 
+/// The first process of a container, how often systemd has started it again, and when.
+pub(crate) fn process_of(node: &Node<'_>, name: &str) -> String {
+    let unit = format!("orlop-container-{name}.service");
+    let properties = "--property=MainPID,NRestarts,ActiveEnterTimestampMonotonic";
+    node.run(&["systemctl", "show", properties, &unit])
+}
+
 /// How often the task `name` has ended well.
 pub(crate) fn runs_of(node: &Node<'_>, name: &str) -> usize {
     let identifier = format!("--identifier={name}");

@@ -8,6 +8,7 @@ pub(crate) mod built;
 pub(crate) mod containers;
 pub(crate) mod esp;
 pub(crate) mod hardware;
+pub(crate) mod imported;
 pub(crate) mod jail;
 pub(crate) mod limits;
 pub(crate) mod networks;

@@ -12,7 +12,7 @@ use super::observe::{mount_points, read_text};
 use super::places::Places;
 use super::plan::Layer;
 use super::root_mount::RootMounter;
-use super::{os_files, process, spec};
+use super::{init_program, os_files, process, spec};
 use orlop_config::{Name, Secret, VolumeMount};
 use orlop_initrd::atomic_write::atomic_write;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
@@ -114,6 +114,9 @@ pub(super) fn write_bundle(
         let given = Given::prepare(places, container, secrets)?;
         if let Some(mark) = os_files::mark(&container.config.storage.binds)? {
             write(&places.os_mark(name), mark.as_bytes(), PRIVATE_FILE)?;
+        }
+        if container.config.process.init {
+            init_program::provide(places)?;
         }
         for volume in &container.config.volumes {
             make_volume(places, &rootfs, volume, &given.identity)?;

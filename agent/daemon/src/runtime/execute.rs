@@ -7,6 +7,7 @@ use super::change::{Outcome, Outcomes};
 use super::command::{self, find};
 use super::desired::{Desired, DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
+use super::init_program;
 use super::inside;
 use super::net::{self, Addresses, Guard, Leases, Request};
 use super::places::{Places, timer_name, unit_name};
@@ -245,6 +246,14 @@ impl Executor {
         desired: &Desired,
     ) -> Result<(), RuntimeError> {
         let name = &container.name;
+        if container.config.process.init {
+            // For its next start.
+            let (places, owned) = (self.places.clone(), name.clone());
+            let work = move || {
+                init_program::provide(&places).map_err(RuntimeError::of(&owned, Step::MountRoot))
+            };
+            blocking(work, name, Step::MountRoot).await?;
+        }
         let status = self.systemd.status(&unit_name(name)).await;
         let status = status.map_err(RuntimeError::of(name, Step::MountRoot))?;
         let Some(pid) = inside::process(container, &status, &self.places) else {

@@ -28,6 +28,7 @@ mod health;
 mod host_files;
 mod host_path;
 mod identity;
+mod init_program;
 mod inside;
 mod inspect;
 mod live;

@@ -2,6 +2,7 @@
 
 use super::desired::DesiredContainer;
 use super::given::Given;
+use super::init_program;
 use super::places::Places;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
@@ -31,6 +32,11 @@ pub(super) fn mounts(
         more.push(bind(path, source, true)?);
     }
     more.extend(of_host(container, given)?);
+    if container.config.process.init {
+        let options = ["bind", "ro", "nosuid", "nodev", "rprivate"];
+        let source = places.init_copy();
+        more.push(mount(init_program::INSIDE, "bind", &source, &options)?);
+    }
     more.sort_by(|a, b| a.destination().cmp(b.destination()));
     all.extend(more);
     Ok(all)

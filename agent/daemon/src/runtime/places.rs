@@ -20,6 +20,8 @@ pub struct Places {
     pub timers: PathBuf,
     /// Named network namespaces, where iproute2 looks for them: `/run/netns`.
     pub netns: PathBuf,
+    /// The OS's small init for containers: `/usr/bin/catatonit`.
+    pub os_init: PathBuf,
 }
 
 const UNIT_PREFIX: &str = "orlop-container-";
@@ -43,6 +45,7 @@ impl Places {
             credentials: root.join("run/credentials/orlopd.service"),
             timers: root.join("var/lib/systemd/timers"),
             netns: root.join("run/netns"),
+            os_init: root.join("usr/bin/catatonit"),
         }
     }
 
@@ -79,6 +82,11 @@ impl Places {
     /// Which OS's files a container holds, if it does.
     pub(super) fn os_mark(&self, name: &Name) -> PathBuf {
         self.bundle(name).join("os")
+    }
+
+    /// The copy of the OS's small init that containers have.
+    pub(super) fn init_copy(&self) -> PathBuf {
+        self.run.join("init")
     }
 
     /// The process id of the container's first process, written by the OCI runtime.

@@ -2,13 +2,14 @@
 
 use super::desired::DesiredContainer;
 use super::error::StepError;
+use super::init_program::INSIDE;
 use std::collections::BTreeMap;
 
 /// Where programs are looked for when the image does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Program and arguments. `command` replaces the image's entrypoint and drops its command; `args`
-/// replaces the image's command.
+/// replaces the image's command. With `init` they are that one's.
 pub(super) fn arguments(container: &DesiredContainer) -> Result<Vec<String>, StepError> {
     let (config, image) = (&container.config, &container.image.run);
     let (entrypoint, of_image): (&[String], &[String]) = match &config.command {
@@ -20,7 +21,13 @@ pub(super) fn arguments(container: &DesiredContainer) -> Result<Vec<String>, Ste
     if all.first().is_none_or(String::is_empty) {
         return Err(StepError::NoCommand);
     }
-    Ok(all)
+    Ok(match config.process.init {
+        true => [INSIDE.to_owned(), "--".to_owned()]
+            .into_iter()
+            .chain(all)
+            .collect(),
+        false => all,
+    })
 }
 
 /// `NAME=value`, the image's, over it what the host gives, over that the config's, sorted by name.
@@ -100,8 +107,19 @@ mod tests {
     }
 
     #[test]
+    fn an_init_comes_before_the_program() {
+        let mut container = desired_web().containers.remove(0);
+        container.config.process.init = true;
+        assert_eq!(
+            arguments(&container).unwrap(),
+            words("/dev/init -- /app/server --listen :80")
+        );
+    }
+
+    #[test]
     fn nothing_to_run_is_an_error() {
         let mut container = desired_web().containers.remove(0);
+        container.config.process.init = true;
         container.image.run.entrypoint.clear();
         container.config.args = None;
         container.image.run.cmd.clear();

@@ -165,6 +165,27 @@ fn mounts_come_parents_first_and_secrets_are_files_of_the_bundle() {
 }
 
 #[test]
+fn an_init_is_mounted_over_whatever_is_on_dev_so_that_it_can_be_run() {
+    let spec = changed(|c| {
+        c.process.init = true;
+        c.storage.tmpfs.insert("/dev".into(), ByteSize(1 << 20));
+    });
+    let mut last = spec["mounts"].as_array().unwrap().iter();
+    let last = last.rfind(|m| {
+        m["destination"]
+            .as_str()
+            .is_some_and(|at| at.starts_with("/dev"))
+    });
+    let last = last.unwrap();
+    assert_eq!(last["destination"], json!("/dev/init"));
+    assert_eq!(last["source"], json!("/run/orlop/init"));
+    assert_eq!(
+        last["options"],
+        json!(["bind", "ro", "nosuid", "nodev", "rprivate"])
+    );
+}
+
+#[test]
 fn limits_devices_and_environment_are_in_the_spec() {
     let mut container = desired_web().containers.remove(0);
     let limit = Ulimit { soft: 5, hard: 9 };

@@ -19,6 +19,7 @@ impl Service<'_, '_> {
             "working_dir" => self.text("workdir", value, place),
             "user" => self.text("user", value, place),
             "hostname" => self.text("hostname", value, place),
+            "init" => self.flag("init", value, place),
             "group_add" => self.list("groups", value, place),
             "stop_signal" => self.read_text("stop_signal", value, place, "a signal", |text| {
                 Some(match text.starts_with("SIG") {

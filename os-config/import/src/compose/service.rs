@@ -24,7 +24,7 @@ const FIRST: [&str; 6] = [
 ];
 
 /// Keys without a meaning on a node, or with none that Orlop has, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 36] = [
+const NOT_CARRIED: [(&str, &str); 35] = [
     ("attach", "logs are in the journal: `orlop container logs`"),
     ("blkio_config", "write `io_weight`"),
     ("cgroup", "each container has a cgroup of its own"),
@@ -64,10 +64,6 @@ const NOT_CARRIED: [(&str, &str); 36] = [
         "give the container that it names an alias, or write the address",
     ),
     ("gpus", "name the devices in `devices`"),
-    (
-        "init",
-        "a container's first process takes care of its own children",
-    ),
     ("isolation", "it is Windows' own"),
     ("label_file", "write the labels into `labels`"),
     ("mac_address", "hardware addresses are given by the node"),
@@ -237,10 +233,7 @@ impl Service<'_, '_> {
         // Values that say what is so anyway.
         let plain = matches!(
             (key, value.text()),
-            (
-                "init" | "tty" | "stdin_open" | "oom_kill_disable",
-                Some("false")
-            ) | ("attach", Some(_))
+            ("tty" | "stdin_open" | "oom_kill_disable", Some("false")) | ("attach", Some(_))
         );
         if plain {
             return;

@@ -239,13 +239,10 @@ impl Reading<'_, '_> {
             }
             "NoNewPrivileges" | "SecurityLabelDisable" => {}
             "ReadOnly" if on == Some(true) => self.out.set("read_only", true, place),
+            "RunInit" if on == Some(true) => self.out.set("init", true, place),
             "ReadOnly" | "ReadOnlyTmpfs" | "RunInit" | "HttpProxy" if on == Some(false) => {}
             "ReadOnlyTmpfs" => {
                 let why = "name the paths that have to be writable in `Tmpfs=`";
-                self.builder.left_out(place, why);
-            }
-            "RunInit" => {
-                let why = "a container's first process takes care of its own children";
                 self.builder.left_out(place, why);
             }
             "SeccompProfile" if value == "unconfined" => self.out.set("seccomp", "off", place),

@@ -46,6 +46,13 @@ pub(super) const HOSTNAME: Key = Key {
     doc: "Its host name.",
 };
 
+pub(super) const INIT: Key = Key {
+    name: "init",
+    kind: Kind::Bool,
+    presence: Presence::Default("false"),
+    doc: "Whether its first process is a small init, `/dev/init`, which passes signals on to the program and takes care of children that were left behind. For programs that were not written to be the first process.",
+};
+
 pub(super) const STOP_SIGNAL: Key = Key {
     name: "stop_signal",
     kind: Kind::Text(&SIGNAL),

@@ -8,6 +8,7 @@
 //! | `/file/PATH` | what is in the file `/PATH`, as text, or 500 and why it cannot be read |
 //! | `/try/WAY` | `WAY: done`, or 500 and why a way out of the container does not lead out: attempt.rs |
 //! | `/exit/STATUS` | none: it ends with this status |
+//! | `/orphan` | the process id of a child that was left behind and ends at once |
 //! | `/ticks` | how many times a tenth of a second has passed since its start |
 //! | `/stream` | a line `<number>` every 20 ms, without end |
 //! | `/resolve/NAME` | the addresses of a name, one a line, sorted, or 500 and why there are none |
@@ -25,6 +26,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -53,6 +55,9 @@ struct Options {
     /// Be no server, but a task: end at once with this status.
     #[arg(long)]
     exit: Option<i32>,
+    /// Be no server, but leave a child behind that ends at once, and tell its process id.
+    #[arg(long)]
+    leave_child: bool,
     /// Be no server, but a talk: tell what terminal, user and directory there is, then repeat each line that
     /// comes until there is no more, or one is `end`.
     #[arg(long)]
@@ -106,21 +111,14 @@ struct App {
 
 fn main() -> io::Result<()> {
     let options = Options::parse();
-    if let Some(status) = options.exit {
-        println!(
-            "task of version {} ends with status {status}",
-            options.version
-        );
-        std::process::exit(status);
-    }
-    if options.talk {
-        return talk::talk();
-    }
-    if let Some(waste) = options.waste {
-        waste.run();
+    if let Some(done) = be_no_server(&options) {
+        return done;
     }
     thread::spawn(|| match wait_for_stop() {
-        Ok(()) => std::process::exit(0),
+        Ok(()) => {
+            println!("asked to stop");
+            std::process::exit(0)
+        }
         Err(error) => println!("cannot wait for SIGTERM, so SIGKILL has to end this: {error}"),
     });
     let listener = TcpListener::bind(options.listen)?;
@@ -174,6 +172,43 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Does what is asked of a program that is no server; nothing where it is to be one.
+fn be_no_server(options: &Options) -> Option<io::Result<()>> {
+    if let Some(status) = options.exit {
+        println!(
+            "task of version {} ends with status {status}",
+            options.version
+        );
+        std::process::exit(status);
+    }
+    if let Some(waste) = options.waste {
+        waste.run();
+    }
+    if options.leave_child {
+        return Some(leave_child());
+    }
+    options.talk.then(talk::talk)
+}
+
+fn leave_child() -> io::Result<()> {
+    let mut child = myself(&["--exit", "0"])?;
+    println!("{}", child.stdout(Stdio::null()).spawn()?.id());
+    Ok(())
+}
+
+/// This program once more, with other arguments.
+fn myself(arguments: &[&str]) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// Leaves a child of a child behind, which ends at once: its process id.
+fn leave_orphan() -> io::Result<String> {
+    let output = myself(&["--leave-child"])?.output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Returns when the container is to stop. A container's first process is not ended by a signal that
@@ -272,6 +307,10 @@ impl App {
             }
             way if way.starts_with(TRY) => match attempt::attempt(&way[TRY.len()..]) {
                 Ok(done) => (OK, done),
+                Err(error) => (FAILED, format!("{error}\n")),
+            },
+            "/orphan" => match leave_orphan() {
+                Ok(pid) => (OK, pid),
                 Err(error) => (FAILED, format!("{error}\n")),
             },
             name if name.starts_with(RESOLVE) => match network::resolve(&name[RESOLVE.len()..]) {
