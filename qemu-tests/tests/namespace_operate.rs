@@ -43,6 +43,14 @@ fn a_stopped_container_stays_so_over_a_kill_of_the_agent_until_it_is_started_or_
     let said = node.orlop(&["container", "restart", "web"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_ne!(node.wait_web("/started"), first);
+    let bus = ["busctl", "call", "io.orlop.Host1", "/io/orlop/Host1"];
+    let on_bus = |call: &[&str]| node.run(&[&bus[..], &["io.orlop.Host1"], call].concat());
+    for (method, answer) in [("StopContainer", "stopped"), ("StartContainer", "running")] {
+        let said = on_bus(&[method, "s", "app"]);
+        assert_eq!(said, format!("s \"{answer}\""), "{method}");
+        let said = on_bus(&["ContainerState", "s", "app"]);
+        assert!(said.contains(&format!("\"{answer}\"")), "{method}: {said}");
+    }
     let said = node.orlop(&["container", "stop", "wep"]);
     assert_eq!(
         said.err,
@@ -55,10 +63,9 @@ fn a_stopped_container_stays_so_over_a_kill_of_the_agent_until_it_is_started_or_
     assert!(node.wait_verdict(2).good, "{}", node.journal());
     node.wait_web("/");
     let log = node.run(&["journalctl", "--no-pager", "--output=cat"]);
-    assert!(
-        log.contains("uid 0 asked for stop-container web: done"),
-        "{log}"
-    );
+    for record in ["stop-container web: done", "start-container app: done"] {
+        assert!(log.contains(&format!("uid 0 asked for {record}")), "{log}");
+    }
 }
 
 #[test]

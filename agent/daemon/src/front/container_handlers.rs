@@ -5,7 +5,6 @@ use super::reply::{self, Reply};
 use super::routes::Endpoint;
 use super::{audit, body};
 use crate::ops::{Operations, Order};
-use crate::runtime::SignalName;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -73,15 +72,10 @@ pub(crate) async fn kill<O: Operations>(
     body: Body,
 ) -> Reply {
     let request: KillRequest = body::read_json(body).await?;
-    let signal = match request.signal {
-        None => SignalName::kill(),
-        Some(text) => SignalName::parse(&text).ok_or_else(|| {
-            let message = format!("cannot send {text:?}: there is no such signal");
-            Fault::new(FaultKind::Usage, message)
-                .hint("write a name, like SIGHUP or HUP, or a number from 1 to 64")
-        })?,
-    };
-    let order_and_endpoint = (Order::Kill(signal), Endpoint::KillContainer);
+    let order_and_endpoint = (
+        Order::kill(request.signal.as_deref())?,
+        Endpoint::KillContainer,
+    );
     order(&*ops, &peer, &name, order_and_endpoint).await
 }
 

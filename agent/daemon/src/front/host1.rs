@@ -6,7 +6,7 @@
 use super::access::{Peer, Role};
 use super::audit;
 use super::routes::Endpoint;
-use crate::ops::{Caller, Operations, Started};
+use crate::ops::{Caller, Operations, Order, Started};
 use orlop_api::{
     ApplyConfigRequest, ApplyRequest, Fault, FaultKind, JobId, Mode, ReleaseRequest,
     RollBackRequest, StageRequest,
@@ -96,6 +96,21 @@ impl<O: Operations> Host1<O> {
             .get_connection_unix_user(BusName::from(sender.to_owned()))
             .await?;
         Ok(Peer::local(uid, &self.group))
+    }
+
+    /// What a container does after `order`.
+    async fn order(
+        &self,
+        name: &str,
+        (order, endpoint): (Order, Endpoint),
+        connection: &zbus::Connection,
+        header: &Header<'_>,
+    ) -> Result<String, BusFault> {
+        let caller = self.operator(endpoint, connection, header).await?;
+        let result = self.ops.order(name, order, caller.clone()).await;
+        let outcome = result.as_ref().map(drop).map_err(Clone::clone);
+        audit::record_on(&caller, endpoint.as_str(), name, &outcome);
+        Ok(result?.state.to_string())
     }
 }
 
@@ -316,6 +331,72 @@ impl<O: Operations> Host1<O> {
         let outcome = result.as_ref().map(drop).map_err(Clone::clone);
         audit::record(&caller, Endpoint::Release.as_str(), &outcome);
         Ok(result?.manifest)
+    }
+
+    /// Every container of the current generation, as JSON (a list of ContainerView).
+    #[zbus(out_args("containers"))]
+    async fn containers(&self) -> Result<String, BusFault> {
+        encode(&self.ops.containers().await)
+    }
+
+    /// What a container does: `running`, `stopped` and so on, how its probe stands, and words for people.
+    #[zbus(out_args("state", "health", "detail"))]
+    async fn container_state(&self, name: String) -> Result<(String, String, String), BusFault> {
+        let view = self.ops.inspect(&name).await?.view;
+        let (state, health) = (view.state.to_string(), view.health.to_string());
+        Ok((state, health, view.detail))
+    }
+
+    /// Ends a container. It stays so until it is started, the next switch, or a start of the machine.
+    /// Gives what it does then.
+    #[zbus(out_args("state"))]
+    async fn stop_container(
+        &self,
+        name: String,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, BusFault> {
+        let order = (Order::Stop, Endpoint::StopContainer);
+        self.order(&name, order, connection, &header).await
+    }
+
+    /// Starts a container that is not at work. Gives what it does then.
+    #[zbus(out_args("state"))]
+    async fn start_container(
+        &self,
+        name: String,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, BusFault> {
+        let order = (Order::Start, Endpoint::StartContainer);
+        self.order(&name, order, connection, &header).await
+    }
+
+    /// Ends a container and starts it again. Gives what it does then.
+    #[zbus(out_args("state"))]
+    async fn restart_container(
+        &self,
+        name: String,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, BusFault> {
+        let order = (Order::Restart, Endpoint::RestartContainer);
+        self.order(&name, order, connection, &header).await
+    }
+
+    /// Sends a signal to a container's first process: `SIGHUP`, `HUP`, a number, or nothing for SIGKILL.
+    /// Gives what the container does then.
+    #[zbus(out_args("state"))]
+    async fn kill_container(
+        &self,
+        name: String,
+        signal: String,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> Result<String, BusFault> {
+        let order = Order::kill(non_empty(signal).as_deref());
+        let order = (order?, Endpoint::KillContainer);
+        self.order(&name, order, connection, &header).await
     }
 
     /// What the node is doing: a phase, such as `idle` or `trial`.

@@ -4,7 +4,8 @@ use super::{Caller, Tar};
 use crate::runtime::SignalName;
 use futures_util::future::BoxFuture;
 use orlop_api::{
-    ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault, ProcessView,
+    ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault, FaultKind,
+    ProcessView,
 };
 use std::fmt;
 use std::future::Future;
@@ -23,6 +24,24 @@ pub enum Order {
     Restart,
     /// Get this signal.
     Kill(SignalName),
+}
+
+impl Order {
+    /// Get the signal of this name or number; SIGKILL where none is named.
+    ///
+    /// # Errors
+    /// `Usage` where there is no such signal.
+    pub fn kill(signal: Option<&str>) -> Result<Self, Fault> {
+        let Some(text) = signal else {
+            return Ok(Self::Kill(SignalName::kill()));
+        };
+        let signal = SignalName::parse(text).ok_or_else(|| {
+            let message = format!("cannot send {text:?}: there is no such signal");
+            Fault::new(FaultKind::Usage, message)
+                .hint("write a name, like SIGHUP or HUP, or a number from 1 to 64")
+        });
+        signal.map(Self::Kill)
+    }
 }
 
 /// A command that runs in a container for somebody. It is killed when `ended` is dropped.

@@ -34,11 +34,15 @@ const SYSTEM_POLICY: &str = "<policy context=\"default\"><allow user=\"*\"/><den
 const IMAGE_POLICY: &str = "../../buildroot/rootfs/usr/share/dbus-1/system.d/io.orlop.Host1.conf";
 
 /// A call of every method that changes the node.
-const CHANGES: [(&str, &[&str]); 8] = [
+const CHANGES: [(&str, &[&str]); 12] = [
     ("ApplyToConfirm", &["t", "300"]),
     ("ApplyConfigToConfirm", &["st", "", "300"]),
     ("Confirm", &[]),
     ("Release", &["s", "d4"]),
+    ("StopContainer", &["s", "web"]),
+    ("StartContainer", &["s", "web"]),
+    ("RestartContainer", &["s", "web"]),
+    ("KillContainer", &["ss", "web", ""]),
     ("Stage", &["ss", "", ""]),
     ("Apply", &["sb", "", "true"]),
     ("RollBack", &["tsb", "0", "", "true"]),
@@ -212,6 +216,50 @@ async fn root_reads_and_changes() {
 }
 
 #[tokio::test]
+async fn containers_are_listed_and_ordered_about() {
+    let (bus, node, _served) = TestBus::serve(MemoryNode::default()).await;
+    assert!(stdout(&bus.call(0, "Containers", &[]).await).contains("web"));
+    for (method, arguments, answer) in [
+        (
+            "ContainerState",
+            &["s", "db"][..],
+            "sss \"running\" \"none\" \"\"\n",
+        ),
+        ("StopContainer", &["s", "web"], "s \"stopped\"\n"),
+        ("StartContainer", &["s", "web"], "s \"running\"\n"),
+        ("RestartContainer", &["s", "web"], "s \"running\"\n"),
+        ("KillContainer", &["ss", "web", ""], "s \"running\"\n"),
+        ("KillContainer", &["ss", "web", "hup"], "s \"running\"\n"),
+    ] {
+        let said = stdout(&bus.call(0, method, arguments).await);
+        assert_eq!(said, answer, "{method}");
+    }
+    for (method, arguments, words) in [
+        (
+            "StopContainer",
+            &["s", "wep"][..],
+            "cannot find container wep",
+        ),
+        ("ContainerState", &["s", "wep"], "cannot find container wep"),
+        ("KillContainer", &["ss", "web", "x"], "cannot send \"x\""),
+    ] {
+        let refused = stderr(&bus.call(0, method, arguments).await);
+        assert!(refused.contains(words), "{method}: {refused}");
+    }
+    assert_eq!(
+        *node.asked.lock().unwrap(),
+        [
+            "uid 0: stop web",
+            "uid 0: start web",
+            "uid 0: restart web",
+            "uid 0: kill with SIGKILL web",
+            "uid 0: kill with SIGHUP web",
+            "uid 0: stop wep",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn an_unprivileged_caller_reads_and_is_refused_every_change() {
     let (bus, node, _served) = TestBus::serve(MemoryNode::default()).await;
     assert!(stdout(&bus.call(65534, "Status", &[]).await).contains("edge-17"));
@@ -231,12 +279,14 @@ async fn the_images_bus_policy_lets_others_look_and_root_do_everything() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(IMAGE_POLICY);
     let policy = format!("{SYSTEM_POLICY}<include>{}</include>", file.display());
     let (bus, node, _served) = TestBus::serve_under(&policy, MemoryNode::default()).await;
-    for look in ["Status", "Generations"] {
+    for look in ["Status", "Generations", "Containers"] {
         assert!(
-            stdout(&bus.call(65534, look, &[]).await).contains("update"),
+            stdout(&bus.call(65534, look, &[]).await).contains("registry.example.com"),
             "{look}"
         );
     }
+    let state = bus.call(65534, "ContainerState", &["s", "web"]).await;
+    assert!(stdout(&state).starts_with("sss \"running\""));
     let state = ["get-property", BUS_NAME, OBJECT_PATH, BUS_NAME, "State"];
     assert_eq!(stdout(&bus.busctl(65534, &state).await), "s \"trial\"\n");
     for (method, arguments) in CHANGES {
