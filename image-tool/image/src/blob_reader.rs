@@ -5,6 +5,7 @@ use crate::layer_error::LayerError;
 use crate::limits::{
     FREE_EXPANSION_BYTES, MAX_EXPANSION, MAX_ZSTD_WINDOW_LOG, STREAM_BUFFER_BYTES,
 };
+use crate::read_ahead::{Writer, read_ahead};
 use orlop_config::Digest;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, BufReader, Read};
@@ -26,14 +27,42 @@ pub(crate) fn unpacked_limit(packed_bytes: u64) -> u64 {
 
 /// Lets `consume` read the tar in `blob`, of which at most `limit` bytes may come, then reads what it left, so that the digests are of the
 /// whole. They come back whether or not `consume` failed: a damaged blob is better called that than
-/// by what the damage did.
+/// by what the damage did. Another thread hashes and decompresses, ahead of `consume`.
 pub(crate) fn read_blob<T, E: From<LayerError>>(
+    blob: impl Read + Send,
+    limit: u64,
+    cancel: &CancelFlag,
+    on_bytes: &(dyn Fn(u64) + Sync),
+    consume: impl FnOnce(&mut dyn Read) -> Result<T, E>,
+) -> (Result<T, E>, io::Result<Digests>) {
+    let work = read_ahead(
+        |tar| digests_of(blob, limit, cancel, on_bytes, tar),
+        |tar| {
+            let value = consume(tar)?;
+            io::copy(tar, &mut io::sink()).map_err(LayerError::Read)?;
+            Ok(value)
+        },
+    );
+    match work {
+        Ok((digests, result)) => (result, digests),
+        Err(error) => {
+            let why = format!("cannot make a thread: {error}");
+            (
+                Err(LayerError::Read(error).into()),
+                Err(io::Error::other(why)),
+            )
+        }
+    }
+}
+
+/// Writes the tar in `blob` to `ahead`, as far as that is read, and hashes both.
+fn digests_of(
     blob: impl Read,
     limit: u64,
     cancel: &CancelFlag,
     on_bytes: &dyn Fn(u64),
-    consume: impl FnOnce(&mut dyn Read) -> Result<T, E>,
-) -> (Result<T, E>, io::Result<Digests>) {
+    ahead: Writer,
+) -> io::Result<Digests> {
     let mut blob = Hashing {
         inner: blob,
         hash: Sha256::new(),
@@ -41,30 +70,27 @@ pub(crate) fn read_blob<T, E: From<LayerError>>(
         cancel,
         on_bytes,
     };
-    let quiet = |_| {};
-    let (result, diff_id) = match decompress(&mut blob) {
-        Err(error) => (Err(LayerError::Read(error).into()), None),
+    let mut diff_id = None;
+    match decompress(&mut blob) {
+        Err(error) => ahead.fail(error),
         Ok(tar) => {
             let mut tar = Hashing {
                 inner: tar,
                 hash: Sha256::new(),
                 left: limit,
                 cancel,
-                on_bytes: &quiet,
+                on_bytes: &|_| {},
             };
-            let result = consume(&mut BufReader::with_capacity(STREAM_BUFFER_BYTES, &mut tar));
-            match result.map(|value| (value, io::copy(&mut tar, &mut io::sink()))) {
-                Ok((value, Ok(_))) => (Ok(value), Some(tar.digest())),
-                Ok((_, Err(error))) => (Err(LayerError::Read(error).into()), None),
-                Err(error) => (Err(error), None),
+            if ahead.write_all(&mut tar) {
+                diff_id = Some(tar.digest());
             }
         }
-    };
-    let digests = io::copy(&mut blob, &mut io::sink()).map(|_| Digests {
+    }
+    io::copy(&mut blob, &mut io::sink())?;
+    Ok(Digests {
         blob: blob.digest(),
         diff_id,
-    });
-    (result, digests)
+    })
 }
 
 /// The stream in a blob, told by its first bytes and not by the media type, which tools get wrong.

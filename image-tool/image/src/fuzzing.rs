@@ -17,13 +17,12 @@ use std::path::PathBuf;
 /// # Errors
 /// What a pull of such an image would fail with.
 pub fn image_of_layers(tars: &[Vec<u8>]) -> Result<(Box<[u8]>, RootDigest), LayerError> {
-    let (mut tree, mut budget) = (Tree::new(), Budget::new());
+    let (mut tree, budget) = (Tree::new(), Budget::new());
     for tar in tars {
-        budget.begin_layer(tar.len() as u64);
         let entries = read_entries(
             tar.as_slice(),
             &DigestOnly,
-            &mut budget,
+            budget.layer(tar.len() as u64),
             &CancelFlag::default(),
         );
         tree.apply(entries.map_err(layer_error)?)?;
@@ -43,10 +42,9 @@ pub fn paths_in(image: &[u8]) -> Result<Vec<PathBuf>, String> {
 pub fn read_blob(blob: &[u8]) {
     let cancel = CancelFlag::default();
     let size = blob.len() as u64;
-    let mut budget = Budget::new();
-    budget.begin_layer(size);
+    let budget = Budget::new();
     let (entries, digests) = read(blob, unpacked_limit(size), &cancel, &|_| {}, |tar| {
-        read_entries(tar, &DigestOnly, &mut budget, &cancel)
+        read_entries(tar, &DigestOnly, budget.layer(size), &cancel)
     });
     let entries: Result<_, ReadError> = entries;
     drop((entries, digests));

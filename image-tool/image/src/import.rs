@@ -36,13 +36,12 @@ pub(crate) struct LayerBlob {
 pub(crate) fn import_layer(
     layer: &LayerBlob,
     store: &dyn ContentStore,
-    budget: &mut Budget,
+    budget: &Budget,
     cancel: &CancelFlag,
-    on_bytes: &dyn Fn(u64),
+    on_bytes: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<LayerEntry>, PullError> {
-    budget.begin_layer(layer.size_bytes);
     layer.read(cancel, on_bytes, |tar| {
-        read_entries(tar, store, budget, cancel)
+        read_entries(tar, store, budget.layer(layer.size_bytes), cancel)
     })
 }
 
@@ -51,12 +50,13 @@ pub(crate) fn extract_uki(
     layer: &LayerBlob,
     dir: &Path,
     cancel: &CancelFlag,
+    on_bytes: &(dyn Fn(u64) + Sync),
 ) -> Result<NamedTempFile, PullError> {
     let mut file = tempfile::Builder::new()
         .prefix(".new-")
         .tempfile_in(dir)
         .map_err(|source| layer.io("write", dir, source))?;
-    let found = layer.read(cancel, &|_| {}, |tar| copy_uki(tar, &mut file, dir))?;
+    let found = layer.read(cancel, on_bytes, |tar| copy_uki(tar, &mut file, dir))?;
     if !found {
         let why = "its UKI layer has no file orlop.efi".to_owned();
         return Err(PullError::NotOs {
@@ -103,7 +103,7 @@ impl LayerBlob {
     fn read<T>(
         &self,
         cancel: &CancelFlag,
-        on_bytes: &dyn Fn(u64),
+        on_bytes: &(dyn Fn(u64) + Sync),
         consume: impl FnOnce(&mut dyn Read) -> Result<T, ReadError>,
     ) -> Result<T, PullError> {
         let file = File::open(&self.path).map_err(|source| self.io("read", &self.path, source))?;

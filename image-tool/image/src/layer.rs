@@ -12,6 +12,7 @@ use crate::tar_header::{EntryKind, TarEntry};
 use crate::tar_reader::TarReader;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Files of up to this many bytes are part of the EROFS metadata, larger ones are objects. Part of
 /// every image's identity, so it never changes (composefs, `INLINE_CONTENT_MAX_V0`).
@@ -56,14 +57,21 @@ pub(crate) struct LayerEntry {
     pub(crate) what: What,
 }
 
-/// What an image may still use of its limits.
-#[derive(Clone, Debug)]
+/// What an image may still use of its limits. Its layers may be read at the same time.
+#[derive(Debug)]
 pub(crate) struct Budget {
-    entries: u64,
-    metadata_bytes: u64,
-    file_bytes: u64,
-    /// Bytes that the files of the layer under way may still have, holes included.
-    layer_bytes: u64,
+    entries: AtomicU64,
+    metadata_bytes: AtomicU64,
+    file_bytes: AtomicU64,
+}
+
+/// What a layer may still use of its own limit and of its image's.
+#[derive(Debug)]
+pub(crate) struct LayerBudget<'a> {
+    image: &'a Budget,
+    /// Bytes that its files may still have, holes included.
+    bytes: u64,
+    limit: u64,
 }
 
 /// Why reading a layer stopped: the layer's fault or the store's.
@@ -124,49 +132,57 @@ impl Budget {
     /// The whole of what one image may use.
     pub(crate) fn new() -> Self {
         Self {
-            entries: MAX_ENTRIES,
-            metadata_bytes: MAX_METADATA_BYTES,
-            file_bytes: MAX_IMAGE_BYTES,
-            layer_bytes: 0,
+            entries: AtomicU64::new(MAX_ENTRIES),
+            metadata_bytes: AtomicU64::new(MAX_METADATA_BYTES),
+            file_bytes: AtomicU64::new(MAX_IMAGE_BYTES),
         }
     }
 
-    /// Before a layer that is packed in so many bytes.
-    pub(crate) fn begin_layer(&mut self, packed_bytes: u64) {
-        self.layer_bytes = unpacked_limit(packed_bytes);
+    /// For a layer that is packed in so many bytes.
+    pub(crate) fn layer(&self, packed_bytes: u64) -> LayerBudget<'_> {
+        let limit = unpacked_limit(packed_bytes);
+        LayerBudget {
+            image: self,
+            bytes: limit,
+            limit,
+        }
     }
+}
 
+impl LayerBudget<'_> {
     fn take(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
+        let over = |what, limit| LayerError::Limit {
+            what,
+            limit,
+            path: String::from_utf8_lossy(&entry.path).into_owned(),
+        };
         let xattrs: usize = entry.xattrs.iter().map(|(k, v)| k.len() + v.len()).sum();
         let metadata = (entry.path.len() + entry.link.len() + xattrs) as u64 + MAX_INLINE_BYTES;
-        let layer_limit = self.layer_bytes;
+        let image = self.image;
         for (left, used, what, limit) in [
-            (&mut self.entries, 1, "the number of entries", MAX_ENTRIES),
+            (&image.entries, 1, "the number of entries", MAX_ENTRIES),
             (
-                &mut self.metadata_bytes,
+                &image.metadata_bytes,
                 metadata,
                 "the size of all metadata",
                 MAX_METADATA_BYTES,
             ),
             (
-                &mut self.file_bytes,
+                &image.file_bytes,
                 entry.size,
                 "the size of all files",
                 MAX_IMAGE_BYTES,
             ),
-            (
-                &mut self.layer_bytes,
-                entry.size,
-                "the size of its files, for what the layer is packed in,",
-                layer_limit,
-            ),
         ] {
-            *left = left.checked_sub(used).ok_or_else(|| LayerError::Limit {
-                what,
-                limit,
-                path: String::from_utf8_lossy(&entry.path).into_owned(),
-            })?;
+            let take = |left: u64| left.checked_sub(used);
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .map_err(|_| over(what, limit))?;
         }
+        let of_layer = "the size of its files, for what the layer is packed in,";
+        self.bytes = self
+            .bytes
+            .checked_sub(entry.size)
+            .ok_or_else(|| over(of_layer, self.limit))?;
         Ok(())
     }
 }
@@ -176,7 +192,7 @@ impl Budget {
 pub(crate) fn read_entries(
     input: impl Read,
     store: &dyn ContentStore,
-    budget: &mut Budget,
+    mut budget: LayerBudget<'_>,
     cancel: &CancelFlag,
 ) -> Result<Vec<LayerEntry>, ReadError> {
     let mut tar = TarReader::new(input);

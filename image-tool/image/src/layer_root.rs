@@ -17,11 +17,10 @@ pub fn root_digest_of_layer(layer: &Path) -> Result<RootDigest, LayerError> {
     let file = File::open(layer).map_err(LayerError::Read)?;
     let size = file.metadata().map_err(LayerError::Read)?.len();
     let cancel = CancelFlag::default();
-    let mut budget = Budget::new();
-    budget.begin_layer(size);
+    let budget = Budget::new();
     let limit = unpacked_limit(size);
     let (entries, digests) = read_blob(file, limit, &cancel, &|_| {}, |tar| {
-        read_entries(tar, &DigestOnly, &mut budget, &cancel)
+        read_entries(tar, &DigestOnly, budget.layer(size), &cancel)
     });
     digests.map_err(LayerError::Read)?;
     let entries = entries.map_err(layer_error)?;

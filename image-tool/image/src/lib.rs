@@ -36,6 +36,7 @@ mod progress;
 mod pull;
 mod pull_error;
 mod push;
+mod read_ahead;
 mod record;
 mod registry;
 mod scrub;

@@ -6,7 +6,7 @@ use crate::download::Blob;
 use crate::import::{LayerBlob, extract_uki, import_layer, store_error};
 use crate::install::{Plan, PlannedLayer, install};
 use crate::kind::ErrorKind;
-use crate::layer::Budget;
+use crate::layer::{Budget, LayerEntry};
 use crate::manifest::ImageConfig;
 use crate::options::{Expect, PullOptions};
 use crate::progress::{Progress, Step};
@@ -32,6 +32,10 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 
 /// Layers that are fetched at the same time, as podman and Docker do.
 const MAX_DOWNLOADS: usize = 3;
+
+/// Layers that are unpacked at the same time, where there are that many processors: each one's thread holds some
+/// pieces of it, and its entries wait for those of the layers below it.
+const MAX_IMPORTS: usize = 3;
 
 /// How often it is looked whether the store is free.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -144,6 +148,10 @@ async fn run(
         Ok((tree, uki)) => pull.commit(tree, uki).await,
         Err(error) => Err(error),
     };
+    if result.is_err() {
+        // Before anything is removed: layers may still be unpacked, in threads that nobody waits for.
+        stop.set();
+    }
     let is_final = |error: &PullError| {
         use ErrorKind as Kind;
         matches!(error.kind(), Kind::Integrity | Kind::NoSpace | Kind::Usage)
@@ -184,6 +192,12 @@ impl Fetched {
             .map(|bytes| bytes.load(Ordering::Relaxed))
             .fold(0, u64::saturating_add)
     }
+}
+
+/// What came of a layer.
+enum Imported {
+    Entries(Vec<LayerEntry>),
+    Uki(NamedTempFile),
 }
 
 /// One pull under way.
@@ -242,72 +256,82 @@ impl Pull<'_> {
         })
     }
 
-    /// Imports the layers, which come in their order.
+    /// Imports the layers as they come, several at a time, and lays them upon each other in their order.
     async fn import_all(
         &self,
         mut coming: UnboundedReceiver<LayerBlob>,
         fetched: &Fetched,
     ) -> Result<(Tree, Option<NamedTempFile>), PullError> {
-        let (mut tree, mut budget) = (Tree::new(), Budget::new());
-        let (mut uki, mut before) = (None, 0);
-        for layer in &self.plan.layers {
-            // The fetch failed, and says why.
-            let Some(job) = coming.recv().await else {
-                return std::future::pending().await;
-            };
-            let size = job.size_bytes;
-            if layer.is_uki {
-                let (dir, stop) = (self.store.side("uki"), self.stop.clone());
-                uki = Some(blocking(move || extract_uki(&job, &dir, &stop)).await??);
-            } else {
-                (tree, budget) = self.import(job, tree, budget, before, fetched).await?;
+        let (budget, done) = (Arc::new(Budget::new()), Arc::new(AtomicU64::new(0)));
+        let coming = futures_util::stream::poll_fn(move |context| coming.poll_recv(context));
+        let mut imports = coming
+            .enumerate()
+            .map(|(number, layer)| {
+                let is_uki = self.plan.layers[number].is_uki;
+                self.import(layer, is_uki, budget.clone(), done.clone())
+            })
+            .buffered(imports_at_once());
+        let (mut tree, mut uki, mut imported) = (Tree::new(), None, 0);
+        let mut tick = tokio::time::interval(REPORT_EVERY);
+        while imported < self.plan.layers.len() {
+            tokio::select! {
+                layer = imports.next() => match layer.transpose()? {
+                    // The fetch failed, and says why.
+                    None => return std::future::pending().await,
+                    Some(layer) => {
+                        imported += 1;
+                        match layer {
+                            Imported::Uki(file) => uki = Some(file),
+                            Imported::Entries(entries) => tree = self.lay(tree, entries, imported).await?,
+                        }
+                    }
+                },
+                // While layers are still coming, that is what takes the time.
+                _ = tick.tick() => if fetched.sum() >= self.plan.total_bytes() {
+                    self.report(Step::Import, done.load(Ordering::Relaxed));
+                },
             }
-            before += size;
         }
         Ok((tree, uki))
     }
 
-    /// Imports a layer in a thread, and reports how far it is.
+    /// Imports a layer in a thread, and adds to `done` what it has read of it.
     async fn import(
         &self,
         layer: LayerBlob,
-        mut tree: Tree,
-        mut budget: Budget,
-        before: u64,
-        fetched: &Fetched,
-    ) -> Result<(Tree, Budget), PullError> {
-        let done = Arc::new(AtomicU64::new(before));
-        let (counter, stop, store) = (done.clone(), self.stop.clone(), self.store.clone());
-        let mut work = tokio::task::spawn_blocking(move || {
+        is_uki: bool,
+        budget: Arc<Budget>,
+        done: Arc<AtomicU64>,
+    ) -> Result<Imported, PullError> {
+        let (store, stop, lock) = (self.store.clone(), self.stop.clone(), self.lock.clone());
+        let work = move || {
+            let _lock = lock;
             let on_bytes = |n| {
-                counter.fetch_add(n, Ordering::Relaxed);
+                done.fetch_add(n, Ordering::Relaxed);
             };
+            if is_uki {
+                return extract_uki(&layer, &store.side("uki"), &stop, &on_bytes)
+                    .map(Imported::Uki);
+            }
             let opened = store.open()?;
-            let entries = import_layer(&layer, &opened, &mut budget, &stop, &on_bytes)?;
-            let (what, image) = (layer.what, layer.image);
-            tree.apply(entries).map_err(|source| PullError::Layer {
-                what,
-                image,
-                source,
-            })?;
-            Ok((tree, budget))
-        });
-        let report = |done_bytes| {
-            // While layers are still coming, that is what takes the time.
-            if fetched.sum() >= self.plan.total_bytes() {
-                self.report(Step::Import, done_bytes);
-            }
+            import_layer(&layer, &opened, &budget, &stop, &on_bytes).map(Imported::Entries)
         };
-        let mut tick = tokio::time::interval(REPORT_EVERY);
-        loop {
-            tokio::select! {
-                result = &mut work => {
-                    report(done.load(Ordering::Relaxed));
-                    return result.map_err(|error| thread(&self.plan.image, &error))?;
-                }
-                _ = tick.tick() => report(done.load(Ordering::Relaxed)),
-            }
-        }
+        blocking(work).await?
+    }
+
+    /// Lays the entries of layer `number`, counted from 1, upon the layers below it.
+    async fn lay(
+        &self,
+        mut tree: Tree,
+        entries: Vec<LayerEntry>,
+        number: usize,
+    ) -> Result<Tree, PullError> {
+        let work = move || tree.apply(entries).map(|()| tree);
+        blocking(work).await?.map_err(|source| PullError::Layer {
+            what: self.plan.name_of(number - 1),
+            image: self.plan.image.clone(),
+            source,
+        })
     }
 
     async fn commit(
@@ -400,6 +424,11 @@ fn total_bytes(found: &Found) -> u64 {
         .layers
         .iter()
         .fold(0, |sum, layer| sum.saturating_add(layer.size))
+}
+
+fn imports_at_once() -> usize {
+    let processors = std::thread::available_parallelism();
+    processors.map_or(1, |count| count.get().min(MAX_IMPORTS))
 }
 
 /// Does blocking work in a thread.

@@ -269,7 +269,7 @@ async fn a_layer_that_would_unpack_to_a_bomb_is_refused_before_it_is_read() {
     assert!(
         error
             .to_string()
-            .ends_with("is over the limit of 1073741824 at \"bomb\""),
+            .ends_with("is over the limit of 4294967296 at \"bomb\""),
         "{error}"
     );
 }
