@@ -107,13 +107,11 @@ impl Engine for Containerd {
         let before = cpu()?;
         let begun = Instant::now();
         ran(&mut ctr(&["images", "pull", "--plain-http", image]))?;
-        let pull = Pull {
+        Ok(Pull {
             seconds: seconds(begun),
             cpu_seconds: cpu()? - before,
             peak_mib: daemon.peak_mib()?,
-        };
-        ran(&mut ctr(&["images", "rm", "--sync", image]))?;
-        Ok(pull)
+        })
     }
 }
 

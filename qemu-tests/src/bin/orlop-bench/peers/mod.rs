@@ -28,7 +28,10 @@ const NUMBER: u32 = 100;
 const ROOT: &str = "/state/peers";
 /// This program, in [`ROOT`].
 const PROGRAM: &str = "/usr/bin/orlop-bench";
-/// Layers of the image that is pulled.
+/// So many large images are pulled. None is pulled twice: for minutes after many files were removed, ext4 takes long to find
+/// a number for each new one (`recently_deleted` in its ialloc.c), and that is no part of a pull.
+const PULLS: u64 = 3;
+/// Layers of each.
 const LAYERS: u64 = 4;
 /// Files of each of its layers, with so many bytes each: 500 MB that gzip makes 250 MB of.
 const FILES: u64 = 1000;
@@ -45,9 +48,9 @@ pub(crate) struct Options {
     /// The small image.
     #[arg(long)]
     app: String,
-    /// The image to pull.
+    /// The images to pull.
     #[arg(long)]
-    large: String,
+    large: Vec<String>,
     /// The node's TOML without containers.
     #[arg(long)]
     config: PathBuf,
@@ -59,9 +62,15 @@ pub(crate) struct Options {
 /// Measures all of them; `root` is the folder with the peers' packages.
 pub(crate) fn measure(rig: &Rig, root: &Path) -> Outcome<Records> {
     let layout = rig.scratch.path().join("large");
-    write_large(&layout)?;
-    rig.registry.push(&layout, "1", "bench/large")?;
-    fs::remove_dir_all(&layout)?;
+    let mut noise = SEED;
+    let mut large = Vec::new();
+    for number in 1..=PULLS {
+        let repository = format!("bench/large-{number}");
+        write_large(&layout, &mut noise)?;
+        rig.registry.push(&layout, "1", &repository)?;
+        fs::remove_dir_all(&layout)?;
+        large.push(rig.image(&format!("{repository}:1")));
+    }
     let (node, _) = Node::boot_with(rig, NUMBER, &rig.config_alone())?;
     node.wait_ready()?;
     node.wait_settled(None)?;
@@ -84,10 +93,11 @@ pub(crate) fn measure(rig: &Rig, root: &Path) -> Outcome<Records> {
     for property in &properties {
         command.extend(["--property", property]);
     }
-    let (app, large) = (rig.image("bench/app:1"), rig.image("bench/large:1"));
+    let app = rig.image("bench/app:1");
     let address = node.address().to_string();
     command.extend([PROGRAM, "peers", "--config", "/config.toml"]);
-    command.extend(["--app", &app, "--large", &large, "--address", &address]);
+    command.extend(["--app", &app, "--address", &address]);
+    command.extend(large.iter().flat_map(|image| ["--large", image]));
     Records::read(&node.run(&command)?)
 }
 
@@ -105,14 +115,13 @@ fn copy(from: &Path, to: &Path) -> Outcome<()> {
 }
 
 /// An image whose layers have 250 MB together, as they are sent.
-fn write_large(dir: &Path) -> Outcome<()> {
-    let mut noise = SEED;
+fn write_large(dir: &Path, noise: &mut u64) -> Outcome<()> {
     let mut layers = Vec::new();
     for layer in 0..LAYERS {
         let file = |number| ImageFile {
             path: format!("layer-{layer}/file-{number}"),
             mode: 0o644,
-            content: content(&mut noise),
+            content: content(noise),
         };
         layers.push((0..FILES).map(file).collect::<Vec<_>>());
     }

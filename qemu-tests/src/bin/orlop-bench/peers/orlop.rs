@@ -134,12 +134,10 @@ impl Engine for Orlop {
         let before = agent.cpu_seconds()?;
         let begun = Instant::now();
         finish(begin("/v1/images/pull", &json!({ "image": image }))?)?;
-        let pull = Pull {
+        Ok(Pull {
             seconds: seconds(begun),
             cpu_seconds: agent.cpu_seconds()? - before,
             peak_mib: agent.peak_mib()?,
-        };
-        ran(Command::new("orlop").args(["image", "rm", image]))?;
-        Ok(pull)
+        })
     }
 }

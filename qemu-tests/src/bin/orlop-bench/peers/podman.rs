@@ -101,12 +101,10 @@ impl Engine for Podman {
             ]))
         };
         let ((), peak_mib) = watching_children(pull)?;
-        let pull = Pull {
+        Ok(Pull {
             seconds: seconds(begun),
             cpu_seconds: own.cpu_seconds_of_children()? - before,
             peak_mib,
-        };
-        ran(&mut podman(&["rmi", image]))?;
-        Ok(pull)
+        })
     }
 }
