@@ -79,7 +79,7 @@ pub(super) async fn tend(
     let program = find("aardvark-dns", &AARDVARK)?;
     let other_unit = write_unit(places, &program)?;
     if other_unit {
-        systemd.reload().await?;
+        systemd.learn(&[UNIT.to_owned()]).await?;
     }
     match running(places, &program)? {
         Some((pid, true)) if !other_unit => {
