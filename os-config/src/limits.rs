@@ -35,6 +35,8 @@ pub const MAX_KEEP_GENERATIONS: u64 = 200;
 /// The longest host name, in bytes (Linux, `HOST_NAME_MAX`).
 pub const MAX_HOST_NAME: usize = 64;
 
+/// The smallest limit of a volume: room for a few blocks of a file system.
+pub const MIN_VOLUME_BYTES: u64 = 64 * 1024;
 /// The smallest memory limit: below it the runtime itself is killed before the container starts
 /// (the figure is Docker's).
 pub const MIN_MEMORY_BYTES: u64 = 6 * 1024 * 1024;

@@ -154,9 +154,8 @@ fn what_this_version_does_not_support_is_said_and_not_passed_over() {
     let said = said_about(&[
         "schema = 1\n[log]\nforward = {}\n[kernel]\nargs = [\"quiet\"]",
         "schema = 1\n[os]\nimage = \"os:1\"\nverify = [\"k\"]",
-        "schema = 1\n[container.web]\nimage = \"web\"\ntty = true\ninit = true",
+        "schema = 1\n[container.web]\nimage = \"web\"\ntty = true",
         "schema = 1\n[update]\nlock = \"https://lock.lab\"",
-        "schema = 1\n[volume.data]\nsize = \"1 GiB\"",
     ]);
     insta::assert_snapshot!(said);
 }
@@ -205,6 +204,7 @@ fn a_bad_duration_or_size_is_said_with_a_good_one() {
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"1.5 GiB\"",
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"64 kb\"",
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"1 MiB\"",
+        "schema = 1\n[volume.data]\nsize = \"1 KiB\"",
     ]);
     insta::assert_snapshot!(said);
 }

@@ -147,6 +147,16 @@ fn a_volume_goes_out_and_comes_back_whole_and_is_not_taken_from_a_container() {
     wait_counted(&node);
     assert!(file(&node, APP, "/data/count").starts_with(&counted));
 
+    // The host's file system knows no limits: nothing is promised that would not be held.
+    let limited = with_app.replace("[volume.data]", "[volume.data]\nsize = \"1 MiB\"");
+    assert_ne!(limited, with_app);
+    let fault = node.end_of("/v1/config/apply", &json!({ "config": limited }));
+    let said = format!("{fault:?}");
+    assert!(
+        said.contains("cannot limit volume data to 1 MiB: the state partition is mounted without project quotas"),
+        "{said}"
+    );
+
     let said = node.orlop(&["volume", "rm", "copy"]);
     assert_eq!(said.out, "removed volume copy\n", "{said:?}");
     apply(&node, &rig.config("1"));

@@ -42,7 +42,8 @@ fn a_container_has_its_credential_and_cannot_take_more_than_its_limits_nor_open_
     };
     let greedy = wasteful("greedy", "memory", "memory = \"32 MiB\"");
     let busy = wasteful("busy", "processor", "cpus = 0.5");
-    let config = rig.config_file_with(&keys, &[secret, &greedy, &busy].concat());
+    let volumes = volumes::toml(&rig, "4 MiB", "");
+    let config = rig.config_file_with(&keys, &[secret, &greedy, &busy, &volumes].concat());
     node.orlop(&["config", "apply", config.to_str().unwrap()]);
     let status = node.wait_status("generation 2", |status| {
         status.trial.is_none() && status.current.as_ref().is_some_and(|view| view.id == 2)
@@ -59,6 +60,9 @@ fn a_container_has_its_credential_and_cannot_take_more_than_its_limits_nor_open_
     let percent = percent_of_processor(&node, "busy");
     assert!((20..60).contains(&percent), "{percent}");
     expect_good(&node.wait_idle(), 2, "1");
+    volumes::hold_no_more_than_their_size(&rig, &node);
+    volumes::change_their_size_while_they_are_used(&rig, &node);
+    volumes::keep_their_size_over_a_restart(&node);
 }
 
 /// The one that takes too much is killed and says so; nobody else notices.
@@ -84,5 +88,147 @@ mod checks {
         let made = answer.body.strip_prefix(refused);
         let made = made.and_then(|rest| rest.strip_suffix(" tasks\n")?.parse().ok());
         made.unwrap_or_else(|| panic!("{}: {}", answer.status, answer.body))
+    }
+}
+
+/// Volumes with a size, and their neighbour.
+#[cfg(test)]
+mod volumes {
+    use super::rig::limits::wait_view;
+    use super::rig::qemu::{Node, QemuRig, SWITCH, expect_good};
+    use orlop_api::{ContainerState, VolumeView};
+    use std::process::Command;
+
+    const MIB: u64 = 1 << 20;
+    /// What the sample app fills a file with, where it may.
+    const FULL: &str = "16777216 bytes\n";
+    const REFUSED: &str = " bytes, then: Disk quota exceeded (os error 122)\n";
+
+    /// Two containers with a volume each.
+    pub(super) fn toml(rig: &QemuRig, small: &str, of_roomy: &str) -> String {
+        let image = rig.image("test/app", "1");
+        let container = |name: &str| {
+            format!(
+                "[container.{name}]\nimage = \"{image}\"\nessential = false\n\
+                 volumes = [\"{name}:/data\"]\n"
+            )
+        };
+        format!(
+            "{}{}[volume.small]\nsize = \"{small}\"\n[volume.roomy]\n{of_roomy}\n",
+            container("small"),
+            container("roomy")
+        )
+    }
+
+    fn fill(node: &Node, container: &str, file: &str) -> String {
+        let file = format!("/data/{file}");
+        let exec = [
+            "container",
+            "exec",
+            container,
+            "--",
+            "/app",
+            "--fill",
+            &file,
+        ];
+        let said = node.orlop(&exec);
+        println!("{container}: {said}");
+        said
+    }
+
+    /// How many bytes a container could write before it was refused more.
+    fn refused_after(node: &Node, container: &str, file: &str) -> u64 {
+        let said = fill(node, container, file);
+        let written = said
+            .strip_suffix(REFUSED)
+            .and_then(|bytes| bytes.parse().ok());
+        written.unwrap_or_else(|| panic!("{said}"))
+    }
+
+    fn volume(node: &Node, name: &str) -> VolumeView {
+        let said = node.orlop(&["--json", "volume", "ls"]);
+        let views: Vec<VolumeView> = serde_json::from_str(&said).unwrap();
+        let view = views.into_iter().find(|view| view.name == name);
+        view.unwrap_or_else(|| panic!("{name}: {said}"))
+    }
+
+    fn pids(node: &Node) -> [Option<u32>; 2] {
+        ["small", "roomy"]
+            .map(|name| wait_view(node, name, |view| view.state == ContainerState::Running).pid)
+    }
+
+    pub(super) fn hold_no_more_than_their_size(rig: &QemuRig, node: &Node) {
+        pids(node);
+        let written = refused_after(node, "small", "a");
+        assert!((3 * MIB..4 * MIB).contains(&written), "{written}");
+        assert_eq!(fill(node, "roomy", "a"), FULL);
+        let small = volume(node, "small");
+        assert_eq!(small.limit_bytes, Some(4 * MIB));
+        let counted = small.counted_bytes.unwrap();
+        assert!((written..=4 * MIB).contains(&counted), "{counted}");
+        assert_eq!(volume(node, "roomy").limit_bytes, None);
+
+        // Nor does anything larger come in.
+        let tar = rig.path("roomy.tar");
+        let tar = tar.to_str().unwrap();
+        node.orlop(&["volume", "export", "roomy", "-o", tar]);
+        node.orlop(&["container", "stop", "small"]);
+        let import = ["volume", "import", "small", tar, "--replace"];
+        let said = node.0.orlop(&import).unwrap();
+        assert_eq!(said.code, Some(6), "{said:?}");
+        assert!(said.talk.contains(", and may hold 4 MiB"), "{said:?}");
+        assert_eq!(volume(node, "small").counted_bytes, Some(counted));
+        node.orlop(&["container", "start", "small"]);
+    }
+
+    pub(super) fn change_their_size_while_they_are_used(rig: &QemuRig, node: &Node) {
+        let before = pids(node);
+        let config = rig.config_file_with("", &toml(rig, "8 MiB", "size = \"8 MiB\""));
+        node.orlop(&["config", "apply", config.to_str().unwrap()]);
+        let status = node.wait_status("generation 3", |status| {
+            status.trial.is_none() && status.current.as_ref().is_some_and(|view| view.id == 3)
+        });
+        expect_good(&status, 3, "1");
+        assert_eq!(pids(node), before);
+        let written = refused_after(node, "small", "b");
+        assert!((3 * MIB..5 * MIB).contains(&written), "{written}");
+        // It holds twice as much already.
+        let counted = volume(node, "roomy").counted_bytes.unwrap();
+        assert!(counted >= 16 * MIB, "{counted}");
+        assert_eq!(refused_after(node, "roomy", "b"), 0);
+        let journal = node.orlop(&["volume", "ls"]);
+        assert!(journal.contains("8.0 MiB"), "{journal}");
+    }
+
+    pub(super) fn keep_their_size_over_a_restart(node: &Node) {
+        let machine = node.0.machine();
+        machine.power_off(SWITCH).unwrap();
+        file_system_is_clean(&machine.dir().join("disk.img"));
+        node.power_on();
+        expect_good(&node.wait_idle(), 3, "1");
+        pids(node);
+        assert_eq!(refused_after(node, "small", "c"), 0);
+        assert_eq!(volume(node, "small").limit_bytes, Some(8 * MIB));
+    }
+
+    /// Also what it counted, says who else knows the format.
+    fn file_system_is_clean(disk: &std::path::Path) {
+        let table = Command::new("sfdisk")
+            .arg("--json")
+            .arg(disk)
+            .output()
+            .unwrap();
+        let table: serde_json::Value = serde_json::from_slice(&table.stdout).unwrap();
+        let state = &table["partitiontable"]["partitions"][1];
+        let offset = state["start"].as_u64().unwrap() * 512;
+        let at = format!("{}?offset={offset}", disk.display());
+        let check = Command::new("e2fsck")
+            .args(["-f", "-n", &at])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&check.stdout);
+        assert!(check.status.success(), "{said}");
+        let said = String::from_utf8_lossy(&check.stderr);
+        assert!(!said.contains("QUOTA WARNING"), "{said}");
     }
 }

@@ -79,6 +79,12 @@ pub struct VolumeView {
     pub containers: Vec<String>,
     /// Generations on record whose containers use it.
     pub generations: Vec<u64>,
+    /// Bytes that it may hold; none is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<u64>,
+    /// Bytes that it holds, of one that has or had a limit: the kernel counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_bytes: Option<u64>,
 }
 
 /// `orlop volume inspect`.

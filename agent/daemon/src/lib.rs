@@ -20,6 +20,7 @@ pub mod note_failure;
 pub mod ops;
 pub mod paths;
 pub mod problems;
+mod project_quota;
 pub mod records;
 pub mod remains;
 pub mod render;

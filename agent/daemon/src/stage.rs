@@ -3,11 +3,13 @@
 //! Nothing of the node changes here; what has come stays in the store, for this try or the next.
 
 mod options;
+mod volume_sizes;
 mod wanted;
 
 pub use wanted::{Source, Wanted, first, wanted};
 
 use self::options::pull_options;
+use self::volume_sizes::can_be_kept;
 use crate::faults;
 use orlop_api::{Fault, FaultKind, Progress};
 use orlop_config::{Digest, ImageRef, NodeConfig, RootDigest};
@@ -85,6 +87,7 @@ pub async fn fetch(
     report: &(dyn Fn(Progress) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<Fetched, FetchError> {
+    can_be_kept(&wanted.config, store.dir())?;
     let job = Fetch {
         store,
         config: &wanted.config,
@@ -152,6 +155,7 @@ pub async fn rehearse(
     current: &Generation,
     cancel: &CancellationToken,
 ) -> Result<Fetched, Fault> {
+    can_be_kept(&wanted.config, store.dir())?;
     let job = Fetch {
         store,
         config: &wanted.config,

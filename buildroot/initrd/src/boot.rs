@@ -235,6 +235,11 @@ fn try_to_mount_state(device: &StateDevice) -> Result<(), BootError> {
         .and_then(|context| context.set("source", &device.node))
         // A damaged file system must not be written to any further.
         .and_then(|context| context.set("errors", "remount-ro"))
+        .and_then(|context| match device.superblock.project_quota {
+            // What projects hold is counted in any case; this has their limits hold.
+            true => context.flag("prjquota"),
+            false => Ok(context),
+        })
         .and_then(|context| context.mount(MountAttrFlags::MOUNT_ATTR_NOATIME))
         .and_then(|mount| mount.attach(Path::new(STATE)))
         .map_err(|source| BootError::MountState {

@@ -20,6 +20,9 @@ const MAGIC: u16 = 0xef53;
 /// `s_log_block_size` is at most 6 (64 KiB).
 const LOG_BLOCK_SIZE_LIMIT: u32 = 6;
 
+/// `RO_COMPAT_QUOTA` and `RO_COMPAT_PROJECT`, both of which limits of projects need.
+const PROJECT_QUOTA: u32 = 0x100 | 0x2000;
+
 /// `EXT4_IOC_RESIZE_FS` of fs/ext4/ext4.h: `_IOW('f', 16, __u64)`.
 const EXT4_IOC_RESIZE_FS: u32 = opcode::write::<u64>(b'f', 16);
 
@@ -32,6 +35,8 @@ pub struct Superblock {
     pub block_bytes: u64,
     /// Blocks of the file system.
     pub blocks: u64,
+    /// Whether it counts what projects hold, so that they can be limited.
+    pub project_quota: bool,
 }
 
 impl Superblock {
@@ -66,6 +71,7 @@ impl Superblock {
             label: String::from_utf8_lossy(label).into_owned(),
             block_bytes: 1024 << log_block_size,
             blocks: u64::from(word(0x4)) | u64::from(word(0x150)) << 32,
+            project_quota: word(0x64) & PROJECT_QUOTA == PROJECT_QUOTA,
         })
     }
 }
@@ -92,18 +98,26 @@ mod tests {
     fn the_superblock_that_mkfs_writes_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
-        File::create(&image).unwrap().set_len(16 << 20).unwrap();
-        let mkfs = Command::new("mkfs.ext4")
-            .args(["-q", "-L", "orlop", "-b", "4096"])
-            .arg(&image)
-            .status();
-        assert!(mkfs.unwrap().success());
-        let expected = Superblock {
-            label: "orlop".to_owned(),
-            block_bytes: 4096,
-            blocks: 4096,
-        };
-        assert_eq!(Superblock::read(&image).unwrap(), Some(expected));
+        for (features, project_quota) in [
+            ("verity", false),
+            ("project", false),
+            ("quota", false),
+            ("verity,project,quota", true),
+        ] {
+            File::create(&image).unwrap().set_len(16 << 20).unwrap();
+            let mkfs = Command::new("mkfs.ext4")
+                .args(["-q", "-F", "-L", "orlop", "-b", "4096", "-O", features])
+                .arg(&image)
+                .status();
+            assert!(mkfs.unwrap().success());
+            let expected = Superblock {
+                label: "orlop".to_owned(),
+                block_bytes: 4096,
+                blocks: 4096,
+                project_quota,
+            };
+            assert_eq!(Superblock::read(&image).unwrap(), Some(expected));
+        }
     }
 
     #[test]

@@ -146,6 +146,38 @@ fn what_the_kernel_refuses_for_a_torn_superblock_it_mounts_with_all_data_once_th
     }
 }
 
+/// As `orlop-image disk` makes it. The kernel here may have no quotas, so e2fsck is asked.
+#[test]
+fn a_torn_superblock_of_a_file_system_with_quotas_is_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    let [before, after, torn] = ["before", "after", "torn"].map(|name| dir.path().join(name));
+    let run = |program: &str, arguments: &[&str], image: &Path| {
+        let output = Command::new(program).args(arguments).arg(image).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
+    };
+    File::create(&before).unwrap().set_len(BYTES).unwrap();
+    run(
+        "mkfs.ext4",
+        &["-q", "-b", "4096", "-O", "verity,project"],
+        &before,
+    );
+    run("tune2fs", &["-Q", "prjquota"], &before);
+    copy(&before, &after);
+    run("tune2fs", &["-C", "7"], &after);
+    let (first, second) = (superblock(&after), superblock(&before));
+    assert_ne!(first[..SECTOR], second[..SECTOR]);
+    copy(&after, &torn);
+    let file = File::options().write(true).open(&torn).unwrap();
+    let place = SUPERBLOCK_AT + u64::try_from(SECTOR).unwrap();
+    file.write_all_at(&second[SECTOR..], place).unwrap();
+    assert!(mend(&torn).unwrap());
+    assert!(!mend(&torn).unwrap());
+    // Told to replay its journal, which is empty.
+    run("e2fsck", &["-p"], &torn);
+    run("e2fsck", &["-f", "-n"], &torn);
+}
+
 #[test]
 fn a_whole_superblock_and_a_damaged_one_are_left_alone() {
     let life = Life::of(KINDS[0]);

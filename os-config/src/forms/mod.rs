@@ -26,7 +26,7 @@ pub(crate) use program::{
     group, own_sysctl_name, own_sysctl_value, signal, ulimit, ulimit_name, user,
 };
 pub(crate) use published::{port, volume_mount};
-pub(crate) use quantity::{duration, memory, size, time_of_day, weekdays};
+pub(crate) use quantity::{duration, memory, size, time_of_day, volume_size, weekdays};
 pub(crate) use rights::{capability, condition, cpuset, host_right, merge_patch, network_mode};
 
 /// Why a value is refused, and what to write instead.

@@ -2,7 +2,7 @@
 
 use super::Problem;
 use crate::duration::{format_duration, parse_duration};
-use crate::limits::MIN_MEMORY_BYTES;
+use crate::limits::{MIN_MEMORY_BYTES, MIN_VOLUME_BYTES};
 use crate::model::ByteSize;
 use crate::window::{self, TimeOfDay, Weekday};
 use std::ops::RangeInclusive;
@@ -58,6 +58,17 @@ pub(crate) fn memory(text: &str) -> Result<ByteSize, Problem> {
             Problem::new(format!("a container does not start within {size}"))
                 .help(format!("write at least \"{}\"", ByteSize(MIN_MEMORY_BYTES))),
         );
+    }
+    Ok(size)
+}
+
+/// How much a volume may hold.
+pub(crate) fn volume_size(text: &str) -> Result<ByteSize, Problem> {
+    let size = size(text)?;
+    if size.0 < MIN_VOLUME_BYTES {
+        let least = ByteSize(MIN_VOLUME_BYTES);
+        return Err(Problem::new(format!("a volume of {size} holds nothing"))
+            .help(format!("write at least \"{least}\"")));
     }
     Ok(size)
 }

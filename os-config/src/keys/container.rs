@@ -15,10 +15,18 @@ use health::HEALTH;
 pub(super) use storage::SECRET;
 
 pub(super) const VOLUME_TABLE: Table = Table {
-    doc: "A named directory that outlives its containers. It has no keys yet.",
-    keys: &[],
+    doc: "A named directory that outlives its containers.",
+    keys: &[Key {
+        name: "size",
+        kind: Kind::Text(&SIZE),
+        presence: Presence::Optional("no limit"),
+        doc: "How much it may hold, at least 64 KiB. It may be changed at any time, without a restart; where the \
+              volume holds more already, nothing can be written to it until it holds less. Needs a state \
+              partition with project quotas, as `orlop-image disk` makes it. Containers with `privileged` or \
+              the capability `sys_resource` are not held to it.",
+    }],
     one_of: &[],
-    later: &["size"],
+    later: &[],
 };
 
 pub(super) const CONTAINER: Table = Table {

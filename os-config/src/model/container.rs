@@ -12,7 +12,11 @@ use std::time::Duration;
 
 /// `[volume.NAME]`: a named directory that outlives its containers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Volume {}
+pub struct Volume {
+    /// How much it may hold; none is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<ByteSize>,
+}
 
 /// `[container.NAME]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

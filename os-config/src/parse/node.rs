@@ -154,6 +154,9 @@ pub(super) fn secrets(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Se
 pub(super) fn volumes(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Volume> {
     root.named(cx, "volume", name)
         .into_iter()
-        .map(|(name, _)| (name, Volume {}))
+        .map(|(name, section)| {
+            let size = section.text(cx, "size", forms::volume_size);
+            (name, Volume { size })
+        })
         .collect()
 }

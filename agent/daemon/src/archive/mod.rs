@@ -10,6 +10,7 @@ mod measure;
 mod pack;
 mod pipe;
 mod unpack;
+mod visit;
 
 pub(crate) use beneath::{open_dir, parted};
 pub(crate) use error::ArchiveError;
@@ -17,6 +18,7 @@ pub(crate) use measure::{Measure, measure};
 pub(crate) use pack::pack;
 pub(crate) use pipe::{ByteReader, ByteStream, outgoing};
 pub(crate) use unpack::{Owner, Unpack};
+pub(crate) use visit::{Visit, each_below};
 
 /// Extended attributes that are carried: what programs and administrators set. Others are the kernel's
 /// own, or of the machine's file systems.

@@ -14,6 +14,7 @@ pub(super) async fn list(shared: &Shared) -> Result<Vec<VolumeView>, Fault> {
     let made = shared.live.runtime().made_volumes().await?;
     let of_generations = generations(shared);
     let declared = shared.live.runtime().declared_volumes();
+    let quotas = shared.live.runtime().quotas_of_volumes(&made).await?;
     let names: BTreeSet<&Name> = made.iter().chain(declared.keys()).collect();
     let views = names.into_iter().map(|name| {
         let users = shared.live.runtime().users_of_volume(name);
@@ -23,6 +24,8 @@ pub(super) async fn list(shared: &Shared) -> Result<Vec<VolumeView>, Fault> {
             declared: declared.contains_key(name),
             containers: users.iter().map(Name::to_string).collect(),
             generations: of_generations.get(name).cloned().unwrap_or_default(),
+            limit_bytes: quotas.get(name).and_then(|quota| quota.limit),
+            counted_bytes: quotas.get(name).map(|quota| quota.used),
         }
     });
     Ok(views.collect())

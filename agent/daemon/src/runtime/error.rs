@@ -138,6 +138,14 @@ pub enum StepError {
         /// What is known.
         known: u32,
     },
+    /// A volume with a `size` would not be held to it.
+    #[error("cannot limit volume {volume}: {why}")]
+    Unlimited {
+        /// Which.
+        volume: Name,
+        /// The file system's words.
+        why: String,
+    },
     /// The store would not mount the image.
     #[error("cannot mount image {root}")]
     Mount {

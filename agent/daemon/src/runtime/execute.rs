@@ -53,8 +53,8 @@ pub(super) struct Executor {
 }
 
 /// A container and its addresses, on the way up.
-struct Rising<'a> {
-    container: &'a DesiredContainer,
+pub(super) struct Rising<'a> {
+    pub(super) container: &'a DesiredContainer,
     hash: SpecHash,
     addresses: Addresses,
     layer: Layer,
@@ -91,6 +91,7 @@ impl Executor {
                 Err(error) => fail(&mut outcomes, &rising.container.name, error),
             }
         }
+        self.limit_volumes(desired, &mut ready, &mut outcomes).await;
         if let Err(error) = self.guard.settle(desired, &given).await {
             log::error!(
                 "cannot make rules and names of the networks: {}",

@@ -6,11 +6,12 @@
 use super::containers::{Runtime, blocking};
 use super::error::StepError;
 use super::places::Places;
+use super::volume_limits;
 use crate::archive::{
     ArchiveError, ByteReader, ByteStream, Measure, Owner, Unpack, measure, open_dir, outgoing, pack,
 };
 use orlop_api::{ContainerState, Fault, FaultKind};
-use orlop_config::{Name, Volume};
+use orlop_config::{ByteSize, Name, Volume};
 use rustix::fs::{CWD, Mode, RenameFlags, chmod, chown, renameat_with, syncfs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -54,6 +55,16 @@ pub enum VolumeError {
     /// There is something in it.
     #[error("cannot import volume {0}: it is not empty")]
     NotEmpty(Name),
+    /// What comes in is more than it may hold.
+    #[error("cannot import volume {volume}: it would hold {holds}, and may hold {limit}")]
+    TooLarge {
+        /// Which.
+        volume: Name,
+        /// As much as comes in.
+        holds: ByteSize,
+        /// Its limit.
+        limit: ByteSize,
+    },
     /// Their folder.
     #[error("cannot list the volumes")]
     List(#[source] StepError),
@@ -121,6 +132,10 @@ impl From<VolumeError> for Fault {
             VolumeError::NotEmpty(_) => (
                 FaultKind::Refused,
                 "--replace throws away what is in it".to_owned(),
+            ),
+            VolumeError::TooLarge { volume, .. } => (
+                FaultKind::Refused,
+                format!("give [volume.{volume}] a larger `size` with `orlop config apply` first"),
             ),
             VolumeError::List(source) | VolumeError::Files { source, .. } => {
                 return Self::new(source.kind(), message);
@@ -213,9 +228,10 @@ impl Runtime {
         let _one = self.inner.volumes.lock().await;
         self.may_import(&name, replace).await?;
         let (places, owned) = (self.inner.executor.places.clone(), name.clone());
+        let size = self.declared_volumes().get(&name).and_then(|one| one.size);
         let mut reader = ByteReader::new(content);
         let new = spawn("import", &name, move || {
-            let new = begin(&places, &owned)?;
+            let new = begin(&places, &owned, size)?;
             let root = open_dir(&new)?;
             let unpack = Unpack {
                 root: &root,
@@ -229,6 +245,7 @@ impl Runtime {
             done.inspect_err(|_| discard(&new)).map(|()| new)
         });
         let new = new.await?;
+        keeps_within(&name, &new, size).await?;
         // No container is started meanwhile.
         let _turn = self.inner.turn.lock().await;
         if let Err(error) = self.may_import(&name, replace).await {
@@ -397,7 +414,7 @@ fn discard(path: &Path) {
 }
 
 /// Makes the folder that content comes into, with the look of the volume that it replaces.
-fn begin(places: &Places, name: &Name) -> Result<PathBuf, ArchiveError> {
+fn begin(places: &Places, name: &Name, size: Option<ByteSize>) -> Result<PathBuf, ArchiveError> {
     let path = places.volume(name);
     let new = beside(&path, name, COMING);
     discard(&new);
@@ -415,10 +432,35 @@ fn begin(places: &Places, name: &Name) -> Result<PathBuf, ArchiveError> {
             rustix::fs::Gid::from_raw(gid),
         );
         chown(&new, Some(uid), Some(gid))?;
-        Ok(chmod(&new, Mode::from_raw_mode(mode))?)
+        chmod(&new, Mode::from_raw_mode(mode))?;
+        volume_limits::limit(places, &new, size.map(|size| size.0))
     };
     make().map_err(in_archive("create", &new))?;
     Ok(new)
+}
+
+/// Discards what has come in where it is more than the volume may hold: the kernel does not hold the agent
+/// to limits.
+async fn keeps_within(name: &Name, new: &Path, size: Option<ByteSize>) -> Result<(), VolumeError> {
+    let Some(limit) = size else {
+        return Ok(());
+    };
+    let path = new.to_owned();
+    let look = move || volume_limits::quota_of(&path).map_err(StepError::file("look into", &path));
+    let holds = blocking(look).await.map_err(files("import", name));
+    let holds = holds.inspect_err(|_| discard(new))?;
+    match holds.map(|quota| ByteSize(quota.used)) {
+        Some(holds) if holds > limit => {
+            discard(new);
+            let volume = name.clone();
+            Err(VolumeError::TooLarge {
+                volume,
+                holds,
+                limit,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Lets the new folder be the volume, and removes what was it before.

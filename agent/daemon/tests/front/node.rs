@@ -653,6 +653,8 @@ fn volume(name: &str, made: bool) -> VolumeView {
             .into_iter()
             .collect(),
         generations: vec![1, 2],
+        limit_bytes: (name == "data").then_some(2 << 30),
+        counted_bytes: (name == "data").then_some(512 << 20),
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn write(disk: &Path, place: Extent, dir: &Path) -> Result<(), StateE
         "-m",
         "0",
         "-O",
-        "verity",
+        "verity,project",
         "-L",
         state::LABEL,
         "-E",
@@ -79,9 +79,18 @@ pub(crate) fn write(disk: &Path, place: Extent, dir: &Path) -> Result<(), StateE
         &disk,
         &length,
     ];
-    Ok(tool::run(
+    tool::run(
         "make the state partition's file system",
         "mkfs.ext4",
+        &args,
+        "",
+    )?;
+    // Not at once: mkfs.ext4 would not count what it puts into the file system.
+    let at = format!("{disk}?offset={}", place.offset);
+    let args = ["-Q", "prjquota", &at];
+    Ok(tool::run(
+        "count what the state partition holds",
+        "tune2fs",
         &args,
         "",
     )?)

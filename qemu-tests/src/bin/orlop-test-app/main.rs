@@ -38,6 +38,8 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(100);
 /// Time between two lines of a stream, and between two counts.
 const STEP: Duration = Duration::from_millis(20);
+/// A file of so many bytes is full enough.
+const FULL: usize = 16 << 20;
 /// Ticks in a second.
 const TICKS_PER_SECOND: u32 = 10;
 /// So many ticks are a line in the log.
@@ -58,6 +60,9 @@ struct Options {
     /// Be no server, but leave a child behind that ends at once, and tell its process id.
     #[arg(long)]
     leave_child: bool,
+    /// Be no server, but write to this file until it is refused or has 16 MiB, and tell what came of it.
+    #[arg(long)]
+    fill: Option<PathBuf>,
     /// Be no server, but a talk: tell what terminal, user and directory there is, then repeat each line that
     /// comes until there is no more, or one is `end`.
     #[arg(long)]
@@ -189,12 +194,33 @@ fn be_no_server(options: &Options) -> Option<io::Result<()>> {
     if options.leave_child {
         return Some(leave_child());
     }
+    if let Some(path) = &options.fill {
+        return Some(fill(path));
+    }
     options.talk.then(talk::talk)
 }
 
 fn leave_child() -> io::Result<()> {
     let mut child = myself(&["--exit", "0"])?;
     println!("{}", child.stdout(Stdio::null()).spawn()?.id());
+    Ok(())
+}
+
+fn fill(path: &Path) -> io::Result<()> {
+    const CHUNK: usize = 256 << 10;
+    let mut file = File::create(path)?;
+    let mut written = 0;
+    while written < FULL {
+        // Not zeros, which would take no room on some file systems.
+        match file.write_all(&[1; CHUNK]).and_then(|()| file.sync_data()) {
+            Ok(()) => written += CHUNK,
+            Err(error) => {
+                println!("{written} bytes, then: {error}");
+                return Ok(());
+            }
+        }
+    }
+    println!("{written} bytes");
     Ok(())
 }
 
