@@ -16,6 +16,7 @@
 //! assert_eq!(first.help.as_deref(), Some("did you mean `name`?"));
 //! ```
 
+mod beside;
 mod changes;
 mod diagnostic;
 mod digest;
@@ -36,6 +37,7 @@ mod size;
 mod spec;
 mod window;
 
+pub use beside::starts_beside;
 pub use changes::{KeyChange, changed_keys};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics, nearest};
 pub use digest::{Digest, DigestError, RootDigest};
@@ -48,7 +50,7 @@ pub use model::{
     Firewall, Gate, Health, Host, HostRight, Inbound, InlineFile, Kind, Lifecycle, Login, Mirror,
     Name, Net, NetDriver, NetworkMode, NodeConfig, OciRuntime, Os, Port, Probe, Process, Protocol,
     Proxy, Registry, Resources, Restart, Secret, Security, Storage, Traffic, Ulimit, Unhealthy,
-    Update, UpdatePolicy, Volume, VolumeMount,
+    Update, UpdateOrder, UpdatePolicy, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;

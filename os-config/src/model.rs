@@ -20,7 +20,7 @@ pub use confinement::{HostRight, NetworkMode, OciRuntime, Resources, Security};
 pub use container::{
     ByteSize, Container, Cpus, Health, Port, Probe, Protocol, Restart, Volume, VolumeMount,
 };
-pub use lifecycle::{Condition, Kind, Lifecycle, Unhealthy};
+pub use lifecycle::{Condition, Kind, Lifecycle, Unhealthy, UpdateOrder};
 pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};
 pub use process::{Process, Ulimit};
 pub use storage::{Bind, Device, InlineFile, Secret, Storage};

@@ -11,7 +11,7 @@ use crate::switch::Running;
 use crate::systemd::Systemd;
 use crate::{config, faults, next_root, records, render, sysctl};
 use orlop_api::{Fault, FaultKind};
-use orlop_config::{Api, Digest, NodeConfig, Refresh, RootDigest};
+use orlop_config::{Api, Container, Digest, NodeConfig, Refresh, RootDigest, UpdateOrder};
 use orlop_core::{ContainerImage, Generation, GenerationId};
 use orlop_image::Store;
 use std::collections::BTreeSet;
@@ -155,7 +155,11 @@ impl Live {
     pub async fn reconcile(&self, generation: &Generation) -> Result<bool, Fault> {
         let config = config::on_record(&self.paths, &generation.config)?;
         let mut problems = Vec::new();
-        let desired = self.desired(generation, &config, &mut problems);
+        let mut desired = self.desired(generation, &config, &mut problems);
+        let start_first = |one: &Container| one.lifecycle.update == UpdateOrder::StartFirst;
+        if config.container.values().any(start_first) {
+            desired.others = self.others(generation.id);
+        }
         let outcomes = self.runtime.reconcile(&desired).await?;
         for (name, outcome) in &outcomes {
             match outcome {
@@ -164,6 +168,7 @@ impl Live {
                 Outcome::Started
                 | Outcome::Waiting
                 | Outcome::Replaced
+                | Outcome::Succeeding
                 | Outcome::Stopped
                 | Outcome::Removed => {
                     log::info!(container = name.as_str(); "container {name}: {outcome:?}");
@@ -173,6 +178,23 @@ impl Live {
         let whole = problems.is_empty();
         self.problems.set(Topic::Containers, problems);
         Ok(whole)
+    }
+
+    /// The containers of every generation on record but one: by them it is known what runs. What cannot be
+    /// read of them any more is replaced like what nobody knows.
+    fn others(&self, but: GenerationId) -> Vec<Desired> {
+        let mut unread = Vec::new();
+        let generations = records::generations(&self.paths, &mut unread);
+        let others = generations.values().filter(|other| other.id != but);
+        let described = others.filter_map(|other| {
+            let config = config::on_record(&self.paths, &other.config).ok()?;
+            Some(self.desired(other, &config, &mut unread))
+        });
+        let described = described.collect();
+        for problem in unread {
+            log::debug!("ignoring of another generation: {problem}");
+        }
+        described
     }
 
     /// The containers of `generation` as its config describes them.
@@ -192,11 +214,13 @@ impl Live {
                 continue;
             };
             match self.image(image) {
-                Ok(image) => containers.push(DesiredContainer {
-                    name: name.clone(),
-                    config: container.clone(),
-                    image,
-                }),
+                Ok(image) => {
+                    containers.push(DesiredContainer::new(
+                        name.clone(),
+                        container.clone(),
+                        image,
+                    ));
+                }
                 Err(fault) => problems.push(format!("cannot start container {name}: {fault}")),
             }
         }
@@ -206,6 +230,7 @@ impl Live {
             nets: config.net.clone(),
             volumes: config.volume.clone(),
             secrets: config.secret.clone(),
+            others: Vec::new(),
         }
     }
 

@@ -163,6 +163,7 @@ pub(super) const CONTAINER: Table = Table {
         lifecycle::RESTART_DELAY,
         lifecycle::RESTART_DELAY_MAX,
         lifecycle::RESTART_LIMIT,
+        lifecycle::UPDATE,
         lifecycle::ESSENTIAL,
         resources::MEMORY_HIGH,
         resources::SWAP,

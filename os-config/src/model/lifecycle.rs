@@ -27,6 +27,9 @@ pub struct Lifecycle {
     /// It is given up after so many restarts within an hour; none is never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_limit: Option<u32>,
+    /// How it is replaced by another of its name.
+    #[serde(skip_serializing_if = "UpdateOrder::is_stop_first")]
+    pub update: UpdateOrder,
     /// Whether a gate without checks of its own asks for it. Default true.
     #[serde(skip_serializing_if = "is_true")]
     pub essential: bool,
@@ -41,6 +44,7 @@ impl Default for Lifecycle {
             restart_delay: None,
             restart_delay_max: None,
             restart_limit: None,
+            update: UpdateOrder::StopFirst,
             essential: true,
         }
     }
@@ -72,6 +76,27 @@ impl Kind {
     )]
     fn is_service(&self) -> bool {
         *self == Self::Service
+    }
+}
+
+/// How a container is replaced when its image or its keys change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateOrder {
+    /// The old instance is stopped, then the new one is started.
+    #[default]
+    StopFirst,
+    /// The new instance is started beside the old one, and takes its place when it is healthy.
+    StartFirst,
+}
+
+impl UpdateOrder {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over a reference"
+    )]
+    fn is_stop_first(&self) -> bool {
+        *self == Self::StopFirst
     }
 }
 

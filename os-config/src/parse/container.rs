@@ -1,5 +1,6 @@
 //! `[container.NAME]` and its health probe.
 
+mod beside;
 mod lifecycle;
 mod rights;
 mod storage;
@@ -49,6 +50,7 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
         section,
         security.host.contains(&HostRight::Network),
     );
+    beside::report(cx, section, (&networks, network.as_ref()), &security);
     Some(Container {
         command,
         args: words(cx, section, "args"),

@@ -5,6 +5,7 @@ use super::error::{RuntimeError, Step, StepError};
 use super::given::Given;
 use super::host_files;
 use super::identity::{Identity, directory_inside};
+use super::instance::Instance;
 use super::mounts::HOST_FILES;
 use super::net::Addresses;
 use super::net::unmount_all;
@@ -57,23 +58,23 @@ pub(super) fn mount_root(
     hash: &SpecHash,
     layer: Layer,
 ) -> Result<(), RuntimeError> {
-    let name = &container.name;
+    let (name, instance) = (&container.name, &container.instance());
     let mount = || -> Result<(), StepError> {
-        let (rootfs, own) = (places.rootfs(name), places.layer(name));
+        let (rootfs, own) = (places.rootfs(instance), places.layer(instance));
         let (upper, work) = (own.join("upper"), own.join("work"));
         if layer == Layer::Fresh {
             unmount_all(&rootfs)?;
-            remove_layer(places, name)?;
+            remove_layer(places, instance)?;
         }
         make_dir(&own, PRIVATE)?;
         make_dir(&upper, OPEN_DIR)?;
         make_dir(&work, OPEN_DIR)?;
         write(
-            &places.layer_spec(name),
+            &places.layer_spec(instance),
             hash.as_str().as_bytes(),
             PRIVATE_FILE,
         )?;
-        make_dir(&places.bundle(name), PRIVATE)?;
+        make_dir(&places.bundle(instance), PRIVATE)?;
         make_dir(&rootfs, PRIVATE)?;
         if mount_points()?.contains(&rootfs) {
             return Ok(());
@@ -90,15 +91,15 @@ pub(super) fn mount_root(
 }
 
 /// Throws away a writable layer, first the mark that says whose it is: one cut short is begun anew.
-fn remove_layer(places: &Places, name: &Name) -> Result<(), StepError> {
-    let mark = places.layer_spec(name);
+fn remove_layer(places: &Places, instance: &Instance) -> Result<(), StepError> {
+    let mark = places.layer_spec(instance);
     match std::fs::remove_file(&mark) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(StepError::file("remove", &mark)(error));
         }
         _ => {}
     }
-    remove_dir(&places.layer(name))
+    remove_dir(&places.layer(instance))
 }
 
 /// Writes the OCI bundle of `container`, whose root is mounted, and makes its volumes. Idempotent.
@@ -108,12 +109,12 @@ pub(super) fn write_bundle(
     addresses: &Addresses,
     secrets: &BTreeMap<Name, Secret>,
 ) -> Result<(), RuntimeError> {
-    let name = &container.name;
+    let (name, instance) = (&container.name, &container.instance());
     let write_all = || -> Result<(), StepError> {
-        let (rootfs, bundle) = (places.rootfs(name), places.bundle(name));
+        let (rootfs, bundle) = (places.rootfs(instance), places.bundle(instance));
         let given = Given::prepare(places, container, secrets)?;
         if let Some(mark) = os_files::mark(&container.config.storage.binds)? {
-            write(&places.os_mark(name), mark.as_bytes(), PRIVATE_FILE)?;
+            write(&places.os_mark(instance), mark.as_bytes(), PRIVATE_FILE)?;
         }
         if container.config.process.init {
             init_program::provide(places)?;
@@ -130,7 +131,7 @@ pub(super) fn write_bundle(
         for (file, text) in HOST_FILES.iter().zip(texts) {
             write(&bundle.join(file), text.as_bytes(), OPEN_FILE)?;
         }
-        let path = places.spec(name);
+        let path = places.spec(instance);
         let json =
             serde_json::to_vec(&spec::spec(container, &given, places)?).map_err(|source| {
                 StepError::Format {
@@ -176,12 +177,13 @@ fn make_volume(
     std::fs::rename(&new, &path).map_err(StepError::file("create", &path))
 }
 
-/// Removes bundle, root and writable layer of `name`. Volumes stay. Idempotent.
-pub(super) fn remove(places: &Places, name: &Name) -> Result<(), RuntimeError> {
-    unmount_all(&places.rootfs(name)).map_err(RuntimeError::of(name, Step::UnmountRoot))?;
+/// Removes bundle, root and writable layer of `instance`. Volumes stay. Idempotent.
+pub(super) fn remove(places: &Places, instance: &Instance) -> Result<(), RuntimeError> {
+    let name = &instance.container;
+    unmount_all(&places.rootfs(instance)).map_err(RuntimeError::of(name, Step::UnmountRoot))?;
     let remove = || {
-        remove_layer(places, name)?;
-        remove_dir(&places.bundle(name))
+        remove_layer(places, instance)?;
+        remove_dir(&places.bundle(instance))
     };
     remove().map_err(RuntimeError::of(name, Step::Remove))
 }

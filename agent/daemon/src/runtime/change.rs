@@ -16,6 +16,9 @@ pub enum Outcome {
     Waiting,
     /// It was another one under the same name and has been replaced.
     Replaced,
+    /// Another one under the same name serves on until this one, which has been started beside it or waits
+    /// for its start, is well.
+    Succeeding,
     /// An operator wants it stopped, and it has been.
     Stopped,
     /// It was not desired any more and is gone, with everything of it but volumes.

@@ -4,11 +4,14 @@ use super::change::{ContainerChange, Outcome, Outcomes};
 use super::desired::Desired;
 use super::error::{RuntimeError, Step, StepError};
 use super::execute::{Executor, lease};
+use super::instance::Instance;
 use super::live::Live;
+use super::member::members;
 use super::net::{Guard, watch};
 use super::places::{Places, timer_name, unit_name};
 use super::plan::{Action, Observed, Plan, UnitState, plan};
 use super::root_mount::RootMounter;
+use super::succession::Succession;
 use super::systemd::Systemd;
 use super::{exec, logs, monitor, observe, wish};
 use futures_util::stream::BoxStream;
@@ -92,8 +95,9 @@ impl Runtime {
         let mut observed = blocking(move || observe::observe_files(&places, generation))
             .await
             .map_err(RuntimeError::all(Step::Observe))?;
-        for (name, found) in &mut observed {
-            found.unit = self.state_of(unit_name(name), name).await?;
+        for (instance, found) in &mut observed {
+            let name = &instance.container;
+            found.unit = self.state_of(unit_name(instance), name).await?;
             if found.scheduled && found.unit != UnitState::Active {
                 found.unit = self.state_of(timer_name(name), name).await?;
             }
@@ -140,23 +144,30 @@ impl Runtime {
             .await
             .map_err(RuntimeError::all(Step::Observe))?;
         let plan = self.plan(desired).await?;
-        let (places, owned) = (self.inner.executor.places.clone(), desired.clone());
-        let leased = blocking(move || lease(&places, &owned))
+        let mut desired = desired.clone();
+        desired.take_slots(&plan.slots);
+        let members = members(&plan, &desired);
+        let (places, owned, nets) = (
+            self.inner.executor.places.clone(),
+            members
+                .iter()
+                .map(|one| one.container.clone())
+                .collect::<Vec<_>>(),
+            desired.all_nets(),
+        );
+        let leased = blocking(move || lease(&places, &owned, &nets))
             .await
             .map_err(RuntimeError::all(Step::Lease))?;
-        self.inner.live.desire(desired, &leased, wishes);
-        let mut outcomes = self.inner.executor.execute(&plan, desired, leased).await;
-        self.check(&plan, desired, &mut outcomes).await;
-        for container in &desired.containers {
-            monitor::refresh(
-                &self.inner.executor.systemd,
-                &self.inner.live,
-                &container.name,
-            )
-            .await;
+        self.inner.live.desire(&members, &leased, wishes);
+        let executor = &self.inner.executor;
+        let mut outcomes = executor.execute(&plan, &desired, &members, leased).await;
+        self.check(&plan, &desired, &mut outcomes).await;
+        for member in &members {
+            let instance = member.container.instance();
+            monitor::refresh(&executor.systemd, &self.inner.live, &instance).await;
         }
         self.inner.live.conclude(&outcomes);
-        self.start_later(&outcomes);
+        self.start_later(&desired, &outcomes);
         self.keep_fresh();
         Ok(outcomes)
     }
@@ -187,16 +198,32 @@ impl Runtime {
     }
 
     /// Lets each container that waits for others have a task that starts it when they have come to
-    /// what it waits for.
-    fn start_later(&self, outcomes: &Outcomes) {
+    /// what it waits for, and each that comes up beside another one that sees it through.
+    fn start_later(&self, desired: &Desired, outcomes: &Outcomes) {
         let mut waiting = self.waiting();
         // The tasks of earlier times that have ended.
         while waiting.try_join_next().is_some() {}
-        for (name, outcome) in outcomes {
-            if matches!(outcome, Outcome::Waiting) {
-                let (executor, live) = (self.inner.executor.clone(), Arc::clone(&self.inner.live));
-                waiting.spawn(start_when_met(executor, live, name.clone()));
+        for container in &desired.containers {
+            let outcome = outcomes.get(&container.name);
+            if !matches!(outcome, Some(Outcome::Waiting | Outcome::Succeeding)) {
+                continue;
             }
+            let succession = Succession {
+                executor: self.inner.executor.clone(),
+                live: Arc::clone(&self.inner.live),
+                turn: Arc::clone(&self.inner.turn),
+                container: container.clone(),
+            };
+            let waits = matches!(outcome, Some(Outcome::Waiting));
+            waiting.spawn(async move {
+                let instance = succession.container.instance();
+                if waits {
+                    start_when_met(&succession.executor, &succession.live, &instance).await;
+                }
+                if succession.live.coming(&instance).is_some() {
+                    succession.see_through().await;
+                }
+            });
         }
     }
 
@@ -221,8 +248,8 @@ impl Runtime {
                 systemd: executor.systemd.clone(),
                 places: executor.places.clone(),
             };
-            let (name, runtime) = (container.name.clone(), container.config.runtime);
-            monitor::spawn_probe(prober, name, runtime, health.clone(), wake)
+            let (instance, runtime) = (container.instance(), container.config.runtime);
+            monitor::spawn_probe(prober, instance, runtime, health.clone(), wake)
         });
     }
 
@@ -251,7 +278,9 @@ impl Runtime {
     /// In words for people: the status and what the command said, or that it took too long.
     pub async fn exec(&self, name: &Name, words: &[String], limit: Duration) -> Result<(), String> {
         let runtime = self.inner.live.oci_runtime(name);
-        exec::exec(words, name, runtime, &self.inner.executor.places, limit).await
+        let instance = self.inner.live.serving(name);
+        let places = &self.inner.executor.places;
+        exec::exec(words, &instance, runtime, places, limit).await
     }
 
     /// Whether a unit of systemd is active, and its state in words for people.
@@ -293,11 +322,12 @@ impl Runtime {
     }
 }
 
-/// Starts `name`, which is set up, as soon as nothing that it waits for is missing.
-async fn start_when_met(executor: Executor, live: Arc<Live>, name: Name) {
+/// Starts `instance`, which is set up, as soon as nothing that it waits for is missing.
+async fn start_when_met(executor: &Executor, live: &Live, instance: &Instance) {
+    let name = &instance.container;
     let mut changes = live.subscribe();
     let mut said = String::new();
-    while let Some(words) = live.unmet(&name) {
+    while let Some(words) = live.unmet(instance) {
         if words != said {
             log::info!(container = name.as_str(); "{name} {words}");
             said = words;
@@ -308,12 +338,12 @@ async fn start_when_met(executor: Executor, live: Arc<Live>, name: Name) {
             return;
         }
     }
-    let started = executor.start(&name).await;
+    let started = executor.start(instance).await;
     if let Err(error) = &started {
         log::error!(container = name.as_str(); "{}", error.chain());
     }
-    monitor::refresh(&executor.systemd, &live, &name).await;
-    live.set_started(&name, started.map_err(|error| error.chain()));
+    monitor::refresh(&executor.systemd, live, instance).await;
+    live.set_started(instance, started.map_err(|error| error.chain()));
 }
 
 /// Runs `work` where it may block.

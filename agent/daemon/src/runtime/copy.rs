@@ -3,10 +3,10 @@
 use super::containers::{Runtime, blocking};
 use super::error::{RuntimeError, Step, StepError};
 use super::inside;
+use super::instance::Instance;
 use super::places::unit_name;
 use crate::archive::{ArchiveError, ByteReader, ByteStream, Owner, Unpack, outgoing, pack, parted};
 use orlop_api::{CopyInQuery, Fault, FaultKind};
-use orlop_config::Name;
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat, openat2};
 use std::ffi::OsString;
 use std::io::{self, Read as _};
@@ -80,15 +80,15 @@ impl Runtime {
             container: name.clone(),
             why: "it does not run".to_owned(),
         };
-        if self.inner.live.running(&name).is_none() {
+        let instance = self.inner.live.serving(&name);
+        if self.inner.live.running(&instance).is_none() {
             return Err(not_now());
         }
         let known = self.inner.live.known(&name).ok_or_else(not_now)?;
         let places = self.inner.executor.places.clone();
-        let owned = name.clone();
         let root = blocking(move || {
             let pid = inside::process(&known.container, &known.status, &places);
-            Ok(pid.and_then(|pid| open_root(pid, &owned).ok()))
+            Ok(pid.and_then(|pid| open_root(pid, &instance).ok()))
         });
         let root = root.await.map_err(RuntimeError::of(&name, Step::Observe))?;
         root.ok_or_else(not_now)
@@ -97,7 +97,7 @@ impl Runtime {
 
 /// Opens the root of a process, and makes sure then that it is one of the container's: its number may have
 /// become another's.
-fn open_root(pid: u32, name: &Name) -> Result<OwnedFd, StepError> {
+fn open_root(pid: u32, instance: &Instance) -> Result<OwnedFd, StepError> {
     let path = PathBuf::from(format!("/proc/{pid}"));
     let fail = |error: rustix::io::Errno| StepError::file("open", &path)(error.into());
     let process = open(&path, FOLDER, Mode::empty()).map_err(fail)?;
@@ -106,7 +106,7 @@ fn open_root(pid: u32, name: &Name) -> Result<OwnedFd, StepError> {
     let mut text = String::new();
     let read = std::fs::File::from(groups).read_to_string(&mut text);
     read.map_err(StepError::file("read", &path))?;
-    match inside::is_of(&text, &unit_name(name)) {
+    match inside::is_of(&text, &unit_name(instance)) {
         true => Ok(root),
         false => Err(fail(rustix::io::Errno::SRCH)),
     }

@@ -1,8 +1,9 @@
 //! What containers there shall be.
 
+use super::instance::{Instance, Slot};
 use orlop_config::{
     Attachment, Condition, Container, Digest, HostRight, Name, Net, NetworkMode, RootDigest,
-    Secret, Volume,
+    Secret, UpdateOrder, Volume, starts_beside,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +21,9 @@ pub struct Desired {
     pub volumes: BTreeMap<Name, Volume>,
     /// The declared secrets.
     pub secrets: BTreeMap<Name, Secret>,
+    /// What else may be found at work: containers of other generations, as these describe them. One that
+    /// is replaced start-first serves on as it was described.
+    pub others: Vec<Desired>,
 }
 
 /// One container that shall run.
@@ -31,6 +35,10 @@ pub struct DesiredContainer {
     pub config: Container,
     /// Its image, resolved and in the store.
     pub image: ImageRecord,
+    /// Where its instance is.
+    pub(super) slot: Slot,
+    /// Where that of the container is whose network it shares.
+    pub(super) holder_slot: Slot,
 }
 
 /// An image in the store, as far as the runtime needs to know it.
@@ -108,6 +116,7 @@ impl SpecHash {
         // So is what the agent alone goes by, or people.
         config.lifecycle.after.clear();
         config.lifecycle.essential = true;
+        config.lifecycle.update = UpdateOrder::StopFirst;
         config.labels.clear();
         let hashed = Hashed {
             recipe: RECIPE,
@@ -146,6 +155,22 @@ pub(super) enum Network<'a> {
 }
 
 impl DesiredContainer {
+    /// A container where every one begins.
+    pub fn new(name: Name, config: Container, image: ImageRecord) -> Self {
+        Self {
+            name,
+            config,
+            image,
+            slot: Slot::First,
+            holder_slot: Slot::First,
+        }
+    }
+
+    /// Its instance.
+    pub(super) fn instance(&self) -> Instance {
+        Instance::new(&self.name, self.slot)
+    }
+
     /// Whose network it is in.
     pub(super) fn network(&self) -> Network<'_> {
         if self.config.security.host.contains(&HostRight::Network) {
@@ -159,10 +184,10 @@ impl DesiredContainer {
     }
 
     /// Whose addresses it is reached by.
-    pub(super) fn address_holder(&self) -> &Name {
+    pub(super) fn address_holder(&self) -> Instance {
         match self.network() {
-            Network::Of(other) => other,
-            Network::Joined | Network::None | Network::Host => &self.name,
+            Network::Of(other) => Instance::new(other, self.holder_slot),
+            Network::Joined | Network::None | Network::Host => self.instance(),
         }
     }
 
@@ -207,6 +232,34 @@ impl Desired {
         }
         more.push(own.0);
         SpecHash(Digest::of(more.join("\n").as_bytes()).hex().to_owned())
+    }
+
+    /// The container of another generation that runs by the hash `found` where `container` of this one is
+    /// to take its place start-first; none where it is to be stopped first, or nobody describes it.
+    pub(super) fn predecessor(
+        &self,
+        container: &DesiredContainer,
+        found: &SpecHash,
+    ) -> Option<DesiredContainer> {
+        let described = std::iter::once(self).chain(&self.others).find_map(|other| {
+            let of_name = |one: &&DesiredContainer| one.name == container.name;
+            let one = other.containers.iter().find(of_name)?;
+            (other.hash(one) == *found).then_some((other, one))
+        });
+        let (other, old) = described?;
+        let beside = starts_beside(&old.config, &other.nets, &container.config, &self.nets);
+        beside.then(|| old.clone())
+    }
+
+    /// Takes over where each container's instance is.
+    pub(super) fn take_slots(&mut self, slots: &BTreeMap<Name, Slot>) {
+        let of = |name: &Name| slots.get(name).copied().unwrap_or_default();
+        for container in &mut self.containers {
+            container.slot = of(&container.name);
+            if let Some(NetworkMode::Container(other)) = &container.config.network {
+                container.holder_slot = of(other);
+            }
+        }
     }
 
     /// Every network there is, the built-in one too.

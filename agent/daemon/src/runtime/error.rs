@@ -18,6 +18,8 @@ pub enum Step {
     Stop,
     /// Start the unit.
     Start,
+    /// Bring up the instance that is to take the place of the one that serves.
+    Succeed,
     /// Make systemd read the unit files again.
     Reload,
     /// Give addresses.
@@ -50,6 +52,7 @@ impl fmt::Display for Step {
             Self::Observe => "observe",
             Self::Stop => "stop",
             Self::Start => "start",
+            Self::Succeed => "bring up the next instance of",
             Self::Reload => "load the units of",
             Self::Lease => "give an address to",
             Self::MountRoot => "mount the root of",
@@ -110,6 +113,9 @@ pub enum RuntimeError {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
+    /// An instance that is to take another's place is not well. Why.
+    #[error("{0}")]
+    Unwell(String),
     /// A system call on a file or directory.
     #[error("cannot {verb} {}", path.display())]
     File {

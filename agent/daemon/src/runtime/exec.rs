@@ -3,16 +3,17 @@
 use super::command::{self, run};
 use super::error::StepError;
 use super::execute::oci_runtime;
+use super::instance::Instance;
 use super::places::Places;
-use orlop_config::{Name, OciRuntime};
+use orlop_config::OciRuntime;
 use std::path::Path;
 use std::time::Duration;
 
-/// Runs `words` in the container `name`, and says what is wrong where they do not end with status 0
+/// Runs `words` in `instance`, and says what is wrong where they do not end with status 0
 /// within `limit`. What runs longer is killed, in the container too.
 pub(super) async fn exec(
     words: &[String],
-    name: &Name,
+    instance: &Instance,
     runtime: OciRuntime,
     places: &Places,
     limit: Duration,
@@ -20,7 +21,7 @@ pub(super) async fn exec(
     match oci_runtime(runtime) {
         Ok(program) => {
             let state = places.runtime_state(runtime);
-            exec_by(&program, &state, words, name, limit).await
+            exec_by(&program, &state, words, instance, limit).await
         }
         Err(error) => Err(error.to_string()),
     }
@@ -31,11 +32,12 @@ pub(super) async fn exec_by(
     program: &Path,
     state: &Path,
     words: &[String],
-    name: &Name,
+    instance: &Instance,
     limit: Duration,
 ) -> Result<(), String> {
     let root = format!("--root={}", state.display());
-    let before = [root.as_str(), "exec", name.as_str()];
+    let instance = instance.to_string();
+    let before = [root.as_str(), "exec", &instance];
     let all = before.into_iter().chain(words.iter().map(String::as_str));
     let ended: command::Ended = match run(program, all, b"", limit).await {
         Ok(ended) => ended,

@@ -4,35 +4,34 @@ use super::audit::audit;
 use super::bundle;
 use super::carry;
 use super::change::{Outcome, Outcomes};
-use super::command::{self, find};
+use super::command::find;
 use super::desired::{Desired, DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
 use super::init_program;
 use super::inside;
+use super::instance::Instance;
+use super::member::{Leased, Member, Role};
 use super::net::{self, Addresses, Guard, Leases, Request};
 use super::places::{Places, timer_name, unit_name};
-use super::plan::{Action, Layer, Plan};
+use super::plan::{Action, Layer, Plan, Successor};
 use super::root_mount::RootMounter;
 use super::systemd::{Job, Systemd};
 use super::{timer, unit};
 use crate::chain::chain;
 use futures_util::stream::{self, StreamExt};
-use orlop_config::{Name, OciRuntime, Secret};
+use orlop_config::{Name, Net, OciRuntime, Secret};
 use orlop_initrd::atomic_write::atomic_write;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Where distributions put OCI runtimes.
 const CRUN: [&str; 3] = ["/usr/bin/crun", "/usr/sbin/crun", "/usr/local/bin/crun"];
 const RUNC: [&str; 3] = ["/usr/bin/runc", "/usr/sbin/runc", "/usr/local/bin/runc"];
 /// So many containers are worked on at once: enough to overlap their waiting on small machines.
 const AT_ONCE: usize = 4;
-/// Removing what a container left takes milliseconds; this is for a loaded machine.
-const DELETE_LIMIT: Duration = Duration::from_secs(30);
 const UNIT_MODE: u32 = 0o644;
 
 /// The program of an OCI runtime.
@@ -58,7 +57,7 @@ pub(super) struct Rising<'a> {
     hash: SpecHash,
     addresses: Addresses,
     layer: Layer,
-    replaced: bool,
+    action: &'a Action,
     secrets: BTreeMap<Name, Secret>,
 }
 
@@ -69,14 +68,15 @@ impl Executor {
         &self,
         plan: &Plan,
         desired: &Desired,
-        leased: BTreeMap<Name, Result<Addresses, StepError>>,
+        members: &[Member],
+        leased: Leased,
     ) -> Outcomes {
         let mut outcomes = self.take_down(plan).await;
         self.halt_all(plan, &mut outcomes).await;
         self.remount(plan, desired, &mut outcomes).await;
         let given = leased
             .iter()
-            .filter_map(|(name, leased)| Some((name.clone(), leased.as_ref().ok()?.clone())))
+            .filter_map(|(of, leased)| Some((of.clone(), leased.as_ref().ok()?.clone())))
             .collect();
         let rising = rising(plan, desired, leased, &mut outcomes);
         let mut ready = Vec::new();
@@ -92,7 +92,7 @@ impl Executor {
             }
         }
         self.limit_volumes(desired, &mut ready, &mut outcomes).await;
-        if let Err(error) = self.guard.settle(desired, &given).await {
+        if let Err(error) = self.settle(plan, members, &given).await {
             log::error!(
                 "cannot make rules and names of the networks: {}",
                 chain(&error)
@@ -110,12 +110,38 @@ impl Executor {
         self.learn(&rising, &mut ready, &mut outcomes).await;
         self.start_all(ready, &mut outcomes).await;
         for (name, action) in &plan.actions {
-            if *action == Action::Keep {
-                outcomes.insert(name.clone(), Outcome::Kept);
-            }
+            let outcome = match action {
+                Action::Keep => Outcome::Kept,
+                Action::Succeed(Successor::There) => Outcome::Succeeding,
+                _ => continue,
+            };
+            outcomes.entry(name.clone()).or_insert(outcome);
         }
+        self.remove_failed_successors(members, &outcomes).await;
         self.keep_schedules(desired, &mut outcomes).await;
         outcomes
+    }
+
+    async fn settle(
+        &self,
+        plan: &Plan,
+        members: &[Member],
+        given: &BTreeMap<Instance, Addresses>,
+    ) -> Result<(), StepError> {
+        self.note_serving(plan)?;
+        self.guard.settle(members, given).await
+    }
+
+    /// Removes what was to take another's place and could not even be started.
+    async fn remove_failed_successors(&self, members: &[Member], outcomes: &Outcomes) {
+        for member in members.iter().filter(|member| member.role == Role::Comes) {
+            let name = &member.container.name;
+            if matches!(outcomes.get(name), Some(Outcome::Failed(_)))
+                && let Err(error) = self.remove(&member.container.instance()).await
+            {
+                log::error!(container = name.as_str(); "{}", error.chain());
+            }
+        }
     }
 
     /// Starts the timers of tasks that were at work while a live swap took these away.
@@ -139,94 +165,6 @@ impl Executor {
         started.map_err(RuntimeError::of(name, Step::Start))
     }
 
-    /// Removes what is not desired or not as desired.
-    async fn take_down(&self, plan: &Plan) -> Outcomes {
-        let going: Vec<(&Name, &Action)> = plan
-            .actions
-            .iter()
-            .filter(|(_, action)| matches!(action, Action::Remove | Action::Replace))
-            .collect();
-        let removing = going.iter().map(|(name, _)| self.remove(name)).collect();
-        let mut outcomes = Outcomes::new();
-        for ((name, action), result) in going.into_iter().zip(all_of(removing).await) {
-            match result.and_then(|()| self.forget_runs(name, action)) {
-                Err(error) => fail(&mut outcomes, name, error),
-                Ok(()) if *action == Action::Remove => {
-                    log::info!(container = name.as_str(); "removed container {name}");
-                    outcomes.insert(name.clone(), Outcome::Removed);
-                }
-                Ok(()) => {}
-            }
-        }
-        if !outcomes.is_empty()
-            && let Err(error) = self.systemd.reload().await
-        {
-            // The files are gone; systemd merely remembers units that nobody will start.
-            log::warn!("ignoring that systemd did not forget removed units: {error}");
-        }
-        outcomes
-    }
-
-    /// Stops `name` and removes everything of it but volumes.
-    async fn remove(&self, name: &Name) -> Result<(), RuntimeError> {
-        let unit = unit_name(name);
-        let of = |step| RuntimeError::of(name, step);
-        let timer = timer_name(name);
-        // First, so that it does not start what is stopped.
-        self.systemd
-            .run_job(&timer, Job::Stop)
-            .await
-            .map_err(of(Step::Stop))?;
-        remove_file(&self.places.timer_file(name)).map_err(of(Step::Remove))?;
-        self.systemd
-            .run_job(&unit, Job::Stop)
-            .await
-            .map_err(of(Step::Stop))?;
-        self.systemd
-            .reset_failed(&unit)
-            .await
-            .map_err(of(Step::Stop))?;
-        self.delete_leftovers(name)
-            .await
-            .map_err(of(Step::Remove))?;
-        remove_file(&self.places.unit_file(name)).map_err(of(Step::Remove))?;
-        remove_file(&self.places.wish(name)).map_err(of(Step::Remove))?;
-        net::disconnect(&self.places, name)
-            .await
-            .map_err(of(Step::Disconnect))?;
-        let (places, container) = (self.places.clone(), name.clone());
-        blocking(
-            move || bundle::remove(&places, &container),
-            name,
-            Step::Remove,
-        )
-        .await
-    }
-
-    /// Removes the time of the last run of a task that is gone for good: another one of this name
-    /// would make up for runs that it never missed.
-    fn forget_runs(&self, name: &Name, action: &Action) -> Result<(), RuntimeError> {
-        match action {
-            Action::Remove => remove_file(&self.places.timer_stamp(name))
-                .map_err(RuntimeError::of(name, Step::Remove)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Removes what the OCI runtime keeps of a container whose unit did not get to do it.
-    async fn delete_leftovers(&self, name: &Name) -> Result<(), StepError> {
-        // Whichever ran it: it may have been another one before.
-        for runtime in OciRuntime::ALL {
-            let state = self.places.runtime_state(runtime);
-            if state.join(name.as_str()).exists() {
-                let root = format!("--root={}", state.display());
-                let arguments = [root.as_str(), "delete", "--force", name.as_str()];
-                command::run_well(&oci_runtime(runtime)?, arguments, b"", DELETE_LIMIT).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Mounts again the roots of running containers that have lost theirs, and keeps their network
     /// namespaces again.
     async fn remount(&self, plan: &Plan, desired: &Desired, outcomes: &mut Outcomes) {
@@ -246,7 +184,7 @@ impl Executor {
         container: &DesiredContainer,
         desired: &Desired,
     ) -> Result<(), RuntimeError> {
-        let name = &container.name;
+        let (name, instance) = (&container.name, container.instance());
         if container.config.process.init {
             // For its next start.
             let (places, owned) = (self.places.clone(), name.clone());
@@ -255,14 +193,17 @@ impl Executor {
             };
             blocking(work, name, Step::MountRoot).await?;
         }
-        let status = self.systemd.status(&unit_name(name)).await;
+        let status = self.systemd.status(&unit_name(&instance)).await;
         let status = status.map_err(RuntimeError::of(name, Step::MountRoot))?;
         let Some(pid) = inside::process(container, &status, &self.places) else {
             // It waits for its next start.
             let hash = desired.hash(container);
             return self.mount(container, &hash, Layer::Keep).await;
         };
-        let (rootfs, netns) = (self.places.rootfs(name), self.places.netns_file(name));
+        let (rootfs, netns) = (
+            self.places.rootfs(&instance),
+            self.places.netns_file(&instance),
+        );
         let (root, owned) = (container.image.root.clone(), name.clone());
         let work = move || {
             carry::mount_root_of(pid, &root, &rootfs)
@@ -287,7 +228,7 @@ impl Executor {
     /// Everything up to the unit file, which is written last: a unit file stands for the whole.
     async fn prepare(&self, rising: &Rising<'_>) -> Result<(), RuntimeError> {
         let container = rising.container;
-        let name = &container.name;
+        let (name, instance) = (&container.name, container.instance());
         self.mount(container, &rising.hash, rising.layer).await?;
         let (places, owned) = (self.places.clone(), container.clone());
         let (addresses, secrets) = (rising.addresses.clone(), rising.secrets.clone());
@@ -296,9 +237,9 @@ impl Executor {
         audit(container);
         let connected = if container.network() == Network::Joined {
             let request = Request::new(container, &rising.addresses);
-            net::connect(&self.places, name, &request).await
+            net::connect(&self.places, &instance, &request).await
         } else {
-            net::disconnect(&self.places, name).await
+            net::disconnect(&self.places, &instance).await
         };
         connected.map_err(RuntimeError::of(name, Step::Connect))?;
         self.write_unit(container, &rising.hash)
@@ -315,7 +256,7 @@ impl Executor {
             let text = timer::timer_unit(&container.name, schedule);
             write_unit_file(&places.timer_file(&container.name), &text)?;
         }
-        write_unit_file(&places.unit_file(&container.name), &text)
+        write_unit_file(&places.unit_file(&container.instance()), &text)
     }
 
     async fn start_all(&self, ready: Vec<&Rising<'_>>, outcomes: &mut Outcomes) {
@@ -324,11 +265,12 @@ impl Executor {
             let name = &rising.container.name;
             match result {
                 Ok(()) => {
-                    log::info!(container = name.as_str(); "started container {name}");
-                    let outcome = if rising.replaced {
-                        Outcome::Replaced
-                    } else {
-                        Outcome::Started
+                    let instance = rising.container.instance();
+                    log::info!(container = name.as_str(); "started container {instance}");
+                    let outcome = match rising.action {
+                        Action::Replace => Outcome::Replaced,
+                        Action::Succeed(_) => Outcome::Succeeding,
+                        _ => Outcome::Started,
                     };
                     outcomes.insert(name.clone(), outcome);
                 }
@@ -341,7 +283,7 @@ impl Executor {
     async fn set_off(&self, rising: &Rising<'_>) -> Result<(), RuntimeError> {
         let name = &rising.container.name;
         if rising.container.config.lifecycle.schedule.is_none() {
-            return self.start(name).await;
+            return self.start(&rising.container.instance()).await;
         }
         self.start_timer(name).await
     }
@@ -359,14 +301,14 @@ impl Executor {
                 Some(Outcome::Failed(_))
             )
         };
-        let set_up: Vec<&Name> = rising
+        let set_up: Vec<Instance> = rising
             .iter()
             .filter(is_set_up)
-            .map(|rising| &rising.container.name)
+            .map(|rising| rising.container.instance())
             .collect();
         let units = set_up
             .iter()
-            .flat_map(|name| [unit_name(name), timer_name(name)]);
+            .flat_map(|instance| [unit_name(instance), timer_name(&instance.container)]);
         let units: Vec<String> = units
             .filter(|unit| self.places.units.join(unit).exists())
             .collect();
@@ -375,50 +317,57 @@ impl Executor {
         };
         ready.clear();
         let result = error.to_string();
-        for name in set_up {
-            let unit = unit_name(name);
+        for instance in &set_up {
+            let (name, unit) = (&instance.container, unit_name(instance));
             let result = result.clone();
             let error = RuntimeError::of(name, Step::Reload)(StepError::Job { unit, result });
             fail(outcomes, name, error);
         }
     }
 
-    /// Starts the unit of `name`, which is set up and which systemd has read.
-    pub(super) async fn start(&self, name: &Name) -> Result<(), RuntimeError> {
-        let unit = unit_name(name);
+    /// Starts the unit of `instance`, which is set up and which systemd has read.
+    pub(super) async fn start(&self, instance: &Instance) -> Result<(), RuntimeError> {
+        let unit = unit_name(instance);
         let start = async {
             self.systemd.reset_failed(&unit).await?;
-            self.delete_leftovers(name).await?;
+            self.delete_leftovers(instance).await?;
             self.systemd.run_job(&unit, Job::Start).await
         };
-        start.await.map_err(RuntimeError::of(name, Step::Start))
+        start
+            .await
+            .map_err(RuntimeError::of(&instance.container, Step::Start))
     }
 }
 
 /// The containers that are to be started and have addresses.
 fn rising<'a>(
-    plan: &Plan,
+    plan: &'a Plan,
     desired: &'a Desired,
-    mut leased: BTreeMap<Name, Result<Addresses, StepError>>,
+    mut leased: Leased,
     outcomes: &mut Outcomes,
 ) -> Vec<Rising<'a>> {
     let mut all = Vec::new();
-    let shared: BTreeMap<Name, Addresses> = leased
+    let shared: BTreeMap<Instance, Addresses> = leased
         .iter()
-        .filter_map(|(name, leased)| Some((name.clone(), leased.as_ref().ok()?.clone())))
+        .filter_map(|(of, leased)| Some((of.clone(), leased.as_ref().ok()?.clone())))
         .collect();
     for container in &desired.containers {
         let name = &container.name;
-        let (layer, replaced) = match plan.actions.get(name) {
-            Some(Action::Start(layer)) => (*layer, false),
+        let Some(action) = plan.actions.get(name) else {
+            continue;
+        };
+        let layer = match action {
+            Action::Start(layer) => *layer,
             // One that could not be removed is not started.
-            Some(Action::Replace) if !outcomes.contains_key(name) => (Layer::Fresh, true),
+            Action::Replace | Action::Succeed(Successor::New) if !outcomes.contains_key(name) => {
+                Layer::Fresh
+            }
             _ => continue,
         };
         let hash = desired.hash(container);
-        match leased.remove(name) {
+        match leased.remove(&container.instance()) {
             Some(Ok(addresses)) => {
-                let holder = shared.get(container.address_holder());
+                let holder = shared.get(&container.address_holder());
                 let addresses = holder.cloned().unwrap_or(addresses);
                 all.push(Rising {
                     secrets: desired.secrets.clone(),
@@ -426,7 +375,7 @@ fn rising<'a>(
                     hash,
                     addresses,
                     layer,
-                    replaced,
+                    action,
                 });
             }
             Some(Err(error)) => fail(outcomes, name, RuntimeError::of(name, Step::Lease)(error)),
@@ -437,7 +386,7 @@ fn rising<'a>(
 }
 
 /// Runs all of `work`, some at once; the results are in its order.
-async fn all_of<T>(work: Vec<impl Future<Output = T>>) -> Vec<T> {
+pub(super) async fn all_of<T>(work: Vec<impl Future<Output = T>>) -> Vec<T> {
     stream::iter(work).buffered(AT_ONCE).collect().await
 }
 
@@ -449,12 +398,13 @@ pub(super) fn fail(outcomes: &mut Outcomes, name: &Name, error: RuntimeError) {
 /// Gives addresses, and keeps them on disk.
 pub(super) fn lease(
     places: &Places,
-    desired: &Desired,
-) -> Result<BTreeMap<Name, Result<Addresses, StepError>>, StepError> {
+    containers: &[DesiredContainer],
+    nets: &BTreeMap<Name, Net>,
+) -> Result<Leased, StepError> {
     let path = places.leases();
     let before = Leases::load(&path)?;
     let mut leases = before.clone();
-    let assigned = leases.assign(&desired.containers, &desired.all_nets());
+    let assigned = leases.assign(containers, nets);
     if leases != before {
         std::fs::create_dir_all(&places.records)
             .map_err(StepError::file("create", &places.records))?;
@@ -471,7 +421,7 @@ fn write_unit_file(path: &Path, text: &str) -> Result<(), StepError> {
     atomic_write(path, text.as_bytes(), UNIT_MODE).map_err(StepError::file("write", path))
 }
 
-fn remove_file(path: &Path) -> Result<(), StepError> {
+pub(super) fn remove_file(path: &Path) -> Result<(), StepError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(StepError::file("remove", path)(error))
@@ -481,7 +431,7 @@ fn remove_file(path: &Path) -> Result<(), StepError> {
 }
 
 /// Runs `work` where it may block.
-async fn blocking(
+pub(super) async fn blocking(
     work: impl FnOnce() -> Result<(), RuntimeError> + Send + 'static,
     name: &Name,
     step: Step,

@@ -74,11 +74,7 @@ pub(super) fn desired_web() -> Desired {
         },
     };
     Desired {
-        containers: vec![DesiredContainer {
-            name: name("web"),
-            config,
-            image,
-        }],
+        containers: vec![DesiredContainer::new(name("web"), config, image)],
         volumes: BTreeMap::from([(name("data"), orlop_config::Volume::default())]),
         ..Desired::default()
     }

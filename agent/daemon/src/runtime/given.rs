@@ -55,7 +55,7 @@ impl Given {
         known: &BTreeMap<Name, Secret>,
     ) -> Result<Self, StepError> {
         let config = &container.config;
-        let accounts = Accounts::read(&places.rootfs(&container.name))?;
+        let accounts = Accounts::read(&places.rootfs(&container.instance()))?;
         let user = config.process.user.as_ref();
         let mut identity = accounts.resolve(user.unwrap_or(&container.image.run.user))?;
         identity.add_groups(&accounts, &config.process.groups)?;
@@ -83,7 +83,7 @@ impl Given {
         container: &DesiredContainer,
         accounts: &Accounts,
     ) -> Result<(), StepError> {
-        let dir = places.files(&container.name);
+        let dir = places.files(&container.instance());
         for (index, (path, file)) in container.config.storage.files.iter().enumerate() {
             let owner = match &file.owner {
                 Some(owner) => accounts.resolve(owner)?,
@@ -102,7 +102,7 @@ impl Given {
         container: &DesiredContainer,
         known: &BTreeMap<Name, Secret>,
     ) -> Result<(), StepError> {
-        let dir = places.secrets(&container.name);
+        let dir = places.secrets(&container.instance());
         for (index, (target, name)) in container.config.storage.secrets.iter().enumerate() {
             let secret = known.get(name);
             let secret = secret.ok_or_else(|| StepError::UnknownSecret(name.clone()))?;

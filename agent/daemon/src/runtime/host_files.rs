@@ -31,6 +31,7 @@ pub(super) fn hostname(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{desired_web, name};
+    use super::super::instance::Instance;
     use super::super::net::Leases;
     use super::*;
     use orlop_config::{Attachment, Net};
@@ -44,7 +45,10 @@ mod tests {
         desired.containers[0].config.networks = vec![Attachment::plain(name("front"))];
         let nets = BTreeMap::from([(name("front"), net)]);
         let mut assigned = Leases::default().assign(&desired.containers, &nets);
-        let addresses = assigned.remove(&name("web")).unwrap().unwrap();
+        let addresses = assigned
+            .remove(&Instance::first(&name("web")))
+            .unwrap()
+            .unwrap();
         let web = "web";
         assert!(hosts(web, &addresses).ends_with("\n10.88.1.2 web\nfd00:1::2 web\n"));
         assert_eq!(

@@ -18,11 +18,11 @@ pub(super) fn process(
     if container.config.lifecycle.kind == Kind::Service {
         return Some(main);
     }
-    let text = read_text(&places.pid_file(&container.name)).ok()??;
+    let text = read_text(&places.pid_file(&container.instance())).ok()??;
     let pid: u32 = text.trim().parse().ok()?;
     // The file may be of a run before, and the number another process's by now.
     let group = read_text(Path::new(&format!("/proc/{pid}/cgroup"))).ok()??;
-    is_of(&group, &unit_name(&container.name)).then_some(pid)
+    is_of(&group, &unit_name(&container.instance())).then_some(pid)
 }
 
 /// Whether a process of `/proc/PID/cgroup`'s text is one of `unit` (cgroups(7)).
@@ -49,10 +49,10 @@ mod tests {
         assert_eq!(process(&container, &status, &places), Some(7));
         container.config.lifecycle.kind = Kind::Task;
         assert_eq!(process(&container, &status, &places), None);
-        std::fs::create_dir_all(places.bundle(&container.name)).unwrap();
+        std::fs::create_dir_all(places.bundle(&container.instance())).unwrap();
         // This process is no container's.
         let own = std::process::id().to_string();
-        std::fs::write(places.pid_file(&container.name), own).unwrap();
+        std::fs::write(places.pid_file(&container.instance()), own).unwrap();
         assert_eq!(process(&container, &status, &places), None);
     }
 

@@ -4,6 +4,7 @@ use super::containers::{Runtime, blocking};
 use super::desired::DesiredContainer;
 use super::error::{RuntimeError, Step, StepError};
 use super::group::group_of;
+use super::instance::Instance;
 use super::observe::read_text;
 use super::places::{Places, unit_name};
 use super::spec::unit_group;
@@ -56,11 +57,14 @@ impl Runtime {
             container: name.to_string(),
             nearest: None,
         })?;
-        let (places, owned) = (self.inner.executor.places.clone(), name.clone());
+        let (places, owned) = (
+            self.inner.executor.places.clone(),
+            known.container.instance(),
+        );
         let mounts = blocking(move || mounts(&places, &owned))
             .await
             .map_err(RuntimeError::of(&name, Step::Observe))?;
-        let unit = unit_name(&name);
+        let unit = unit_name(&known.container.instance());
         let config = serde_json::to_value(&known.container.config);
         Ok(ContainerDetail {
             config: config.expect("plain data with string keys serialises"),
@@ -88,9 +92,16 @@ impl Runtime {
         }
         known.sort();
         known.dedup();
+        let known: Vec<Instance> = known
+            .iter()
+            .map(|name| self.inner.live.serving(name))
+            .collect();
         let sample = move || {
             let at = clock::uptime().0 * MICROS_PER_MILLI;
-            let sample = |name: &Name| usage::stats(name.as_str(), &group_of(&unit_name(name)), at);
+            let sample = |instance: &Instance| {
+                let group = group_of(&unit_name(instance));
+                usage::stats(instance.container.as_str(), &group, at)
+            };
             known.iter().map(sample).collect()
         };
         blocking(sample)
@@ -104,7 +115,7 @@ impl Runtime {
     /// `Unknown`; in step `Observe`.
     pub async fn processes(&self, name: &str) -> Result<Vec<ProcessView>, RuntimeError> {
         let name = self.known(name)?;
-        let group = group_of(&unit_name(&name));
+        let group = group_of(&unit_name(&self.inner.live.serving(&name)));
         blocking(move || usage::processes(&group))
             .await
             .map_err(RuntimeError::of(&name, Step::Observe))
@@ -120,8 +131,8 @@ fn words(exit: Exit) -> String {
 }
 
 /// What the OCI runtime was told to mount; nothing where there is no bundle.
-fn mounts(places: &Places, name: &Name) -> Result<Vec<MountView>, StepError> {
-    let path = places.spec(name);
+fn mounts(places: &Places, instance: &Instance) -> Result<Vec<MountView>, StepError> {
+    let path = places.spec(instance);
     let Some(text) = read_text(&path)? else {
         return Ok(Vec::new());
     };

@@ -1,9 +1,10 @@
 //! The containers as the agent knows them at this moment, kept fresh by the watch and the probes.
 
 use super::change::{ContainerChange, Outcome, Outcomes};
-use super::desired::{Desired, DesiredContainer, Network};
-use super::error::StepError;
+use super::desired::{DesiredContainer, Network};
 use super::inspect::Known;
+use super::instance::{Instance, Slot};
+use super::member::{Leased, Member, Role};
 use super::net::Addresses;
 use super::systemd::{Exit, UnitStatus};
 use super::view::{self, Progress};
@@ -15,7 +16,7 @@ use orlop_config::{Health, Name, OciRuntime};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
 /// Changes that a slow reader may lag behind before it loses the oldest.
@@ -24,9 +25,12 @@ const CHANGES_KEPT: usize = 256;
 /// So many results of a container's probe are kept.
 const PROBES_KEPT: usize = 5;
 
-/// One container.
+/// One instance of a container.
 struct Entry {
     container: DesiredContainer,
+    role: Role,
+    /// Why the instance that was to take its place did not.
+    not_replaced: Option<String>,
     addresses: Option<Addresses>,
     progress: Progress,
     status: UnitStatus,
@@ -59,16 +63,72 @@ impl Drop for Monitor {
 
 /// All of them.
 pub(super) struct Live {
-    entries: Mutex<BTreeMap<Name, Entry>>,
+    entries: Mutex<Entries>,
     changes: broadcast::Sender<ContainerChange>,
+    /// Told of every look at an instance.
+    looks: watch::Sender<()>,
+}
+
+type Entries = BTreeMap<Instance, Entry>;
+
+/// The instance of a container that serves.
+fn serving<'a>(entries: &'a Entries, name: &Name) -> Option<&'a Entry> {
+    let both = [Slot::First, Slot::Second].map(|slot| Instance::new(name, slot));
+    let mut there = both.iter().filter_map(|instance| entries.get(instance));
+    there.find(|entry| entry.role == Role::Serves)
+}
+
+/// How a container stands as a whole.
+fn whole(entries: &Entries, name: &Name) -> Option<Whole> {
+    let serving = serving(entries, name)?;
+    let (state, health) = (serving.state(), serving.health);
+    let sibling = entries.get(&serving.container.instance().sibling());
+    Some(match (sibling, &serving.not_replaced) {
+        // What serves is not what shall run: whoever waits for the container waits for the next one.
+        (Some(next), _) => Whole {
+            state,
+            health: HealthState::Starting,
+            detail: Some(format!("the next instance comes up: {}", next.words())),
+        },
+        (None, Some(why)) => Whole {
+            state: ContainerState::Failed,
+            health,
+            detail: Some(format!("{why}; the instance before it serves on")),
+        },
+        (None, None) => Whole {
+            state,
+            health,
+            detail: None,
+        },
+    })
+}
+
+/// How a container stands.
+struct Whole {
+    state: ContainerState,
+    health: HealthState,
+    /// Where it is not its instance's own.
+    detail: Option<String>,
+}
+
+/// How an instance stands that is to take another's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Coming {
+    pub(super) state: ContainerState,
+    pub(super) health: HealthState,
+    pub(super) restarts: u32,
+    /// In words.
+    pub(super) detail: String,
 }
 
 impl Live {
     pub(super) fn new() -> Self {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let (looks, _) = watch::channel(());
         Self {
             entries: Mutex::default(),
             changes,
+            looks,
         }
     }
 
@@ -76,31 +136,31 @@ impl Live {
         self.changes.subscribe()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
+    /// Changes with every look at an instance.
+    pub(super) fn looks(&self) -> watch::Receiver<()> {
+        self.looks.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         // Entries are whole between any two statements, so a panic elsewhere spoils nothing.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what is desired, at the beginning of a reconciliation.
-    pub(super) fn desire(
-        &self,
-        desired: &Desired,
-        leased: &BTreeMap<Name, Result<Addresses, StepError>>,
-        mut wishes: Wishes,
-    ) {
+    pub(super) fn desire(&self, members: &[Member], leased: &Leased, mut wishes: Wishes) {
         let mut entries = self.lock();
-        let wanted: BTreeMap<&Name, &DesiredContainer> = desired
-            .containers
+        let wanted: BTreeMap<Instance, &Member> = members
             .iter()
-            .map(|container| (&container.name, container))
+            .map(|member| (member.container.instance(), member))
             .collect();
-        entries.retain(|name, _| wanted.contains_key(name));
-        for (name, container) in wanted {
+        entries.retain(|instance, _| wanted.contains_key(instance));
+        for (instance, member) in wanted {
+            let container = &member.container;
             let addresses = leased
-                .get(container.address_holder())
+                .get(&container.address_holder())
                 .and_then(|leased| leased.as_ref().ok())
                 .cloned();
-            match entries.get_mut(name) {
+            match entries.get_mut(&instance) {
                 Some(entry) => {
                     if entry.container.config.health != container.config.health {
                         entry.health = first_health(container);
@@ -108,48 +168,77 @@ impl Live {
                     entry.container = container.clone();
                     entry.addresses = addresses;
                     entry.progress = Progress::Preparing;
+                    entry.role = member.role;
+                    entry.not_replaced = None;
                 }
                 None => {
-                    entries.insert(name.clone(), Entry::new(container.clone(), addresses));
+                    entries.insert(instance, Entry::new(member, addresses));
                 }
             }
         }
-        for (name, entry) in &mut *entries {
-            entry.wish = wishes.remove(name);
+        for (instance, entry) in &mut *entries {
+            if entry.role == Role::Serves {
+                entry.wish = wishes.remove(&instance.container);
+            }
         }
     }
 
     /// Takes over what came of it.
     pub(super) fn conclude(&self, outcomes: &Outcomes) {
         let mut entries = self.lock();
-        for (name, entry) in &mut *entries {
-            entry.progress = match outcomes.get(name) {
-                Some(Outcome::Failed(error)) => Progress::Failed(error.chain()),
-                Some(Outcome::Waiting) => Progress::Waiting(String::new()),
-                _ => Progress::Handed,
+        let both = |instance: &Instance| entries.contains_key(&instance.sibling());
+        let instances: Vec<(Instance, bool)> = entries
+            .keys()
+            .map(|instance| (instance.clone(), both(instance)))
+            .collect();
+        for (instance, has_sibling) in instances {
+            let Some(entry) = entries.get_mut(&instance) else {
+                continue;
             };
-            entry.wake.notify_one();
-            self.tell(name, entry);
+            let outcome = outcomes.get(&instance.container);
+            entry.progress = Progress::Handed;
+            match (outcome, entry.role) {
+                (Some(Outcome::Failed(_)), Role::Comes) => drop(entries.remove(&instance)),
+                (Some(Outcome::Failed(error)), Role::Serves) if has_sibling => {
+                    entry.not_replaced = Some(error.chain());
+                }
+                (Some(Outcome::Failed(error)), Role::Serves) => {
+                    entry.progress = Progress::Failed(error.chain());
+                }
+                (Some(Outcome::Waiting), role) if role == Role::Comes || !has_sibling => {
+                    entry.progress = Progress::Waiting(String::new());
+                }
+                _ => {}
+            }
+            if let Some(entry) = entries.get(&instance) {
+                entry.wake.notify_one();
+            }
         }
+        self.tell_all(&mut entries);
+    }
+
+    /// The instance of `name` that serves; the first one where there is no such container.
+    pub(super) fn serving(&self, name: &Name) -> Instance {
+        let entries = self.lock();
+        let entry = serving(&entries, name);
+        entry.map_or_else(|| Instance::first(name), |entry| entry.container.instance())
     }
 
     /// The OCI runtime of `name`; the usual one where there is no such container.
     pub(super) fn oci_runtime(&self, name: &Name) -> OciRuntime {
         let entries = self.lock();
-        let runtime = entries
-            .get(name)
-            .map(|entry| entry.container.config.runtime);
+        let runtime = serving(&entries, name).map(|entry| entry.container.config.runtime);
         runtime.unwrap_or_default()
     }
 
-    /// What `name` waits for, in words, as long as it waits and that has not come true.
-    pub(super) fn unmet(&self, name: &Name) -> Option<String> {
+    /// What `instance` waits for, in words, as long as it waits and that has not come true.
+    pub(super) fn unmet(&self, instance: &Instance) -> Option<String> {
         let mut entries = self.lock();
-        let words = wait::unmet(entries.get(name)?.container.after(), |other| {
-            let other = entries.get(other)?;
-            Some((other.state(), other.health))
+        let words = wait::unmet(entries.get(instance)?.container.after(), |other| {
+            let other = whole(&entries, other)?;
+            Some((other.state, other.health))
         });
-        let entry = entries.get_mut(name)?;
+        let entry = entries.get_mut(instance)?;
         match &mut entry.progress {
             Progress::Waiting(said) => said.clone_from(words.as_ref()?),
             _ => return None,
@@ -157,32 +246,65 @@ impl Live {
         words
     }
 
-    /// Notes that `name` does not wait any more, and what came of its start.
-    pub(super) fn set_started(&self, name: &Name, started: Result<(), String>) {
+    /// Notes that `instance` does not wait any more, and what came of its start.
+    pub(super) fn set_started(&self, instance: &Instance, started: Result<(), String>) {
         let mut entries = self.lock();
-        if let Some(entry) = entries.get_mut(name) {
+        if let Some(entry) = entries.get_mut(instance) {
             entry.progress = match started {
                 Ok(()) => Progress::Handed,
                 Err(why) => Progress::Failed(why),
             };
             entry.wake.notify_one();
-            self.tell(name, entry);
+            self.tell(&mut entries, &instance.container);
         }
     }
 
-    /// How the process ended whose end `status` tells of, where that is known already.
-    pub(super) fn known_end(&self, name: &Name, status: &UnitStatus) -> Option<Exit> {
+    /// How `instance` stands, if it is to take another's place.
+    pub(super) fn coming(&self, instance: &Instance) -> Option<Coming> {
         let entries = self.lock();
-        let known = &entries.get(name)?.status;
+        let entry = entries.get(instance)?;
+        (entry.role == Role::Comes).then(|| Coming {
+            state: entry.state(),
+            health: entry.health,
+            restarts: entry.status.restarts,
+            detail: entry.words(),
+        })
+    }
+
+    /// `instance` has taken the other's place.
+    pub(super) fn take_over(&self, instance: &Instance) {
+        let mut entries = self.lock();
+        let old = entries.remove(&instance.sibling());
+        if let Some(entry) = entries.get_mut(instance) {
+            entry.role = Role::Serves;
+            entry.told = old.and_then(|old| old.told);
+        }
+        self.tell(&mut entries, &instance.container);
+    }
+
+    /// `instance` is not to take the other's place after all.
+    pub(super) fn give_up(&self, instance: &Instance, why: String) {
+        let mut entries = self.lock();
+        entries.remove(instance);
+        if let Some(entry) = entries.get_mut(&instance.sibling()) {
+            entry.not_replaced = Some(why);
+        }
+        self.tell(&mut entries, &instance.container);
+    }
+
+    /// How the process ended whose end `status` tells of, where that is known already.
+    pub(super) fn known_end(&self, instance: &Instance, status: &UnitStatus) -> Option<Exit> {
+        let entries = self.lock();
+        let known = &entries.get(instance)?.status;
         let same = known.pid.is_none()
             && (known.started, known.restarts) == (status.started, status.restarts);
         known.exit.filter(|_| same)
     }
 
     /// Takes over what systemd says.
-    pub(super) fn set_status(&self, name: &Name, status: UnitStatus) {
+    pub(super) fn set_status(&self, instance: &Instance, status: UnitStatus) {
         let mut entries = self.lock();
-        let Some(entry) = entries.get_mut(name) else {
+        let Some(entry) = entries.get_mut(instance) else {
             return;
         };
         if status.pid != entry.status.pid {
@@ -197,13 +319,19 @@ impl Live {
         if entry.running() != before {
             entry.wake.notify_one();
         }
-        self.tell(name, entry);
+        self.tell(&mut entries, &instance.container);
     }
 
     /// Takes over what a probe of the process `pid` found; too late if it is another by now.
-    pub(super) fn set_health(&self, name: &Name, pid: u32, health: HealthState, said: &str) {
+    pub(super) fn set_health(
+        &self,
+        instance: &Instance,
+        pid: u32,
+        health: HealthState,
+        said: &str,
+    ) {
         let mut entries = self.lock();
-        let Some(entry) = entries.get_mut(name) else {
+        let Some(entry) = entries.get_mut(instance) else {
             return;
         };
         if entry.status.pid == Some(pid) {
@@ -217,7 +345,7 @@ impl Live {
                 pass: said.is_empty(),
                 detail: said.to_owned(),
             });
-            self.tell(name, entry);
+            self.tell(&mut entries, &instance.container);
         }
     }
 
@@ -249,10 +377,10 @@ impl Live {
         }
     }
 
-    /// Process and address of `name`, if it runs.
-    pub(super) fn running(&self, name: &Name) -> Option<(u32, Option<IpAddr>)> {
+    /// Process and address of `instance`, if it runs.
+    pub(super) fn running(&self, instance: &Instance) -> Option<(u32, Option<IpAddr>)> {
         let entries = self.lock();
-        let entry = entries.get(name)?;
+        let entry = entries.get(instance)?;
         let pid = entry.running()?;
         let address = match entry.container.network() {
             Network::Host => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -266,28 +394,51 @@ impl Live {
     /// What is known of `name`.
     pub(super) fn known(&self, name: &Name) -> Option<Known> {
         let entries = self.lock();
-        let entry = entries.get(name)?;
+        let entry = serving(&entries, name)?;
         Some(Known {
             container: entry.container.clone(),
-            view: entry.view(),
+            view: view_of(&entries, entry),
             status: entry.status.clone(),
             probes: entry.probes.iter().cloned().collect(),
         })
     }
 
-    pub(super) fn names(&self) -> Vec<Name> {
+    pub(super) fn instances(&self) -> Vec<Instance> {
         self.lock().keys().cloned().collect()
     }
 
-    pub(super) fn views(&self) -> Vec<ContainerView> {
-        self.lock().values().map(Entry::view).collect()
+    pub(super) fn names(&self) -> Vec<Name> {
+        let entries = self.lock();
+        let serving = entries.values().filter(|entry| entry.role == Role::Serves);
+        serving.map(|entry| entry.container.name.clone()).collect()
     }
 
-    fn tell(&self, name: &Name, entry: &mut Entry) {
-        let now = (entry.state(), entry.health);
-        if entry.told != Some(now) {
-            entry.told = Some(now);
-            let (state, health) = now;
+    pub(super) fn views(&self) -> Vec<ContainerView> {
+        let entries = self.lock();
+        let serving = entries.values().filter(|entry| entry.role == Role::Serves);
+        serving.map(|entry| view_of(&entries, entry)).collect()
+    }
+
+    fn tell_all(&self, entries: &mut Entries) {
+        let serving = entries.values().filter(|entry| entry.role == Role::Serves);
+        let names: Vec<Name> = serving.map(|entry| entry.container.name.clone()).collect();
+        for name in names {
+            self.tell(entries, &name);
+        }
+    }
+
+    fn tell(&self, entries: &mut Entries, name: &Name) {
+        self.looks.send_replace(());
+        let Some(Whole { state, health, .. }) = whole(entries, name) else {
+            return;
+        };
+        let Some(instance) = serving(entries, name).map(|entry| entry.container.instance()) else {
+            return;
+        };
+        if let Some(entry) = entries.get_mut(&instance)
+            && entry.told != Some((state, health))
+        {
+            entry.told = Some((state, health));
             // Nobody listens: nobody wants to know.
             let _ = self.changes.send(ContainerChange {
                 name: name.clone(),
@@ -296,6 +447,16 @@ impl Live {
             });
         }
     }
+}
+
+/// The container of `entry`, which serves.
+fn view_of(entries: &Entries, entry: &Entry) -> ContainerView {
+    let mut view = entry.view();
+    if let Some(whole) = whole(entries, &entry.container.name) {
+        (view.state, view.health) = (whole.state, whole.health);
+        view.detail = whole.detail.unwrap_or(view.detail);
+    }
+    view
 }
 
 /// Health before the first probe. One that has a probe is never shown as one that has none, which
@@ -308,10 +469,12 @@ fn first_health(container: &DesiredContainer) -> HealthState {
 }
 
 impl Entry {
-    fn new(container: DesiredContainer, addresses: Option<Addresses>) -> Self {
+    fn new(member: &Member, addresses: Option<Addresses>) -> Self {
         Self {
-            health: first_health(&container),
-            container,
+            health: first_health(&member.container),
+            container: member.container.clone(),
+            role: member.role,
+            not_replaced: None,
             addresses,
             progress: Progress::Preparing,
             status: UnitStatus::default(),
@@ -321,6 +484,15 @@ impl Entry {
             told: None,
             wake: Arc::default(),
             monitor: None,
+        }
+    }
+
+    /// Its state, and what there is to say of it.
+    fn words(&self) -> String {
+        let (state, detail) = (self.state(), self.view().detail);
+        match detail.is_empty() {
+            true => state.to_string(),
+            false => format!("{state}: {detail}"),
         }
     }
 
@@ -358,7 +530,10 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::desired::Desired;
     use super::super::fixture::{desired_web, name};
+    use super::super::member::members;
+    use super::super::plan::Plan;
     use super::*;
 
     fn running(pid: u32) -> UnitStatus {
@@ -371,9 +546,67 @@ mod tests {
         }
     }
 
+    fn desire(live: &Live, desired: &Desired, wishes: Wishes) {
+        let members = members(&Plan::default(), desired);
+        live.desire(&members, &Leased::new(), wishes);
+    }
+
+    /// One whose next instance comes up, and that one.
+    fn succeeding() -> (Live, Instance) {
+        let live = live();
+        let first = Instance::first(&name("web"));
+        live.set_status(&first, running(1));
+        live.set_monitors(|_, _, _| tokio::spawn(std::future::pending()));
+        live.set_health(&first, 1, HealthState::Healthy, "");
+        let mut members = members(&Plan::default(), &desired_web());
+        let mut next = members[0].clone();
+        next.container.slot = Slot::Second;
+        next.role = Role::Comes;
+        members.push(next);
+        live.desire(&members, &Leased::new(), Wishes::new());
+        live.conclude(&Outcomes::from([(name("web"), Outcome::Succeeding)]));
+        live.set_monitors(|_, _, _| tokio::spawn(std::future::pending()));
+        live.set_status(&first.sibling(), running(2));
+        (live, first.sibling())
+    }
+
+    #[tokio::test]
+    async fn while_the_next_instance_comes_up_the_container_runs_and_is_not_healthy() {
+        let (live, next) = succeeding();
+        let view = live.views().remove(0);
+        assert_eq!(live.views().len(), 1);
+        let seen = (view.state, view.health, view.pid);
+        assert_eq!(
+            seen,
+            (ContainerState::Running, HealthState::Starting, Some(1))
+        );
+        assert_eq!(view.detail, "the next instance comes up: running");
+        live.set_health(&next, 2, HealthState::Healthy, "");
+        assert_eq!(live.views()[0].health, HealthState::Starting);
+        assert_eq!(live.coming(&next).unwrap().health, HealthState::Healthy);
+        assert_eq!(live.serving(&name("web")), next.sibling());
+        live.take_over(&next);
+        let view = live.views().remove(0);
+        assert_eq!((view.health, view.pid), (HealthState::Healthy, Some(2)));
+        assert_eq!(live.serving(&name("web")), next);
+        assert_eq!(live.coming(&next), None);
+    }
+
+    #[tokio::test]
+    async fn one_whose_next_instance_never_was_well_has_failed_and_serves_on() {
+        let (live, next) = succeeding();
+        live.give_up(&next, "status 503".into());
+        let view = live.views().remove(0);
+        assert_eq!((view.state, view.pid), (ContainerState::Failed, Some(1)));
+        assert_eq!(view.detail, "status 503; the instance before it serves on");
+        assert!(live.running(&next.sibling()).is_some());
+        desire(&live, &desired_web(), Wishes::new());
+        assert_eq!(live.views()[0].state, ContainerState::Running);
+    }
+
     fn live() -> Live {
         let live = Live::new();
-        live.desire(&desired_web(), &BTreeMap::new(), Wishes::new());
+        desire(&live, &desired_web(), Wishes::new());
         live
     }
 
@@ -381,7 +614,7 @@ mod tests {
     async fn a_restart_begins_with_unknown_health_and_a_late_answer_does_not_count() {
         let live = live();
         live.set_monitors(|_, _, _| tokio::spawn(std::future::pending()));
-        let web = name("web");
+        let web = Instance::first(&name("web"));
         live.set_status(&web, running(1));
         live.set_health(&web, 1, HealthState::Healthy, "");
         assert_eq!(live.views()[0].health, HealthState::Healthy);
@@ -394,7 +627,7 @@ mod tests {
     #[tokio::test]
     async fn a_probe_wakes_when_its_container_runs_and_not_only_when_its_process_is_there() {
         let live = live();
-        let web = name("web");
+        let web = Instance::first(&name("web"));
         let mut woken = None;
         live.set_monitors(|_, _, _| tokio::spawn(std::future::pending()));
         for entry in live.lock().values() {
@@ -426,25 +659,25 @@ mod tests {
             generation: 0,
         };
         let wishes = Wishes::from([(name("web"), wish)]);
-        live.desire(&desired_web(), &BTreeMap::new(), wishes);
+        desire(&live, &desired_web(), wishes);
         live.conclude(&Outcomes::new());
         let view = live.views().remove(0);
         assert_eq!(view.state, ContainerState::Stopped);
         assert_eq!(view.detail, "stopped by uid 0");
-        live.desire(&desired_web(), &BTreeMap::new(), Wishes::new());
+        desire(&live, &desired_web(), Wishes::new());
         assert_eq!(live.views()[0].state, ContainerState::Preparing);
     }
 
     #[test]
     fn the_newest_results_of_a_probe_are_kept() {
         let live = live();
-        let web = name("web");
+        let web = Instance::first(&name("web"));
         live.set_status(&web, running(1));
         live.set_health(&web, 1, HealthState::Healthy, "");
         for n in 0..PROBES_KEPT {
             live.set_health(&web, 1, HealthState::Healthy, &format!("status 50{n}"));
         }
-        let probes = live.known(&web).unwrap().probes;
+        let probes = live.known(&web.container).unwrap().probes;
         assert_eq!(probes.len(), PROBES_KEPT);
         let first = (probes[0].pass, probes[0].detail.as_str());
         assert_eq!(first, (false, "status 500"));
@@ -454,14 +687,14 @@ mod tests {
     fn one_with_a_probe_is_never_shown_as_one_without() {
         let live = live();
         assert_eq!(live.views()[0].health, HealthState::Starting);
-        live.set_status(&name("web"), running(1));
+        live.set_status(&Instance::first(&name("web")), running(1));
         assert_eq!(live.views()[0].health, HealthState::Starting);
     }
 
     #[test]
     fn how_a_process_ended_is_known_until_another_has_started() {
         let live = live();
-        let web = name("web");
+        let web = Instance::first(&name("web"));
         let killed = |started, exit| UnitStatus {
             started: Some(started),
             exit: Some(exit),
@@ -481,8 +714,8 @@ mod tests {
     fn each_change_is_told_once() {
         let live = live();
         let mut changes = live.subscribe();
-        live.set_status(&name("web"), running(1));
-        live.set_status(&name("web"), running(1));
+        live.set_status(&Instance::first(&name("web")), running(1));
+        live.set_status(&Instance::first(&name("web")), running(1));
         assert_eq!(changes.try_recv().unwrap().state, ContainerState::Running);
         assert!(changes.try_recv().is_err());
     }
@@ -494,7 +727,7 @@ mod tests {
         let mut desired = desired_web();
         let mut probes_after = |change: &dyn Fn(&mut orlop_config::Container)| {
             change(&mut desired.containers[0].config);
-            live.desire(&desired, &BTreeMap::new(), Wishes::new());
+            desire(&live, &desired, Wishes::new());
             live.set_monitors(|_, _, _| {
                 spawned.set(spawned.get() + 1);
                 tokio::spawn(std::future::pending())
@@ -519,7 +752,7 @@ mod tests {
                 std::future::pending::<()>().await;
             })
         });
-        live.desire(&Desired::default(), &BTreeMap::new(), Wishes::new());
+        desire(&live, &Desired::default(), Wishes::new());
         assert!(gone.await.is_err());
     }
 }

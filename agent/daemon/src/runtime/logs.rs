@@ -2,6 +2,7 @@
 
 use super::containers::LogStream;
 use super::error::{RuntimeError, Step, StepError};
+use super::instance::Instance;
 use super::places::unit_name;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use orlop_api::LogLine;
@@ -79,6 +80,9 @@ pub(super) enum Reach {
 
 /// The newest `lines` lines of `name`. The child process ends when the stream is dropped.
 pub(super) fn read(name: &Name, lines: u32, reach: Reach) -> Result<LogStream, RuntimeError> {
+    let first = Instance::first(name);
+    // It may have been in either: matches of one field are taken together (journalctl(1)).
+    let units = [unit_name(&first), unit_name(&first.sibling())];
     let mut command = Command::new(JOURNALCTL);
     command
         .args([
@@ -89,11 +93,15 @@ pub(super) fn read(name: &Name, lines: u32, reach: Reach) -> Result<LogStream, R
             "--output-fields=MESSAGE,N_DROPPED",
         ])
         .arg(format!("--lines={lines}"))
-        // Only what the container said, not what systemd said about its unit.
-        .arg(format!("_SYSTEMD_UNIT={}", unit_name(name)))
+        // Only what the container said, not what systemd said about its units.
+        .args(units.iter().map(|unit| format!("_SYSTEMD_UNIT={unit}")))
         // And what the journal itself says that it left out of that.
         .args(["+", "_TRANSPORT=driver", LINES_DROPPED])
-        .arg(format!("OBJECT_SYSTEMD_UNIT={}", unit_name(name)))
+        .args(
+            units
+                .iter()
+                .map(|unit| format!("OBJECT_SYSTEMD_UNIT={unit}")),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -161,10 +169,10 @@ pub(super) async fn tail(name: &Name, lines: u32) -> Result<Vec<String>, Runtime
     }
 }
 
-/// Whether systemd has told that a process of `name` was killed for want of memory, since `since`
+/// Whether systemd has told that a process of `instance` was killed for want of memory, since `since`
 /// (seconds since 1970).
-pub(super) async fn ran_out_of_memory(name: &Name, since: u64) -> Result<bool, StepError> {
-    let (since, unit) = (format!("--since=@{since}"), unit_name(name));
+pub(super) async fn ran_out_of_memory(instance: &Instance, since: u64) -> Result<bool, StepError> {
+    let (since, unit) = (format!("--since=@{since}"), unit_name(instance));
     let unit = format!("UNIT={unit}");
     let told = ["--lines=1", &since, OUT_OF_MEMORY, "_PID=1", &unit];
     // What systemd has said a moment ago is in the journal then.

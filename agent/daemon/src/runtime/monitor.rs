@@ -2,16 +2,17 @@
 
 use super::execute::oci_runtime;
 use super::health::HealthMachine;
+use super::instance::Instance;
 use super::live::Live;
 use super::logs;
-use super::places::{Places, name_of_unit, unit_name};
+use super::places::{Places, instance_of_unit, unit_name};
 use super::probe::probe;
 use super::survive;
 use super::systemd::{Exit, Job, Systemd, UnitStatus};
 use futures_util::StreamExt;
 use nix::sys::signal::Signal;
 use orlop_api::HealthState;
-use orlop_config::{Health, Name, OciRuntime, Unhealthy};
+use orlop_config::{Health, OciRuntime, Unhealthy};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -25,18 +26,19 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 /// start, and says nothing when it has.
 const SETTLE_EVERY: Duration = Duration::from_millis(100);
 
-/// Asks systemd for the unit of `name`. Says whether all that there is to it has been seen.
-pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) -> bool {
-    match systemd.status(&unit_name(name)).await {
+/// Asks systemd for the unit of `instance`. Says whether all that there is to it has been seen.
+pub(super) async fn refresh(systemd: &Systemd, live: &Live, instance: &Instance) -> bool {
+    match systemd.status(&unit_name(instance)).await {
         Ok(mut status) => {
-            look_for_lost_memory(live, name, &mut status).await;
+            look_for_lost_memory(live, instance, &mut status).await;
             // Whoever started it again, systemd or the agent: its groups are new.
-            let settled = status.pid.is_none() || mark(name);
-            live.set_status(name, status);
+            let settled = status.pid.is_none() || mark(instance);
+            live.set_status(instance, status);
             settled
         }
         Err(error) => {
-            log::warn!(container = name.as_str(); "cannot ask for {name}: {error}");
+            let name = &instance.container;
+            log::warn!(container = name.as_str(); "cannot ask for {instance}: {error}");
             true
         }
     }
@@ -44,15 +46,16 @@ pub(super) async fn refresh(systemd: &Systemd, live: &Live, name: &Name) -> bool
 
 /// systemd says that a container's first process was killed, but not why: so the journal is asked, once
 /// for each such end.
-async fn look_for_lost_memory(live: &Live, name: &Name, status: &mut UnitStatus) {
+async fn look_for_lost_memory(live: &Live, instance: &Instance, status: &mut UnitStatus) {
     if status.exit != Some(Exit::Signal(Signal::SIGKILL as i32)) {
         return;
     }
-    if let Some(known) = live.known_end(name, status) {
+    if let Some(known) = live.known_end(instance, status) {
         status.exit = Some(known);
         return;
     }
-    match logs::ran_out_of_memory(name, status.started.unwrap_or_default()).await {
+    let name = &instance.container;
+    match logs::ran_out_of_memory(instance, status.started.unwrap_or_default()).await {
         Ok(true) => {
             status.exit = Some(Exit::OutOfMemory);
             log::warn!(container = name.as_str(); "{name} was out of memory, and the kernel has killed it");
@@ -64,9 +67,9 @@ async fn look_for_lost_memory(live: &Live, name: &Name, status: &mut UnitStatus)
     }
 }
 
-fn mark(name: &Name) -> bool {
-    survive::mark(&unit_name(name)).unwrap_or_else(|error| {
-        let name = name.as_str();
+fn mark(instance: &Instance) -> bool {
+    survive::mark(&unit_name(instance)).unwrap_or_else(|error| {
+        let name = instance.container.as_str();
         log::warn!(container = name; "{name} may not live through a live swap: {error}");
         true
     })
@@ -74,8 +77,8 @@ fn mark(name: &Name) -> bool {
 
 async fn refresh_all(systemd: &Systemd, live: &Live) -> bool {
     let mut settled = true;
-    for name in live.names() {
-        settled &= refresh(systemd, live, &name).await;
+    for instance in live.instances() {
+        settled &= refresh(systemd, live, &instance).await;
     }
     settled
 }
@@ -94,8 +97,9 @@ pub(super) async fn watch(systemd: Systemd, live: Arc<Live>) {
                 loop {
                     match tokio::time::timeout(wait, changed.next()).await {
                         Ok(Some(unit)) => {
-                            if let Some(name) = name_of_unit(&unit) {
-                                wait = wait.min(first_wait(refresh(&systemd, &live, &name).await));
+                            if let Some(instance) = instance_of_unit(&unit) {
+                                wait =
+                                    wait.min(first_wait(refresh(&systemd, &live, &instance).await));
                             }
                         }
                         Ok(None) => break,
@@ -120,11 +124,11 @@ pub(super) struct Prober {
     pub(super) places: Places,
 }
 
-/// Probes `name` as long as the task lives, and starts it again where its config says so. The start
+/// Probes `instance` as long as the task lives, and starts it again where its config says so. The start
 /// period begins when the task first sees the container's process.
 pub(super) fn spawn_probe(
     prober: Prober,
-    name: Name,
+    instance: Instance,
     runtime: OciRuntime,
     health: Health,
     wake: Arc<Notify>,
@@ -138,7 +142,7 @@ pub(super) fn spawn_probe(
     tokio::spawn(async move {
         let mut current: Option<(u32, HealthMachine)> = None;
         loop {
-            let Some((pid, address)) = live.running(&name) else {
+            let Some((pid, address)) = live.running(&instance) else {
                 current = None;
                 wake.notified().await;
                 continue;
@@ -149,15 +153,17 @@ pub(super) fn spawn_probe(
             };
             let before = machine.state();
             let result = match oci_runtime(runtime) {
-                Ok(program) => probe(&health, &name, address, &program, &state).await,
+                Ok(program) => probe(&health, &instance, address, &program, &state).await,
                 Err(error) => Err(error.to_string()),
             };
             machine.on(result, Instant::now());
-            live.set_health(&name, pid, machine.state(), machine.detail());
+            live.set_health(&instance, pid, machine.state(), machine.detail());
             let now_unhealthy =
                 before != machine.state() && machine.state() == HealthState::Unhealthy;
-            if now_unhealthy && health.unhealthy == Unhealthy::Restart {
-                start_again(&systemd, &name, machine.detail()).await;
+            // One that is to take another's place never will now.
+            let comes = live.coming(&instance).is_some();
+            if now_unhealthy && !comes && health.unhealthy == Unhealthy::Restart {
+                start_again(&systemd, &instance, machine.detail()).await;
             }
             let wait = machine.wait();
             current = Some((pid, machine));
@@ -169,9 +175,10 @@ pub(super) fn spawn_probe(
     })
 }
 
-async fn start_again(systemd: &Systemd, name: &Name, why: &str) {
+async fn start_again(systemd: &Systemd, instance: &Instance, why: &str) {
+    let name = &instance.container;
     log::warn!(container = name.as_str(); "starting {name} again, which is unhealthy: {why}");
-    if let Err(error) = systemd.run_job(&unit_name(name), Job::Restart).await {
+    if let Err(error) = systemd.run_job(&unit_name(instance), Job::Restart).await {
         log::error!(container = name.as_str(); "cannot start {name} again: {error}");
     }
 }

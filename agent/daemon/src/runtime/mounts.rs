@@ -24,7 +24,7 @@ pub(super) fn mounts(
 ) -> Result<Vec<Mount>, OciSpecError> {
     let mut all = kernel(container)?;
     for file in HOST_FILES {
-        let source = places.bundle(&container.name).join(file);
+        let source = places.bundle(&container.instance()).join(file);
         all.push(bind(&format!("/etc/{file}"), &source, true)?);
     }
     let mut more = of_config(container, places)?;

@@ -2,7 +2,8 @@
 
 use super::desired::SpecHash;
 use super::error::StepError;
-use super::places::{Places, name_of_netns, name_of_unit};
+use super::instance::{Instance, Slot};
+use super::places::{Places, instance_of_netns, instance_of_unit};
 use super::plan::{Found, Observed};
 use super::wish;
 use super::{os_files, unit};
@@ -18,39 +19,47 @@ use std::path::{Path, PathBuf};
 pub(super) fn observe_files(places: &Places, generation: u64) -> Result<Observed, StepError> {
     let mounts = mount_points()?;
     let wishes = wish::load(places, generation)?;
-    let mut names = names_in(&places.bundles(), Name::new)?;
-    names.extend(names_in(&places.layers(), Name::new)?);
-    names.extend(names_in(&places.units, name_of_unit)?);
-    names.extend(names_in(&places.netns, name_of_netns)?);
-    names
+    let seconds = names_in(&places.seconds(), Name::new)?;
+    let mut instances = names_in(&places.bundles(), Instance::parse)?;
+    instances.extend(names_in(&places.layers(), Instance::parse)?);
+    instances.extend(names_in(&places.units, instance_of_unit)?);
+    instances.extend(names_in(&places.netns, instance_of_netns)?);
+    instances
         .into_iter()
-        .map(|name| {
-            let mut found = found(places, &mounts, &name)?;
-            found.stopped = wishes.contains_key(&name);
-            Ok((name, found))
+        .map(|instance| {
+            let mut found = found(places, &mounts, &instance)?;
+            found.stopped = wishes.contains_key(&instance.container);
+            let second_serves = seconds.contains(&instance.container);
+            found.serves = second_serves == (instance.slot == Slot::Second);
+            Ok((instance, found))
         })
         .collect()
 }
 
-fn found(places: &Places, mounts: &HashSet<PathBuf>, name: &Name) -> Result<Found, StepError> {
-    let unit = read_text(&places.unit_file(name))?;
-    let layer = read_text(&places.layer_spec(name))?;
-    let ready = places.network_ready(name);
-    let timer = places.timer_file(name);
-    let os_mark = read_text(&places.os_mark(name))?;
+fn found(
+    places: &Places,
+    mounts: &HashSet<PathBuf>,
+    instance: &Instance,
+) -> Result<Found, StepError> {
+    let unit = read_text(&places.unit_file(instance))?;
+    let layer = read_text(&places.layer_spec(instance))?;
+    let ready = places.network_ready(instance);
+    let timer = places.timer_file(&instance.container);
+    let os_mark = read_text(&places.os_mark(instance))?;
     let old_os = os_mark
         .as_deref()
         .map(os_files::are_of_another)
         .transpose()?;
     Ok(Found {
         holds_old_os: old_os.unwrap_or_default(),
-        scheduled: timer
-            .try_exists()
-            .map_err(StepError::file("look for", &timer))?,
+        scheduled: instance.slot == Slot::First
+            && timer
+                .try_exists()
+                .map_err(StepError::file("look for", &timer))?,
         spec: unit.as_deref().and_then(unit::spec_of).map(SpecHash::found),
         layer: layer.map(|text| SpecHash::found(text.trim_end())),
-        mounted: mounts.contains(&places.rootfs(name)),
-        connected: mounts.contains(&places.netns_file(name))
+        mounted: mounts.contains(&places.rootfs(instance)),
+        connected: mounts.contains(&places.netns_file(instance))
             && ready
                 .try_exists()
                 .map_err(StepError::file("look for", &ready))?,
@@ -58,8 +67,11 @@ fn found(places: &Places, mounts: &HashSet<PathBuf>, name: &Name) -> Result<Foun
     })
 }
 
-/// The names of `dir`'s entries that `parse` knows. A directory that is not there is empty.
-fn names_in(dir: &Path, parse: impl Fn(&str) -> Option<Name>) -> Result<BTreeSet<Name>, StepError> {
+/// What `parse` makes of the names of `dir`'s entries that it knows. A directory that is not there is empty.
+fn names_in<T: Ord>(
+    dir: &Path,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<BTreeSet<T>, StepError> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
         entries => entries.map_err(StepError::file("list", dir))?,
@@ -122,6 +134,7 @@ fn unescape_octal(field: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::name;
     use super::*;
 
     #[test]
@@ -155,14 +168,14 @@ mod tests {
         std::fs::write(places.netns.join("orlop-d"), "").unwrap();
         std::fs::write(places.layers().join("b/spec"), "88\n").unwrap();
         let observed = observe_files(&places, 1).unwrap();
-        let names: Vec<_> = observed.keys().map(Name::as_str).collect();
+        let names: Vec<_> = observed.keys().map(Instance::to_string).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
         assert_eq!(
-            observed[&Name::new("c").unwrap()].spec,
+            observed[&Instance::first(&name("c"))].spec,
             Some(SpecHash::found("77"))
         );
         assert_eq!(
-            observed[&Name::new("b").unwrap()].layer,
+            observed[&Instance::first(&name("b"))].layer,
             Some(SpecHash::found("88"))
         );
     }

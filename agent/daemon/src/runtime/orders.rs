@@ -8,6 +8,7 @@ use super::command;
 use super::containers::{Runtime, blocking};
 use super::error::{RuntimeError, Step};
 use super::execute::{Executor, fail, oci_runtime};
+use super::instance::Instance;
 use super::monitor;
 use super::places::{timer_name, unit_name};
 use super::plan::{Action, Plan};
@@ -142,7 +143,8 @@ impl Runtime {
         signal: &SignalName,
     ) -> Result<ContainerView, RuntimeError> {
         let name = self.known(name)?;
-        let Some(_) = self.inner.live.running(&name) else {
+        let instance = self.inner.live.serving(&name);
+        let Some(_) = self.inner.live.running(&instance) else {
             let state = self.view_of(&name)?.state;
             return Err(RuntimeError::NotNow {
                 verb: "send a signal to",
@@ -155,7 +157,12 @@ impl Runtime {
         let program = oci_runtime(runtime).map_err(of())?;
         let state = self.inner.executor.places.runtime_state(runtime);
         let root = format!("--root={}", state.display());
-        let arguments = [root.as_str(), "kill", name.as_str(), signal.as_str()];
+        let arguments = [
+            root.as_str(),
+            "kill",
+            &instance.to_string(),
+            signal.as_str(),
+        ];
         command::run_well(&program, arguments, b"", KILL_LIMIT)
             .await
             .map_err(of())?;
@@ -183,16 +190,18 @@ impl Runtime {
     }
 
     async fn begin_again(&self, name: &Name) -> Result<(), RuntimeError> {
-        let executor = &self.inner.executor;
-        let stopped = executor.systemd.run_job(&unit_name(name), Job::Stop).await;
+        let (executor, instance) = (&self.inner.executor, self.inner.live.serving(name));
+        let unit = unit_name(&instance);
+        let stopped = executor.systemd.run_job(&unit, Job::Stop).await;
         stopped.map_err(RuntimeError::of(name, Step::Stop))?;
-        let started = executor.start(name).await;
+        let started = executor.start(&instance).await;
         self.refresh(name).await;
         started
     }
 
     async fn refresh(&self, name: &Name) {
-        monitor::refresh(&self.inner.executor.systemd, &self.inner.live, name).await;
+        let live = &self.inner.live;
+        monitor::refresh(&self.inner.executor.systemd, live, &live.serving(name)).await;
     }
 }
 
@@ -203,7 +212,8 @@ impl Executor {
             if *action != Action::Stop {
                 continue;
             }
-            match self.halt(name).await {
+            let slot = plan.slots.get(name).copied().unwrap_or_default();
+            match self.halt(&Instance::new(name, slot)).await {
                 Ok(()) => {
                     log::info!(container = name.as_str(); "stopped container {name}");
                     outcomes.insert(name.clone(), Outcome::Stopped);
@@ -213,8 +223,8 @@ impl Executor {
         }
     }
 
-    async fn halt(&self, name: &Name) -> Result<(), RuntimeError> {
-        let unit = unit_name(name);
+    async fn halt(&self, instance: &Instance) -> Result<(), RuntimeError> {
+        let (name, unit) = (&instance.container, unit_name(instance));
         let halt = async {
             // First, so that it does not start what is stopped.
             self.systemd.run_job(&timer_name(name), Job::Stop).await?;

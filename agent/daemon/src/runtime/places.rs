@@ -1,5 +1,6 @@
 //! Where everything of the containers is (docs/design/loop.md, "Paths on a node").
 
+use super::instance::Instance;
 use orlop_config::{Name, OciRuntime};
 use std::path::{Path, PathBuf};
 
@@ -54,34 +55,34 @@ impl Places {
         self.run.join("containers")
     }
 
-    /// A container's OCI bundle, and what else is kept of it while it is there.
-    pub(super) fn bundle(&self, name: &Name) -> PathBuf {
-        self.bundles().join(name.as_str())
+    /// An instance's OCI bundle, and what else is kept of it while it is there.
+    pub(super) fn bundle(&self, instance: &Instance) -> PathBuf {
+        self.bundles().join(instance.to_string())
     }
 
     /// Where its root file system is mounted.
-    pub(super) fn rootfs(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("rootfs")
+    pub(super) fn rootfs(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("rootfs")
     }
 
     /// The OCI runtime spec.
-    pub(super) fn spec(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("config.json")
+    pub(super) fn spec(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("config.json")
     }
 
     /// What netavark was given, kept from before the set-up until after the tear-down.
-    pub(super) fn network_request(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("network.json")
+    pub(super) fn network_request(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("network.json")
     }
 
     /// There once the network is set up.
-    pub(super) fn network_ready(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("network.ready")
+    pub(super) fn network_ready(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("network.ready")
     }
 
     /// Which OS's files a container holds, if it does.
-    pub(super) fn os_mark(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("os")
+    pub(super) fn os_mark(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("os")
     }
 
     /// The copy of the OS's small init that containers have.
@@ -90,8 +91,8 @@ impl Places {
     }
 
     /// The process id of the container's first process, written by the OCI runtime.
-    pub(super) fn pid_file(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("pid")
+    pub(super) fn pid_file(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("pid")
     }
 
     /// An OCI runtime's own state.
@@ -100,13 +101,23 @@ impl Places {
     }
 
     /// Files of the TOML that are mounted in the container.
-    pub(super) fn files(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("files")
+    pub(super) fn files(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("files")
     }
 
     /// Secrets that are mounted in the container.
-    pub(super) fn secrets(&self, name: &Name) -> PathBuf {
-        self.bundle(name).join("secrets")
+    pub(super) fn secrets(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("secrets")
+    }
+
+    /// The containers whose second slot serves.
+    pub(super) fn seconds(&self) -> PathBuf {
+        self.run.join("second")
+    }
+
+    /// There while the second slot of a container serves.
+    pub(super) fn second(&self, name: &Name) -> PathBuf {
+        self.seconds().join(name.as_str())
     }
 
     /// Wishes of operators that a container be stopped.
@@ -134,14 +145,14 @@ impl Places {
         self.state.join("containers")
     }
 
-    /// A container's writable layer: `upper`, `work` and `spec`.
-    pub(super) fn layer(&self, name: &Name) -> PathBuf {
-        self.layers().join(name.as_str())
+    /// An instance's writable layer: `upper`, `work` and `spec`.
+    pub(super) fn layer(&self, instance: &Instance) -> PathBuf {
+        self.layers().join(instance.to_string())
     }
 
-    /// The hash of the container that the writable layer belongs to.
-    pub(super) fn layer_spec(&self, name: &Name) -> PathBuf {
-        self.layer(name).join("spec")
+    /// The hash of the instance that the writable layer belongs to.
+    pub(super) fn layer_spec(&self, instance: &Instance) -> PathBuf {
+        self.layer(instance).join("spec")
     }
 
     /// All named volumes.
@@ -159,9 +170,9 @@ impl Places {
         self.records.join("leases.json")
     }
 
-    /// A container's unit file.
-    pub(super) fn unit_file(&self, name: &Name) -> PathBuf {
-        self.units.join(unit_name(name))
+    /// An instance's unit file.
+    pub(super) fn unit_file(&self, instance: &Instance) -> PathBuf {
+        self.units.join(unit_name(instance))
     }
 
     /// The timer of a container with a schedule.
@@ -179,18 +190,18 @@ impl Places {
         self.units.join(SLICE)
     }
 
-    /// A container's network namespace.
-    pub(super) fn netns_file(&self, name: &Name) -> PathBuf {
-        self.netns.join(format!("{NETNS_PREFIX}{name}"))
+    /// An instance's network namespace.
+    pub(super) fn netns_file(&self, instance: &Instance) -> PathBuf {
+        self.netns.join(format!("{NETNS_PREFIX}{instance}"))
     }
 }
 
 /// The slice of all containers.
 pub(super) const SLICE: &str = "orlop-containers.slice";
 
-/// A container's unit.
-pub(super) fn unit_name(name: &Name) -> String {
-    format!("{UNIT_PREFIX}{name}{UNIT_SUFFIX}")
+/// An instance's unit.
+pub(super) fn unit_name(instance: &Instance) -> String {
+    format!("{UNIT_PREFIX}{instance}{UNIT_SUFFIX}")
 }
 
 /// The timer of a container with a schedule.
@@ -198,12 +209,12 @@ pub(super) fn timer_name(name: &Name) -> String {
     format!("{UNIT_PREFIX}{name}{TIMER_SUFFIX}")
 }
 
-/// The container of a unit, if it is one of ours.
-pub(super) fn name_of_unit(unit: &str) -> Option<Name> {
-    Name::new(unit.strip_prefix(UNIT_PREFIX)?.strip_suffix(UNIT_SUFFIX)?)
+/// The instance of a unit, if it is one of ours.
+pub(super) fn instance_of_unit(unit: &str) -> Option<Instance> {
+    Instance::parse(unit.strip_prefix(UNIT_PREFIX)?.strip_suffix(UNIT_SUFFIX)?)
 }
 
-/// The container of a network namespace, if it is one of ours.
-pub(super) fn name_of_netns(file: &str) -> Option<Name> {
-    Name::new(file.strip_prefix(NETNS_PREFIX)?)
+/// The instance of a network namespace, if it is one of ours.
+pub(super) fn instance_of_netns(file: &str) -> Option<Instance> {
+    Instance::parse(file.strip_prefix(NETNS_PREFIX)?)
 }

@@ -1,8 +1,9 @@
 //! Asks a container whether it is well.
 
 use super::exec::exec_by;
+use super::instance::Instance;
 use crate::http_status::{NoStatus, http_status};
-use orlop_config::{Health, Name, Probe};
+use orlop_config::{Health, Probe};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use tokio::net::TcpStream;
@@ -10,14 +11,16 @@ use tokio::net::TcpStream;
 /// Runs the probe once. A failure says why, in words for people.
 pub(super) async fn probe(
     health: &Health,
-    name: &Name,
+    instance: &Instance,
     address: Option<IpAddr>,
     program: &Path,
     state: &Path,
 ) -> Result<(), String> {
     let asked = async {
         match (&health.probe, address) {
-            (Probe::Exec(words), _) => exec_by(program, state, words, name, health.timeout).await,
+            (Probe::Exec(words), _) => {
+                exec_by(program, state, words, instance, health.timeout).await
+            }
             (_, None) => Err("it has no address".to_owned()),
             (Probe::Http { port, path }, Some(ip)) => http(SocketAddr::new(ip, *port), path).await,
             (Probe::Tcp(port), Some(ip)) => tcp(SocketAddr::new(ip, *port)).await.map(drop),
@@ -87,7 +90,7 @@ mod tests {
         let address = Some("127.0.0.1".parse().unwrap());
         super::probe(
             &health,
-            &name("web"),
+            &Instance::first(&name("web")),
             address,
             Path::new("/bin/false"),
             Path::new("/run/orlop/crun"),

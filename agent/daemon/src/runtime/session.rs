@@ -5,13 +5,13 @@ use super::containers::{Runtime, blocking};
 use super::error::{RuntimeError, Step, StepError};
 use super::execute::oci_runtime;
 use super::identity::{Accounts, Identity};
+use super::instance::Instance;
 use super::observe::read_text;
 use super::places::Places;
 use super::terminal::{ConsoleSocket, Terminal};
 use crate::ops::Session;
 use futures_util::FutureExt as _;
 use orlop_api::ExecRequest;
-use orlop_config::Name;
 use orlop_initrd::atomic_write::atomic_write;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -62,7 +62,8 @@ impl Runtime {
         request: ExecRequest,
     ) -> Result<Session, RuntimeError> {
         let name = self.known(name)?;
-        if self.inner.live.running(&name).is_none() {
+        let instance = self.inner.live.serving(&name);
+        if self.inner.live.running(&instance).is_none() {
             return Err(RuntimeError::NotNow {
                 verb: "run a command in",
                 container: name,
@@ -72,7 +73,7 @@ impl Runtime {
         let runtime = self.inner.live.oci_runtime(&name);
         let of = || RuntimeError::of(&name, Step::Exec);
         let program = oci_runtime(runtime).map_err(of())?;
-        let (places, owned) = (self.inner.executor.places.clone(), name.clone());
+        let (places, owned) = (self.inner.executor.places.clone(), instance.clone());
         let (with_input, with_terminal) = (request.stdin, request.terminal.is_some());
         let description = blocking(move || describe(&places, &owned, &request))
             .await
@@ -94,7 +95,7 @@ impl Runtime {
             false => Stdio::null(),
         };
         command
-            .arg(name.as_str())
+            .arg(instance.to_string())
             .stdin(piped(with_input && !with_terminal))
             .stdout(piped(!with_terminal))
             .stderr(Stdio::piped())
@@ -159,9 +160,13 @@ fn exit_status(status: ExitStatus) -> u8 {
 }
 
 /// Writes what is to be run: the container's own process, with what the request changes.
-fn describe(places: &Places, name: &Name, request: &ExecRequest) -> Result<Description, StepError> {
+fn describe(
+    places: &Places,
+    instance: &Instance,
+    request: &ExecRequest,
+) -> Result<Description, StepError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let path = places.spec(name);
+    let path = places.spec(instance);
     let text = read_text(&path)?.unwrap_or_default();
     let spec: Spec =
         serde_json::from_str(&text).map_err(|source| StepError::Format { path, source })?;
@@ -170,11 +175,11 @@ fn describe(places: &Places, name: &Name, request: &ExecRequest) -> Result<Descr
     if let Some(user) = &request.user {
         set_user(
             &mut process,
-            Accounts::read(&places.rootfs(name))?.resolve(user)?,
+            Accounts::read(&places.rootfs(instance))?.resolve(user)?,
         );
     }
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = places.bundle(name).join(format!("exec-{count}.json"));
+    let path = places.bundle(instance).join(format!("exec-{count}.json"));
     let bytes = serde_json::to_vec(&process).expect("a part of what was read serialises");
     atomic_write(&path, &bytes, PRIVATE_FILE).map_err(StepError::file("write", &path))?;
     Ok(Description(path))
@@ -245,7 +250,7 @@ mod tests {
     fn a_description_goes_with_its_session() {
         let root = tempfile::tempdir().unwrap();
         let places = Places::under(root.path());
-        let web = name("web");
+        let web = Instance::first(&name("web"));
         std::fs::create_dir_all(places.bundle(&web)).unwrap();
         let spec = serde_json::to_vec(&oci_spec::runtime::Spec::default()).unwrap();
         std::fs::write(places.spec(&web), spec).unwrap();

@@ -5,6 +5,7 @@ use super::desired::{DesiredContainer, Network};
 use super::devices::HostDevice;
 use super::error::StepError;
 use super::given::Given;
+use super::instance::Instance;
 use super::merge_patch::merge;
 use super::mounts::mounts;
 use super::places::{Places, SLICE, unit_name};
@@ -81,9 +82,8 @@ fn build(
     process: Process,
     places: &Places,
 ) -> Result<Spec, OciSpecError> {
-    let name = &container.name;
     let root = RootBuilder::default()
-        .path(places.rootfs(name))
+        .path(places.rootfs(&container.instance()))
         .readonly(container.config.read_only)
         .build()?;
     SpecBuilder::default()
@@ -157,7 +157,7 @@ fn linux(
     let devices: Result<Vec<LinuxDevice>, _> = given.devices.iter().map(device).collect();
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces(container, places)?)
-        .cgroups_path(cgroup(&unit_name(&container.name)))
+        .cgroups_path(cgroup(&unit_name(&container.instance())))
         .resources(resources)
         .sysctl(sysctls(container))
         .rootfs_propagation("private")
@@ -246,8 +246,15 @@ fn namespaces(
     match container.network() {
         Network::Host => {}
         Network::None => all.push(network.build()?),
-        Network::Joined => all.push(network.path(places.netns_file(&container.name)).build()?),
-        Network::Of(other) => all.push(network.path(places.netns_file(other)).build()?),
+        Network::Joined => all.push(
+            network
+                .path(places.netns_file(&container.instance()))
+                .build()?,
+        ),
+        Network::Of(other) => {
+            let holder = Instance::new(other, container.holder_slot);
+            all.push(network.path(places.netns_file(&holder)).build()?);
+        }
     }
     Ok(all)
 }

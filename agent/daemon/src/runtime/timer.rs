@@ -1,5 +1,6 @@
 //! The text of the timer of a container with a schedule (systemd.timer(5)). Pure.
 
+use super::instance::Instance;
 use super::places::unit_name;
 use orlop_config::{Name, Schedule};
 
@@ -17,7 +18,7 @@ pub(super) fn timer_unit(name: &Name, schedule: &Schedule) -> String {
          OnCalendar={schedule}\n\
          Persistent=yes\n\
          AccuracySec=1s\n",
-        unit = unit_name(name),
+        unit = unit_name(&Instance::first(name)),
     )
 }
 

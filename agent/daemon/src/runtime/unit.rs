@@ -1,8 +1,9 @@
 //! The text of a container's systemd unit and of the slice (systemd.service(5)).
 
 use super::desired::{DesiredContainer, SpecHash};
+use super::instance::Instance;
 use super::places::{Places, SLICE};
-use orlop_config::{Kind, Name, Restart};
+use orlop_config::{Kind, Restart};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -50,18 +51,18 @@ pub(super) fn container_unit(
     places: &Places,
     program: &Path,
 ) -> String {
-    let name = &container.name;
+    let (name, instance) = (&container.name, &container.instance());
     let crun = format!(
         "{} --root={}",
         program.display(),
         places.runtime_state(container.config.runtime).display()
     );
     let start = match container.config.lifecycle.kind {
-        Kind::Service => start_of_service(name, places, &crun),
+        Kind::Service => start_of_service(instance, places, &crun),
         Kind::Task => format!(
-            "Type=exec\nExecStart={crun} run --pid-file={} --bundle={} {name}\n",
-            places.pid_file(name).display(),
-            places.bundle(name).display()
+            "Type=exec\nExecStart={crun} run --pid-file={} --bundle={} {instance}\n",
+            places.pid_file(instance).display(),
+            places.bundle(instance).display()
         ),
     };
     let mut text = format!(
@@ -77,7 +78,7 @@ pub(super) fn container_unit(
          {start}\
          Delegate=yes\n\
          DelegateSubgroup={SUBGROUP}\n\
-         ExecStopPost=-{crun} delete --force {name}\n\
+         ExecStopPost=-{crun} delete --force {instance}\n\
          TimeoutStartSec={START_LIMIT_SECS}\n\
          TimeoutStopSec={stop_limit}\n\
          KillMode=mixed\n\
@@ -99,16 +100,16 @@ fn push(text: &mut String, key: &str, value: impl std::fmt::Display) {
     writeln!(text, "{key}={value}").expect("a String takes every write");
 }
 
-fn start_of_service(name: &Name, places: &Places, crun: &str) -> String {
-    let pid_file = places.pid_file(name);
+fn start_of_service(instance: &Instance, places: &Places, crun: &str) -> String {
+    let pid_file = places.pid_file(instance);
     let pid_file = pid_file.display();
-    let bundle = places.bundle(name);
+    let bundle = places.bundle(instance);
     let bundle = bundle.display();
     format!(
         "Type=forking\n\
          PIDFile={pid_file}\n\
-         ExecStart={crun} create --pid-file={pid_file} --bundle={bundle} {name}\n\
-         ExecStartPost={crun} start {name}\n"
+         ExecStart={crun} create --pid-file={pid_file} --bundle={bundle} {instance}\n\
+         ExecStartPost={crun} start {instance}\n"
     )
 }
 

@@ -10,6 +10,9 @@ use toml::Value;
 /// Docker's `cpu_shares`, of cgroup v1 (systemd.resource-control(5)).
 const SHARES: std::ops::RangeInclusive<u64> = 2..=262_144;
 
+/// Why the keys of how a change is rolled out, and back, are left out.
+const JUDGED: &str = "a change is judged by the gate and goes back by itself: `[gate]`";
+
 impl Service<'_, '_> {
     pub(super) fn resources(&mut self, key: &str, value: &Node, place: &Place) -> bool {
         let number = |text: &str| text.parse::<i64>().ok().map(Value::from);
@@ -88,11 +91,24 @@ impl Service<'_, '_> {
             "restart_policy" => self.restart_policy(value, place),
             "mode" if value.text() == Some("replicated") => {}
             key if key.starts_with("x-") => {}
-            "update_config" | "rollback_config" => {
-                let why = "a change is judged by the gate and goes back by itself: `[gate]`";
-                self.builder.left_out(place, why);
+            "update_config" => self.update_config(value, place),
+            "rollback_config" => {
+                self.builder.left_out(place, JUDGED);
             }
             _ => self.builder.left_out(place, "there is no swarm"),
+        }
+    }
+
+    /// Of how a change is rolled out, only the order is the container's; the rest is the gate's.
+    fn update_config(&mut self, value: &Node, place: &Place) {
+        for entry in value.entries().unwrap_or_default() {
+            let (place, value) = (place.below(entry.line, &entry.key), &*entry.value);
+            match (entry.key.as_str(), value.text()) {
+                ("order", Some("start-first")) => self.out.set("update", "start-first", &place),
+                ("order", Some("stop-first")) => {}
+                ("order", _) => self.builder.not_so(&place, "start-first or stop-first"),
+                _ => self.builder.left_out(&place, JUDGED),
+            }
         }
     }
 

@@ -57,6 +57,22 @@ pub(super) const RESTART_LIMIT: Key = Key {
     doc: "It is given up after so many restarts within an hour. Not with `schedule`.",
 };
 
+pub(super) const UPDATE: Key = Key {
+    name: "update",
+    kind: Kind::Word(&[
+        (
+            "stop-first",
+            "the old instance is stopped, then the new one is started",
+        ),
+        (
+            "start-first",
+            "the new one is started beside the old one, and takes its place when it is healthy",
+        ),
+    ]),
+    presence: Presence::Default("\"stop-first\""),
+    doc: "How it is replaced when its image or its keys change. With `start-first` both instances use its volumes, and its memory limit each, for a while; and an `essential` one is a check of every gate.",
+};
+
 pub(super) const ESSENTIAL: Key = Key {
     name: "essential",
     kind: Kind::Bool,

@@ -7,7 +7,7 @@ use super::said;
 use crate::duration::format_duration;
 use crate::forms::{self, Problem};
 use crate::limits::RESTART_WAITS;
-use crate::model::{Kind, Lifecycle, Name, Restart};
+use crate::model::{Kind, Lifecycle, Name, Restart, UpdateOrder};
 use crate::schedule::Schedule;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -66,7 +66,15 @@ pub(super) fn lifecycle(cx: &mut Context, of: &Name, section: &Section<'_>) -> L
         restart_limit: section
             .integer("restart_limit")
             .and_then(|limit| u32::try_from(limit).ok()),
+        update: update(section),
         essential: section.boolean("essential").unwrap_or(true),
+    }
+}
+
+fn update(section: &Section<'_>) -> UpdateOrder {
+    match section.word("update") {
+        Some("start-first") => UpdateOrder::StartFirst,
+        _ => UpdateOrder::StopFirst,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::context::{Context, Tie, TieKind};
 use crate::forms::Problem;
-use crate::model::{Condition, Container, HostRight, Kind, Name};
+use crate::model::{Condition, Container, HostRight, Kind, Name, UpdateOrder};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reports every tie that cannot hold, and every circle once.
@@ -42,6 +42,12 @@ fn impossible(tie: &Tie, other: &Container) -> Option<Problem> {
         TieKind::Network if !has_own_network(other) => Some(
             Problem::new(format!("`{to}` has no network of its own to share"))
                 .help("name the container that joins the networks"),
+        ),
+        TieKind::Network if other.lifecycle.update == UpdateOrder::StartFirst => Some(
+            Problem::new(format!(
+                "`{to}` is updated start-first, which leaves this one in a network of the past"
+            ))
+            .help(format!("remove `update` of `{to}`")),
         ),
         TieKind::After(_) | TieKind::Network => None,
     }

@@ -2,12 +2,12 @@
 
 use super::super::command::{find, run_well};
 use super::super::error::StepError;
+use super::super::instance::Instance;
 use super::super::observe::{mount_points, read_text};
 use super::super::places::Places;
 use super::bridges;
 use super::netavark::Request;
 use super::netns;
-use orlop_config::Name;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -24,64 +24,64 @@ const NETAVARK_LIMIT: Duration = Duration::from_secs(30);
 /// Files of the bundle are for root only.
 const FILE_MODE: u32 = 0o600;
 
-/// Makes `name`'s network namespace and connects it as `request` says, or does nothing where that
+/// Makes `instance`'s network namespace and connects it as `request` says, or does nothing where that
 /// has been done to its end. What another request left is removed first. Idempotent.
 pub(in super::super) async fn connect(
     places: &Places,
-    name: &Name,
+    instance: &Instance,
     request: &Request,
 ) -> Result<(), StepError> {
-    let wanted = to_json(request, &places.network_request(name))?;
-    if is_connected(places, name, &wanted)? {
+    let wanted = to_json(request, &places.network_request(instance))?;
+    if is_connected(places, instance, &wanted)? {
         return Ok(());
     }
-    set_up(places, name, request).await
+    set_up(places, instance, request).await
 }
 
-/// Makes the links of `name` again that have been lost, in the namespace that its processes are in:
+/// Makes the links of `instance` again that have been lost, in the namespace that its processes are in:
 /// that of process `pid` where it is not kept under its name any more. Open connections go on.
 pub(super) async fn connect_again(
     places: &Places,
-    name: &Name,
+    instance: &Instance,
     request: &Request,
     pid: u32,
 ) -> Result<(), StepError> {
-    let path = places.netns_file(name);
-    let wanted = to_json(request, &places.network_request(name))?;
-    remove_file(&places.network_ready(name))?;
+    let path = places.netns_file(instance);
+    let wanted = to_json(request, &places.network_request(instance))?;
+    remove_file(&places.network_ready(instance))?;
     if !mount_points()?.contains(&path) {
         netns::keep_again(&path, pid)?;
     }
-    if let Err(error) = netavark(places, name, "teardown", &wanted).await {
-        log::debug!("ignoring that not everything of {name} was left to be removed: {error}");
+    if let Err(error) = netavark(places, instance, "teardown", &wanted).await {
+        log::debug!("ignoring that not everything of {instance} was left to be removed: {error}");
     }
-    write(&places.network_request(name), &wanted)?;
-    make_links(places, name, request, &wanted).await
+    write(&places.network_request(instance), &wanted)?;
+    make_links(places, instance, request, &wanted).await
 }
 
-/// Makes namespace and links of `name`, in which nothing runs, from the beginning.
+/// Makes namespace and links of `instance`, in which nothing runs, from the beginning.
 pub(super) async fn set_up(
     places: &Places,
-    name: &Name,
+    instance: &Instance,
     request: &Request,
 ) -> Result<(), StepError> {
-    let wanted = to_json(request, &places.network_request(name))?;
-    disconnect(places, name).await?;
-    netns::create(&places.netns_file(name))?;
+    let wanted = to_json(request, &places.network_request(instance))?;
+    disconnect(places, instance).await?;
+    netns::create(&places.netns_file(instance))?;
     // Before the set-up, so that a set-up cut short can be torn down.
-    write(&places.network_request(name), &wanted)?;
-    make_links(places, name, request, &wanted).await
+    write(&places.network_request(instance), &wanted)?;
+    make_links(places, instance, request, &wanted).await
 }
 
 async fn make_links(
     places: &Places,
-    name: &Name,
+    instance: &Instance,
     request: &Request,
     wanted: &[u8],
 ) -> Result<(), StepError> {
-    netavark(places, name, "setup", wanted).await?;
+    netavark(places, instance, "setup", wanted).await?;
     request.cables().try_for_each(bridges::allow_hairpin)?;
-    write(&places.network_ready(name), b"")
+    write(&places.network_ready(instance), b"")
 }
 
 fn to_json(request: &Request, path: &Path) -> Result<Vec<u8>, StepError> {
@@ -96,31 +96,34 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), StepError> {
         .map_err(StepError::file("write", path))
 }
 
-fn is_connected(places: &Places, name: &Name, wanted: &[u8]) -> Result<bool, StepError> {
-    let found = read_text(&places.network_request(name))?;
-    let ready = read_text(&places.network_ready(name))?.is_some();
+fn is_connected(places: &Places, instance: &Instance, wanted: &[u8]) -> Result<bool, StepError> {
+    let found = read_text(&places.network_request(instance))?;
+    let ready = read_text(&places.network_ready(instance))?.is_some();
     Ok(ready
         && found.is_some_and(|text| text.as_bytes() == wanted)
-        && mount_points()?.contains(&places.netns_file(name)))
+        && mount_points()?.contains(&places.netns_file(instance)))
 }
 
 /// Takes back what [`connect`] did, also where that was cut short. Idempotent.
-pub(in super::super) async fn disconnect(places: &Places, name: &Name) -> Result<(), StepError> {
-    remove_file(&places.network_ready(name))?;
-    let path = places.netns_file(name);
-    if let Some(request) = read_text(&places.network_request(name))? {
+pub(in super::super) async fn disconnect(
+    places: &Places,
+    instance: &Instance,
+) -> Result<(), StepError> {
+    remove_file(&places.network_ready(instance))?;
+    let path = places.netns_file(instance);
+    if let Some(request) = read_text(&places.network_request(instance))? {
         // netavark wants a namespace, also where only its rules on the host are left.
         if !mount_points()?.contains(&path) {
             netns::create(&path)?;
         }
-        if let Err(error) = netavark(places, name, "teardown", request.as_bytes()).await {
+        if let Err(error) = netavark(places, instance, "teardown", request.as_bytes()).await {
             // A set-up that was cut short cannot be torn down without complaints, and one that
             // follows begins by removing the same things.
-            log::warn!("ignoring that {name} was not disconnected cleanly: {error}");
+            log::warn!("ignoring that {instance} was not disconnected cleanly: {error}");
         }
     }
     netns::remove(&path)?;
-    remove_file(&places.network_request(name))
+    remove_file(&places.network_request(instance))
 }
 
 fn remove_file(path: &Path) -> Result<(), StepError> {
@@ -134,7 +137,7 @@ fn remove_file(path: &Path) -> Result<(), StepError> {
 
 async fn netavark(
     places: &Places,
-    name: &Name,
+    instance: &Instance,
     verb: &str,
     request: &[u8],
 ) -> Result<(), StepError> {
@@ -148,7 +151,7 @@ async fn netavark(
         "none".into(),
         "--rootless=false".into(),
         verb.into(),
-        places.netns_file(name).into(),
+        places.netns_file(instance).into(),
     ];
     run_well(&program, arguments, request, NETAVARK_LIMIT).await
 }

@@ -1,8 +1,10 @@
 //! Keeps what the networks need besides links as it shall be: rules, names, and links that were lost.
 
-use super::super::desired::{Desired, DesiredContainer, Network};
+use super::super::desired::{DesiredContainer, Network};
 use super::super::error::StepError;
 use super::super::inside;
+use super::super::instance::Instance;
+use super::super::member::{Member, Role};
 use super::super::observe::mount_points;
 use super::super::places::{Places, unit_name};
 use super::super::systemd::Systemd;
@@ -33,21 +35,42 @@ pub(in super::super) struct Guard {
 
 #[derive(Default)]
 struct Wanted {
-    containers: BTreeMap<Name, (DesiredContainer, Addresses)>,
+    members: BTreeMap<Instance, (Member, Addresses)>,
 }
 
 impl Wanted {
+    /// Those that names and ports lead to.
+    fn serving(&self) -> impl Iterator<Item = (&DesiredContainer, &Addresses)> {
+        let all = self.members.values();
+        all.filter(|(member, _)| member.role == Role::Serves)
+            .map(|(member, addresses)| (&member.container, addresses))
+    }
+
     fn addresses(&self) -> BTreeMap<Name, Addresses> {
-        let all = self.containers.iter();
-        all.map(|(name, (_, addresses))| (name.clone(), addresses.clone()))
+        self.serving()
+            .map(|(container, addresses)| (container.name.clone(), addresses.clone()))
             .collect()
+    }
+
+    fn rules(&self) -> String {
+        let publishers: Vec<_> = self.serving().map(publisher).collect();
+        rules::rules(&publishers)
+    }
+
+    /// Lets names and ports lead to `instance`, and not to its sibling.
+    fn lead_to(&mut self, instance: &Instance) {
+        for (of, role) in [(instance, Role::Serves), (&instance.sibling(), Role::Comes)] {
+            if let Some((member, _)) = self.members.get_mut(of) {
+                member.role = role;
+            }
+        }
     }
 
     /// Every bridge with its network, and every cable with its bridge.
     fn links(&self) -> (BTreeMap<String, Name>, BTreeMap<String, String>) {
         let (mut bridges, mut cables) = (BTreeMap::new(), BTreeMap::new());
-        for (name, (_, addresses)) in &self.containers {
-            for (cable, bridge, net) in cables_of(name, addresses) {
+        for (instance, (_, addresses)) in &self.members {
+            for (cable, bridge, net) in cables_of(instance, addresses) {
                 bridges.insert(bridge.clone(), net);
                 cables.insert(cable, bridge);
             }
@@ -56,14 +79,14 @@ impl Wanted {
     }
 }
 
-/// The cables of a container, each with bridge and network.
-fn cables_of(name: &Name, addresses: &Addresses) -> Vec<(String, String, Name)> {
+/// The cables of an instance, each with bridge and network.
+fn cables_of(instance: &Instance, addresses: &Addresses) -> Vec<(String, String, Name)> {
     let joined = addresses.0.iter();
     joined
         .filter(|joined| joined.net.driver == NetDriver::Bridge)
         .map(|joined| {
             let net = &joined.name;
-            (cable_name(name, net), bridge_name(net), net.clone())
+            (cable_name(instance, net), bridge_name(net), net.clone())
         })
         .collect()
 }
@@ -92,30 +115,51 @@ impl Guard {
         Ok(())
     }
 
-    /// Makes rules and names those of `desired`, and removes links that nobody needs. Called when all
+    /// Makes rules and names those of `members`, and removes links that nobody needs. Called when all
     /// of its links are made, before what is new is started. Idempotent.
     pub(in super::super) async fn settle(
         &self,
-        desired: &Desired,
-        given: &BTreeMap<Name, Addresses>,
+        members: &[Member],
+        given: &BTreeMap<Instance, Addresses>,
     ) -> Result<(), StepError> {
         if !self.is_in_charge() {
             return Ok(());
         }
         let mut wanted = self.wanted.lock().await;
-        wanted.containers = desired
-            .containers
+        wanted.members = members
             .iter()
-            .filter_map(|container| {
-                let addresses = given.get(&container.name)?.clone();
-                Some((container.name.clone(), (container.clone(), addresses)))
+            .filter_map(|member| {
+                let instance = member.container.instance();
+                let addresses = given.get(&instance)?.clone();
+                Some((instance, (member.clone(), addresses)))
             })
             .collect();
         let (bridges, cables) = wanted.links();
         bridges::sweep(&bridges.keys().chain(cables.keys()).cloned().collect())?;
-        let publishers: Vec<_> = wanted.containers.values().map(publisher).collect();
-        self.tables.put(TABLE, rules::rules(&publishers)).await?;
+        self.tables.put(TABLE, wanted.rules()).await?;
         self.tend_names(&wanted).await.map(drop)
+    }
+
+    /// Lets names and ports lead to `instance` from now on, and not to its sibling: the ports in one step.
+    /// Connections that are open go on. Idempotent; where it fails they lead where they did.
+    pub(in super::super) async fn hand_over(&self, instance: &Instance) -> Result<(), StepError> {
+        if !self.is_in_charge() {
+            return Ok(());
+        }
+        let mut wanted = self.wanted.lock().await;
+        wanted.lead_to(instance);
+        let put = self.tables.put(TABLE, wanted.rules()).await;
+        let led = match put {
+            Ok(()) => self.tend_names(&wanted).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if led.is_err() {
+            wanted.lead_to(&instance.sibling());
+            if let Err(error) = self.tables.put(TABLE, wanted.rules()).await {
+                log::error!("cannot lead back to {}: {error}", instance.container);
+            }
+        }
+        led
     }
 
     /// Looks whether everything is still there, and makes again what is not.
@@ -129,7 +173,8 @@ impl Guard {
             Err(error) => log::warn!("cannot look at the rules: {error}"),
         }
         let wanted = self.wanted.lock().await;
-        for (container, addresses) in wanted.containers.values() {
+        for (member, addresses) in wanted.members.values() {
+            let container = &member.container;
             if let Err(error) = self.look_at_links(container, addresses).await {
                 let name = &container.name;
                 log::warn!(container = name.as_str(); "cannot connect {name} again: {error}");
@@ -162,21 +207,22 @@ impl Guard {
         container: &DesiredContainer,
         addresses: &Addresses,
     ) -> Result<(), StepError> {
-        let (name, places) = (&container.name, &self.places);
+        let (name, instance) = (&container.name, &container.instance());
+        let places = &self.places;
         // Nobody else has links of its own. A unit file stands for one that is set up to its end.
-        if container.network() != Network::Joined || !places.unit_file(name).exists() {
+        if container.network() != Network::Joined || !places.unit_file(instance).exists() {
             return Ok(());
         }
-        let cables = cables_of(name, addresses);
+        let cables = cables_of(instance, addresses);
         let plugged =
             |(cable, bridge, _): &(String, String, Name)| bridges::is_plugged(cable, bridge);
-        let netns = places.netns_file(name);
+        let netns = places.netns_file(instance);
         let kept = mount_points()?.contains(&netns);
         let connected = cables.iter().all(plugged);
         if kept && connected {
             return Ok(());
         }
-        let status = self.systemd.status(&unit_name(name)).await?;
+        let status = self.systemd.status(&unit_name(instance)).await?;
         let process = inside::process(container, &status, places);
         if let (true, Some(pid)) = (connected, process) {
             return netns::keep_again(&netns, pid);
@@ -184,14 +230,14 @@ impl Guard {
         log::warn!(container = name.as_str(); "{name} has lost its network; connecting it again");
         let request = Request::new(container, addresses);
         match process {
-            Some(pid) => connect_again(places, name, &request, pid).await,
+            Some(pid) => connect_again(places, instance, &request, pid).await,
             // systemd may start it at any time, without the agent.
-            None => set_up(places, name, &request).await,
+            None => set_up(places, instance, &request).await,
         }
     }
 }
 
-fn publisher((container, addresses): &(DesiredContainer, Addresses)) -> Publisher<'_> {
+fn publisher<'a>((container, addresses): (&'a DesiredContainer, &'a Addresses)) -> Publisher<'a> {
     Publisher {
         name: &container.name,
         ports: &container.config.ports,

@@ -2,6 +2,7 @@
 
 use super::super::desired::DesiredContainer;
 use super::super::error::StepError;
+use super::super::instance::Instance;
 use super::super::observe::read_text;
 use ipnet::IpNet;
 use orlop_config::{Attachment, Name, Net};
@@ -49,14 +50,14 @@ fn nth(subnet: &IpNet, n: u128) -> IpAddr {
 }
 
 /// A subnet, and who is in it by right.
-struct Range<'a> {
+struct Range {
     subnet: IpNet,
     gateway: IpAddr,
     /// Addresses that the config gives, by container.
-    fixed: BTreeMap<&'a str, IpAddr>,
+    fixed: BTreeMap<String, IpAddr>,
 }
 
-impl Range<'_> {
+impl Range {
     /// Whether `container` may have `address`.
     fn fits(&self, container: &str, address: IpAddr) -> bool {
         if let Some(fixed) = self.fixed.get(container) {
@@ -86,7 +87,7 @@ impl Range<'_> {
 }
 
 /// The ranges of `net`, one or two, with the fixed addresses of `containers`.
-fn ranges<'a>(name: &Name, net: &Net, containers: &'a [DesiredContainer]) -> Vec<Range<'a>> {
+fn ranges(name: &Name, net: &Net, containers: &[DesiredContainer]) -> Vec<Range> {
     let fixed = |second: bool| {
         let mut fixed = BTreeMap::new();
         for container in containers {
@@ -97,7 +98,7 @@ fn ranges<'a>(name: &Name, net: &Net, containers: &'a [DesiredContainer]) -> Vec
                     attachment.address
                 };
                 if let Some(address) = address.filter(|_| attachment.net == *name) {
-                    fixed.insert(container.name.as_str(), address);
+                    fixed.insert(container.instance().to_string(), address);
                 }
             }
         }
@@ -144,15 +145,15 @@ impl Leases {
             .map_err(StepError::file("write", path))
     }
 
-    /// Gives each of `containers` an address in each subnet of its networks, keeps those given before
+    /// Gives the instance of each of `containers` an address in each subnet of its networks, keeps those given before
     /// that still fit, and takes back those of everybody else. What a container gets depends on
     /// the containers before it only, so one that finds no room harms no other.
     pub(in super::super) fn assign(
         &mut self,
         containers: &[DesiredContainer],
         nets: &BTreeMap<Name, Net>,
-    ) -> BTreeMap<Name, Result<Addresses, StepError>> {
-        let known: BTreeMap<&Name, Vec<Range<'_>>> = nets
+    ) -> BTreeMap<Instance, Result<Addresses, StepError>> {
+        let known: BTreeMap<&Name, Vec<Range>> = nets
             .iter()
             .map(|(name, net)| (name, ranges(name, net, containers)))
             .collect();
@@ -163,7 +164,7 @@ impl Leases {
             .iter()
             .map(|container| {
                 let assigned = self.assign_one(container, nets, &known);
-                (container.name.clone(), assigned)
+                (container.instance(), assigned)
             })
             .collect()
     }
@@ -172,7 +173,7 @@ impl Leases {
         &mut self,
         container: &DesiredContainer,
         nets: &BTreeMap<Name, Net>,
-        known: &BTreeMap<&Name, Vec<Range<'_>>>,
+        known: &BTreeMap<&Name, Vec<Range>>,
     ) -> Result<Addresses, StepError> {
         let mut addresses = Addresses::default();
         for Attachment { net, aliases, .. } in container.networks() {
@@ -182,7 +183,7 @@ impl Leases {
             let mut at = Vec::new();
             for (given, range) in [&mut self.nets, &mut self.nets6].into_iter().zip(ranges) {
                 let given = given.entry(net.to_string()).or_default();
-                let name = container.name.as_str();
+                let name = &container.instance().to_string();
                 let address = match given.get(name) {
                     Some(address) => *address,
                     None => range
@@ -192,7 +193,7 @@ impl Leases {
                             subnet: range.subnet.to_string(),
                         })?,
                 };
-                given.insert(name.to_owned(), address);
+                given.insert(name.clone(), address);
                 at.push(Place {
                     subnet: range.subnet,
                     gateway: range.gateway,
@@ -215,14 +216,14 @@ fn release(
     given: &mut Given,
     index: usize,
     containers: &[DesiredContainer],
-    known: &BTreeMap<&Name, Vec<Range<'_>>>,
+    known: &BTreeMap<&Name, Vec<Range>>,
 ) {
     let wanted: BTreeSet<(String, String)> = containers
         .iter()
         .flat_map(|c| {
             c.networks()
                 .into_iter()
-                .map(|one| (one.net.to_string(), c.name.to_string()))
+                .map(|one| (one.net.to_string(), c.instance().to_string()))
         })
         .collect();
     for (net, leases) in &mut *given {
@@ -302,7 +303,9 @@ mod tests {
     fn given(leases: &mut Leases, names: &[&str], subnet: &str) -> Vec<Option<String>> {
         let assigned = leases.assign(&containers(names), &nets(subnet));
         let first = |name: &&str| {
-            let addresses = assigned[&Name::new(name).unwrap()].as_ref().ok()?;
+            let addresses = assigned[&Instance::first(&Name::new(name).unwrap())]
+                .as_ref()
+                .ok()?;
             addresses.first().map(|address| address.to_string())
         };
         names.iter().map(first).collect()
@@ -352,7 +355,7 @@ mod tests {
         let given = |leases: &mut Leases, all: &[DesiredContainer]| -> Vec<String> {
             let assigned = leases.assign(all, &nets);
             let of = |c: &DesiredContainer| {
-                let addresses = assigned[&c.name].as_ref().unwrap().all();
+                let addresses = assigned[&c.instance()].as_ref().unwrap().all();
                 addresses
                     .map(|one| one.to_string())
                     .collect::<Vec<_>>()

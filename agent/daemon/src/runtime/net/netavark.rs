@@ -1,6 +1,7 @@
 //! What netavark is asked for: its JSON (netavark 1.14, `network/types.rs`). Pure.
 
 use super::super::desired::DesiredContainer;
+use super::super::instance::Instance;
 use super::lease::{Addresses, Joined};
 use ipnet::IpNet;
 use orlop_config::{BRIDGE_PREFIX, Digest, Name, NetDriver, limits::MAX_INTERFACE};
@@ -61,18 +62,17 @@ struct Subnet {
 impl Request {
     /// The request that connects `container` with `addresses`.
     pub(in super::super) fn new(container: &DesiredContainer, addresses: &Addresses) -> Self {
+        let instance = container.instance();
         let mut networks = BTreeMap::new();
         let mut network_info = BTreeMap::new();
         for (index, joined) in addresses.0.iter().enumerate() {
             let name = joined.name.to_string();
-            networks.insert(name.clone(), endpoint(&container.name, joined, index));
+            networks.insert(name.clone(), endpoint(&instance, joined, index));
             network_info.insert(name, network(joined, index));
         }
         Self {
-            container_id: Digest::of(container.name.as_str().as_bytes())
-                .hex()
-                .to_owned(),
-            container_name: container.name.to_string(),
+            container_id: Digest::of(instance.to_string().as_bytes()).hex().to_owned(),
+            container_name: instance.to_string(),
             networks,
             network_info,
             port_mappings: Vec::new(),
@@ -88,10 +88,10 @@ impl Request {
     }
 }
 
-fn endpoint(container: &Name, joined: &Joined, index: usize) -> Endpoint {
+fn endpoint(instance: &Instance, joined: &Joined, index: usize) -> Endpoint {
     let mut options = BTreeMap::new();
     if joined.net.driver == NetDriver::Bridge {
-        let cable = cable_name(container, &joined.name);
+        let cable = cable_name(instance, &joined.name);
         options.insert(CABLE_OPTION.to_owned(), cable);
     }
     Endpoint {
@@ -167,10 +167,10 @@ pub(super) fn bridge_name(net: &Name) -> String {
     )
 }
 
-/// The host's end of the cable of `container` to `net`: always the same, so that it can be looked for.
-pub(super) fn cable_name(container: &Name, net: &Name) -> String {
+/// The host's end of the cable of `instance` to `net`: always the same, so that it can be looked for.
+pub(super) fn cable_name(instance: &Instance, net: &Name) -> String {
     // No name has a slash.
-    let digest = Digest::of(format!("{container}/{net}").as_bytes());
+    let digest = Digest::of(format!("{instance}/{net}").as_bytes());
     format!("{CABLE_PREFIX}{}", &digest.hex()[..CABLE_DIGITS])
 }
 
@@ -196,7 +196,10 @@ mod tests {
         let nets = [("front", front), ("six", six), ("lan", lan)];
         let nets = nets.map(|(text, net)| (name(text), net)).into();
         let mut assigned = Leases::default().assign(&desired.containers, &nets);
-        let addresses = assigned.remove(&name("web")).unwrap().unwrap();
+        let addresses = assigned
+            .remove(&Instance::first(&name("web")))
+            .unwrap()
+            .unwrap();
         insta::assert_json_snapshot!(Request::new(&desired_web().containers[0], &addresses));
     }
 

@@ -197,6 +197,7 @@ fn forward_chain(bridges: &BTreeMap<String, Net>) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::super::fixture::{desired_web, name};
+    use super::super::super::instance::Instance;
     use super::super::lease::Leases;
     use super::*;
     use orlop_config::{Attachment, Protocol};
@@ -235,7 +236,7 @@ mod tests {
         let publisher = Publisher {
             name: &desired.containers[0].name,
             ports: &desired.containers[0].config.ports,
-            addresses: assigned[&name("web")].as_ref().unwrap(),
+            addresses: assigned[&Instance::first(&name("web"))].as_ref().unwrap(),
         };
         insta::assert_snapshot!(rules(&[publisher]));
     }
