@@ -517,3 +517,20 @@ fn what_can_never_come_true_of_a_containers_life_is_said() {
     ]);
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn what_two_instances_cannot_have_at_once_is_not_updated_start_first() {
+    let said = said_about(&[
+        &web("update = \"start-first\"\nkind = \"task\""),
+        &web("update = \"start-first\"\nhost = [\"network\"]"),
+        &web("update = \"start-first\"\n[container.web.networks.default]\naddress = \"10.89.0.7\""),
+        &web(
+            "update = \"start-first\"\nnetwork = \"container:db\"\n[container.db]\nimage = \"db\"",
+        ),
+        &web(
+            "update = \"start-first\"\n[container.beside]\nimage = \"b\"\nnetwork = \"container:web\"",
+        ),
+        &web("update = \"rolling\""),
+    ]);
+    insta::assert_snapshot!(said);
+}

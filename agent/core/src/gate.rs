@@ -2,7 +2,7 @@
 
 use crate::Uptime;
 use orlop_api::{CheckView, GateView};
-use orlop_config::{Check, Gate as GateSpec, Name};
+use orlop_config::{Check, Gate as GateSpec, Name, NodeConfig, UpdateOrder};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -102,6 +102,25 @@ impl AwaitedConfirmation {
             },
         }
     }
+}
+
+/// What makes a generation with this config good: the checks of `[gate]` and, where it has some, each
+/// essential container that is updated start-first. While its next instance comes up, the one before it
+/// answers, so that no other check says anything of the next one.
+pub fn gate_spec(config: &NodeConfig) -> GateSpec {
+    let mut spec = config.gate.clone();
+    if spec.check.is_empty() {
+        return spec;
+    }
+    for (name, container) in &config.container {
+        let lifecycle = &container.lifecycle;
+        let check = Check::Container(name.clone());
+        let judged = lifecycle.essential && lifecycle.update == UpdateOrder::StartFirst;
+        if judged && !spec.check.contains(&check) {
+            spec.check.push(check);
+        }
+    }
+    spec
 }
 
 impl Gate {
@@ -577,5 +596,30 @@ mod tests {
         );
         let passes: Vec<_> = view.checks.iter().map(|check| check.pass).collect();
         assert_eq!(passes, [Some(false), None]);
+    }
+
+    #[test]
+    fn an_essential_container_that_is_updated_start_first_is_a_check_beside_others() {
+        let text = |keys: &str, gate: &str| {
+            let image = "image = \"r.example.com/a:1\"";
+            format!(
+                "schema = 1\n{gate}\n[container.db]\n{image}\n[container.web]\n{image}\n{keys}\n"
+            )
+        };
+        let tcp = "[[gate.check]]\ntcp = \"10.0.0.1:443\"\n";
+        let web = "[[gate.check]]\ncontainer = \"web\"\n";
+        let both = format!("{tcp}{web}");
+        let start_first = "update = \"start-first\"";
+        let optional = format!("{start_first}\nessential = false");
+        for (keys, gate, checks) in [
+            (start_first, tcp, 2),
+            (start_first, both.as_str(), 2),
+            (start_first, "", 0),
+            (optional.as_str(), tcp, 1),
+            ("", tcp, 1),
+        ] {
+            let config = orlop_config::parse("node.toml", &text(keys, gate)).unwrap();
+            assert_eq!(gate_spec(&config).check.len(), checks, "{keys} {gate}");
+        }
     }
 }

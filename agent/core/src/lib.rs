@@ -30,7 +30,7 @@ mod why_tests;
 
 pub use confirmation::{Confirmation, Moment};
 pub use diff::{DiffSide, FileDetail, diff};
-pub use gate::{CheckResult, Gate, GateCheck, GateVerdict, UnknownCheck};
+pub use gate::{CheckResult, Gate, GateCheck, GateVerdict, UnknownCheck, gate_spec};
 pub use generation::{
     ContainerImage, Generation, GenerationError, GenerationId, Origin, OsImage, Timestamp, Uptime,
 };

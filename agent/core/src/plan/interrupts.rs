@@ -2,8 +2,9 @@
 
 use super::Step;
 use super::draft::Draft;
+use super::switch::container;
 use crate::Generation;
-use orlop_config::Refresh;
+use orlop_config::{Refresh, starts_beside};
 use std::collections::BTreeSet;
 
 // What it takes on a small machine: docs/benchmarks.md has the figures.
@@ -20,7 +21,7 @@ impl Draft<'_> {
             Some(Step::SwapRoot { .. }) => {
                 let (stop, start) = self.containers_to_replace(Some(from), to);
                 out.push(SWAP.to_owned());
-                out.extend(replaced(&stop, &start));
+                out.extend(self.replaced(from, to, &stop, &start));
                 let others = to.containers.keys().any(|name| !start.contains(name));
                 out.extend(others.then(|| go_on(start.len())));
                 return out;
@@ -30,7 +31,9 @@ impl Draft<'_> {
         for step in self.steps() {
             match step {
                 Step::RenderEtc { refresh, .. } => out.extend(told(refresh.as_ref())),
-                Step::ReplaceContainers { stop, start, .. } => out.extend(replaced(stop, start)),
+                Step::ReplaceContainers { stop, start, .. } => {
+                    out.extend(self.replaced(from, to, stop, start));
+                }
                 _ => {}
             }
         }
@@ -38,6 +41,51 @@ impl Draft<'_> {
             out.push("the host keeps running".to_owned());
         }
         out
+    }
+
+    /// Containers by what becomes of them.
+    fn replaced(
+        &self,
+        from: &Generation,
+        to: &Generation,
+        stop: &[String],
+        start: &[String],
+    ) -> Vec<String> {
+        let only = |a: &[String], b: &[String]| -> Vec<String> {
+            a.iter().filter(|name| !b.contains(name)).cloned().collect()
+        };
+        let both = stop.iter().filter(|name| start.contains(name)).cloned();
+        let (beside, stopped): (Vec<_>, Vec<_>) =
+            both.partition(|name| self.starts_beside(from, to, name));
+        [
+            say(
+                stopped,
+                "is replaced: a few seconds",
+                "are replaced: a few seconds each",
+            ),
+            say(
+                beside,
+                "is replaced start-first: not interrupted",
+                "are replaced start-first: not interrupted",
+            ),
+            say(only(stop, start), "is removed", "are removed"),
+            say(only(start, stop), "is new", "are new"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Whether a container that runs is replaced start-first. Where a config cannot be read: no.
+    fn starts_beside(&self, from: &Generation, to: &Generation, name: &str) -> bool {
+        let config = |generation: &Generation| self.observed.configs.get(&generation.config);
+        let (Some(a), Some(b)) = (config(from), config(to)) else {
+            return false;
+        };
+        match (container(a, name), container(b, name)) {
+            (Some(old), Some(new)) => starts_beside(old, &a.net, new, &b.net),
+            (None, _) | (_, None) => false,
+        }
     }
 }
 
@@ -49,33 +97,12 @@ fn go_on(replaced: usize) -> String {
     .to_owned()
 }
 
-/// Containers by what becomes of them.
-fn replaced(stop: &[String], start: &[String]) -> Vec<String> {
-    let only = |a: &[String], b: &[String]| -> Vec<String> {
-        a.iter().filter(|name| !b.contains(name)).cloned().collect()
-    };
-    let both: Vec<_> = stop
-        .iter()
-        .filter(|name| start.contains(name))
-        .cloned()
-        .collect();
-    let say = |names: Vec<String>, one: &str, many: &str| match &names[..] {
+fn say(names: Vec<String>, one: &str, many: &str) -> Option<String> {
+    match &names[..] {
         [] => None,
         [name] => Some(format!("container {name} {one}")),
         _ => Some(format!("containers {} {many}", names.join(", "))),
-    };
-    [
-        say(
-            both,
-            "is replaced: a few seconds",
-            "are replaced: a few seconds each",
-        ),
-        say(only(stop, start), "is removed", "are removed"),
-        say(only(start, stop), "is new", "are new"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    }
 }
 
 fn told(refresh: Option<&BTreeSet<Refresh>>) -> Option<String> {

@@ -405,7 +405,8 @@ impl Draft<'_> {
     }
 }
 
-fn container<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Container> {
+/// The container of this name in a config.
+pub(super) fn container<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Container> {
     config
         .container
         .iter()

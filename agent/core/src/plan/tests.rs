@@ -114,6 +114,31 @@ fn a_config_that_can_be_read_says_what_is_told_of_it_and_leaves_other_containers
 }
 
 #[test]
+fn a_container_that_is_updated_start_first_is_said_not_to_be_interrupted() {
+    let (first, mut second) = (generation(1, "1"), generation(2, "1"));
+    second.config = Digest::of(b"other");
+    let interrupts = |more: &str| {
+        let base = "schema = 1\ncontainer.web.image = \"web:1\"\n";
+        let changed = format!("{base}container.web.env = {{ A = \"1\" }}\n{more}");
+        let read = |text: &str| orlop_config::parse("node.toml", text).unwrap();
+        let mut observed = node(std::slice::from_ref(&second));
+        observed.configs.insert(first.config.clone(), read(base));
+        observed
+            .configs
+            .insert(second.config.clone(), read(&changed));
+        observed.generations.insert(first.id, first.clone());
+        planned(&observed, &APPLY).unwrap().interrupts
+    };
+    let start_first = "container.web.update = \"start-first\"\n";
+    let said = "container web is replaced start-first: not interrupted";
+    assert_eq!(interrupts(start_first), [said, "the host keeps running"]);
+    // What changes the network under the old instance leaves it no place.
+    let moved = format!("{start_first}net.default.subnet = \"10.77.0.0/24\"\n");
+    let said = "container web is replaced: a few seconds";
+    assert_eq!(interrupts(&moved), [said, "the host keeps running"]);
+}
+
+#[test]
 fn another_container_image_replaces_that_container_only() {
     let mut first = generation(1, "1");
     let web = first.containers["web"].clone();

@@ -7,7 +7,7 @@ use crate::problems::Topic;
 use crate::{clock, stage};
 use orlop_api::{EventKind, Phase};
 use orlop_config::{Check, Name};
-use orlop_core::{Gate, Moment, Trial, TrialStage, Trigger};
+use orlop_core::{Gate, Moment, Trial, TrialStage, Trigger, gate_spec};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -120,7 +120,7 @@ impl Driver {
                     .filter(|(_, c)| c.lifecycle.essential);
                 let names: Vec<Name> = essential.map(|(name, _)| name.clone()).collect();
                 let trial = self.trial_at_work();
-                let (gate, asked) = self.gate_of(&config.gate, &names, trial.as_ref());
+                let (gate, asked) = self.gate_of(&gate_spec(&config), &names, trial.as_ref());
                 if let Some(trial) = &trial {
                     self.tell_trial(trial);
                 }
