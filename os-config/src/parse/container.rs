@@ -50,7 +50,7 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
         section,
         security.host.contains(&HostRight::Network),
     );
-    beside::report(cx, section, (&networks, network.as_ref()), &security);
+    beside::report(cx, name, section, (&networks, network.as_ref()), &security);
     Some(Container {
         command,
         args: words(cx, section, "args"),

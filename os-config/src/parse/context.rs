@@ -57,6 +57,8 @@ pub(crate) enum TieKind {
     After(Condition),
     /// It is in the other's network.
     Network,
+    /// With itself: nobody may be in its network.
+    Alone,
 }
 
 /// Everything gathered so far.

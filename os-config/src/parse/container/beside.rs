@@ -1,13 +1,17 @@
 //! What cannot be updated start-first: what two instances cannot have at once.
 
-use super::super::context::Context;
+use super::super::context::{Context, Tie, TieKind};
 use super::super::section::Section;
 use crate::forms::Problem;
-use crate::model::{Attachment, HostRight, NetworkMode, Security};
+use crate::model::{Attachment, HostRight, Name, NetworkMode, Security};
+
+/// What to do about it.
+pub(super) const STOP_FIRST: &str = "remove `update`, or write \"stop-first\"";
 
 /// Reports every reason for which a container cannot be updated start-first, if it is to be.
 pub(super) fn report(
     cx: &mut Context,
+    name: &Name,
     section: &Section<'_>,
     (networks, network): (&[Attachment], Option<&NetworkMode>),
     security: &Security,
@@ -20,30 +24,29 @@ pub(super) fn report(
     let reasons = [
         (
             section.word("kind") == Some("task"),
-            "kind",
             "a task is not updated while it runs",
         ),
         (
             security.host.contains(&HostRight::Network),
-            "host",
             "two instances would listen at the same ports of the host",
         ),
         (
             shared,
-            "network",
             "two instances would listen at the same ports of another container",
         ),
         (
             networks.iter().any(fixed),
-            "networks",
             "two instances cannot have the same address",
         ),
     ];
-    for (_, key, why) in reasons.into_iter().filter(|(holds, ..)| *holds) {
+    for (_, why) in reasons.into_iter().filter(|(holds, _)| *holds) {
         let problem = Problem::new(format!("it cannot be updated start-first: {why}"));
-        cx.report(
-            section.span_of(key),
-            problem.help("remove `update`, or write \"stop-first\""),
-        );
+        cx.report(section.span_of("update"), problem.help(STOP_FIRST));
     }
+    cx.ties.push(Tie {
+        span: section.span_of("update"),
+        from: name.clone(),
+        to: name.clone(),
+        how: TieKind::Alone,
+    });
 }

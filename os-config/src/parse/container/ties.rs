@@ -1,8 +1,9 @@
 //! Containers that depend on each other: what can never come true is refused.
 
 use super::super::context::{Context, Tie, TieKind};
+use super::beside::STOP_FIRST;
 use crate::forms::Problem;
-use crate::model::{Condition, Container, HostRight, Kind, Name, UpdateOrder};
+use crate::model::{Condition, Container, HostRight, Kind, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reports every tie that cannot hold, and every circle once.
@@ -12,7 +13,7 @@ pub(super) fn report(cx: &mut Context, containers: &BTreeMap<Name, Container>) {
     for tie in &ties {
         // One that is not there, or not whole, has been reported.
         if let Some(other) = containers.get(&tie.to)
-            && let Some(problem) = impossible(tie, other)
+            && let Some(problem) = impossible(tie, other).or_else(|| not_alone(tie, &ties))
         {
             cx.report(tie.span.clone(), problem);
         }
@@ -43,14 +44,19 @@ fn impossible(tie: &Tie, other: &Container) -> Option<Problem> {
             Problem::new(format!("`{to}` has no network of its own to share"))
                 .help("name the container that joins the networks"),
         ),
-        TieKind::Network if other.lifecycle.update == UpdateOrder::StartFirst => Some(
-            Problem::new(format!(
-                "`{to}` is updated start-first, which leaves this one in a network of the past"
-            ))
-            .help(format!("remove `update` of `{to}`")),
-        ),
-        TieKind::After(_) | TieKind::Network => None,
+        TieKind::After(_) | TieKind::Network | TieKind::Alone => None,
     }
+}
+
+/// Why a container whose network is left to its past with each update cannot be so.
+fn not_alone(tie: &Tie, ties: &[Tie]) -> Option<Problem> {
+    let shares = |other: &&Tie| matches!(other.how, TieKind::Network) && other.to == tie.from;
+    let sharing = ties.iter().find(shares)?;
+    let message = format!(
+        "it cannot be updated start-first: `{}` is in its network, and would stay in that of the old instance",
+        sharing.from
+    );
+    matches!(tie.how, TieKind::Alone).then(|| Problem::new(message).help(STOP_FIRST))
 }
 
 fn has_own_network(container: &Container) -> bool {
