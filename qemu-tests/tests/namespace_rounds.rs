@@ -7,11 +7,12 @@ mod rig;
 
 use orlop_api::{ContainerDetail, HealthState};
 use rig::containers::{config, container, wait_view};
-use rig::node::{Node, READY, Rig, SWITCH};
+use rig::node::{Node, READY, Rig};
 use rig::qemu::Random;
+use rig::remains;
 use serde_json::json;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Each round takes the containers of the last one away, and makes as many. The last one has a schedule.
 const ROUNDS: u64 = 20;
@@ -71,8 +72,8 @@ fn two_hundred_containers_come_and_go_while_the_agent_is_killed_and_nothing_is_l
         if let Some(after) = kill_after {
             // Not a wait for something to happen: the moment of the kill.
             thread::sleep(after);
-            checks::kill_agent(&node);
-            if !checks::is_on_record(&node, generation) {
+            remains::kill_agent(&node);
+            if !remains::is_on_record(&node, generation) {
                 // It died before it had begun; what was asked of it is asked again.
                 node.switch("/v1/config/apply", &json!({ "config": config }));
             }
@@ -85,9 +86,9 @@ fn two_hundred_containers_come_and_go_while_the_agent_is_killed_and_nothing_is_l
     // The first containers bring what stays for good, such as the folder of the volumes.
     apply(&round(&rig, u64::MAX), None);
     apply(&bare(), None);
-    let before = checks::settled(&node);
+    let before = remains::settled(&node);
 
-    let seed = seed();
+    let seed = rig::qemu::seed();
     println!("ORLOP_TEST_SEED={seed}");
     let mut random = Random(seed);
     let began = Instant::now();
@@ -102,7 +103,7 @@ fn two_hundred_containers_come_and_go_while_the_agent_is_killed_and_nothing_is_l
     let made = ROUNDS * AT_ONCE as u64;
     println!("{made} containers came and went in {:?}", began.elapsed());
     apply(&bare(), None);
-    let after = checks::settled(&node);
+    let after = remains::settled(&node);
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before, after);
     }
@@ -157,37 +158,10 @@ fn an_agent_that_hangs_is_started_again_by_its_watchdog_and_no_container_notices
     assert!(checks::starts(&node, "r0-c9") > runs + 10);
 }
 
-/// `ORLOP_TEST_SEED`, or another one each time.
-fn seed() -> u64 {
-    let given = std::env::var("ORLOP_TEST_SEED").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        now.as_secs()
-    })
-}
-
 /// What the scenarios look at.
 #[cfg(test)]
 mod checks {
-    use super::rig::containers::outside;
-    use super::{Node, STARTED_ONCE, SWITCH};
-    use orlop_api::GenerationView;
-    use std::collections::BTreeSet;
-    use std::fs;
-    use std::path::Path;
-
-    pub(super) fn kill_agent(node: &Node<'_>) {
-        let killed = node.kill_agent("");
-        // systemd gives an agent up that ends five times in ten minutes; that is not what is tested.
-        node.run(&["systemctl", "reset-failed", "orlopd.service"]);
-        node.wait_agent(&killed);
-        node.wait_status("an agent that answers", |_| true);
-    }
-
-    pub(super) fn is_on_record(node: &Node<'_>, generation: u64) -> bool {
-        let list: Vec<GenerationView> = node.api().get("/v1/generations").unwrap();
-        list.iter().any(|view| view.id == generation)
-    }
+    use super::{Node, STARTED_ONCE};
 
     /// How often systemd has started a container.
     pub(super) fn starts(node: &Node<'_>, name: &str) -> usize {
@@ -214,125 +188,5 @@ mod checks {
         let unit = format!("orlop-container-r0-c{index}.service");
         let properties = "--property=MainPID,NRestarts,ActiveEnterTimestampMonotonic";
         node.run(&["systemctl", "show", properties, &unit])
-    }
-
-    /// What is there of each kind, once nothing changes any more.
-    pub(super) fn settled(node: &Node<'_>) -> Vec<(&'static str, BTreeSet<String>)> {
-        let mut last = remains(node);
-        let same = node.machine.wait("a node that stands still", SWITCH, || {
-            let now = remains(node);
-            let same = now == last;
-            let changed = format!("{last:?}\n{now:?}");
-            last = now;
-            if same { Ok(()) } else { Err(changed) }
-        });
-        same.unwrap_or_else(|error| panic!("{error}"));
-        last
-    }
-
-    fn remains(node: &Node<'_>) -> Vec<(&'static str, BTreeSet<String>)> {
-        let text = |text: String| text.lines().map(str::to_owned).collect();
-        let lines = |command: &[&str]| text(node.run(command));
-        let below = |paths: &[&str]| {
-            let mut found = BTreeSet::new();
-            for path in paths {
-                files(&outside(node, path), path, &mut found);
-            }
-            found
-        };
-        vec![
-            ("zombies", zombies(node)),
-            ("mounts", mounts(node)),
-            (
-                "control groups",
-                below(&["/sys/fs/cgroup"])
-                    .into_iter()
-                    .filter(|path| path.contains("orlop-"))
-                    .filter(|path| !path.contains("cgroup."))
-                    .collect(),
-            ),
-            ("named network namespaces", below(&["/run/netns"])),
-            ("network namespaces", namespaces(node)),
-            ("links", below(&["/sys/class/net"])),
-            ("rules", lines(&["nft", "list", "ruleset"])),
-            (
-                "units",
-                lines(&[
-                    "systemctl",
-                    "list-units",
-                    "--all",
-                    "--plain",
-                    "--no-legend",
-                    "--full",
-                    "orlop-container*",
-                ]),
-            ),
-            (
-                "files",
-                below(&[
-                    "/run/orlop",
-                    "/run/systemd/system",
-                    "/run/systemd/transient",
-                    "/state/orlop",
-                    "/state/containers",
-                    "/state/volumes",
-                    "/var/lib/systemd/timers",
-                ])
-                .into_iter()
-                .filter(|path| !is_history(path))
-                .collect(),
-            ),
-            ("leases", text(node.read_state("orlop/leases.json"))),
-        ]
-    }
-
-    /// Records of generations come, and go by themselves.
-    fn is_history(path: &str) -> bool {
-        let history = ["generations/", "configs/", "verdicts/"];
-        let record = path.strip_prefix("/state/orlop/");
-        record.is_some_and(|record| history.iter().any(|dir| record.starts_with(dir)))
-    }
-
-    /// The processes of the node that have ended and that nobody has asked for.
-    fn zombies(node: &Node<'_>) -> BTreeSet<String> {
-        let entries = fs::read_dir(outside(node, "/proc")).unwrap();
-        let texts = entries.filter_map(|entry| {
-            // One that is gone by now is none.
-            fs::read_to_string(entry.ok()?.path().join("status")).ok()
-        });
-        texts.filter(|text| text.contains("\nState:\tZ")).collect()
-    }
-
-    /// The network namespaces that processes of the node are in.
-    fn namespaces(node: &Node<'_>) -> BTreeSet<String> {
-        let entries = fs::read_dir(outside(node, "/proc")).unwrap();
-        let links = entries.filter_map(|entry| {
-            let link = fs::read_link(entry.ok()?.path().join("ns/net")).ok()?;
-            Some(link.display().to_string())
-        });
-        links.collect()
-    }
-
-    fn mounts(node: &Node<'_>) -> BTreeSet<String> {
-        let init = node.machine.status().unwrap().init.unwrap();
-        let text = fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap();
-        text.lines()
-            .filter_map(|line| line.split(' ').nth(4))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// Every path below a folder, without what is mounted as a container's root.
-    fn files(at: &Path, name: &str, found: &mut BTreeSet<String>) {
-        let Ok(entries) = fs::read_dir(at) else {
-            return;
-        };
-        for entry in entries.filter_map(Result::ok) {
-            let path = format!("{name}/{}", entry.file_name().to_string_lossy());
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !path.ends_with("/rootfs") {
-                files(&entry.path(), &path, found);
-            }
-            found.insert(path);
-        }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod node;
 pub(crate) mod operator;
 pub(crate) mod qemu;
 pub(crate) mod raw_disk;
+pub(crate) mod remains;
 pub(crate) mod remote;
 pub(crate) mod session;
 pub(crate) mod shop;

@@ -300,3 +300,14 @@ impl Node {
         over
     }
 }
+
+/// `ORLOP_TEST_SEED`, or another one each time.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("ORLOP_TEST_SEED").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        now.as_secs()
+    })
+}
