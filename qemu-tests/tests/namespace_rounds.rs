@@ -1,7 +1,5 @@
 //! Containers that come and go, two hundred times, while the agent is killed; and an agent that hangs.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 #[cfg(test)]
 mod rig;
 

@@ -1,7 +1,7 @@
 //! Containers that are replaced start-first, on namespace machines: whoever asks them is answered all the
 //! time, whatever becomes of the new instance, of the agent and of the OS under them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[cfg(test)]
 mod rig;
