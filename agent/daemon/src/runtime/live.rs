@@ -1,9 +1,13 @@
 //! The containers as the agent knows them at this moment, kept fresh by the watch and the probes.
 
+mod whole;
+
+pub(super) use whole::Coming;
+
 use super::change::{ContainerChange, Outcome, Outcomes};
 use super::desired::{DesiredContainer, Network};
 use super::inspect::Known;
-use super::instance::{Instance, Slot};
+use super::instance::Instance;
 use super::member::{Leased, Member, Role};
 use super::net::Addresses;
 use super::systemd::{Exit, UnitStatus};
@@ -18,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
+use whole::{Whole, serving, view_of, whole};
 
 /// Changes that a slow reader may lag behind before it loses the oldest.
 const CHANGES_KEPT: usize = 256;
@@ -70,56 +75,6 @@ pub(super) struct Live {
 }
 
 type Entries = BTreeMap<Instance, Entry>;
-
-/// The instance of a container that serves.
-fn serving<'a>(entries: &'a Entries, name: &Name) -> Option<&'a Entry> {
-    let both = [Slot::First, Slot::Second].map(|slot| Instance::new(name, slot));
-    let mut there = both.iter().filter_map(|instance| entries.get(instance));
-    there.find(|entry| entry.role == Role::Serves)
-}
-
-/// How a container stands as a whole.
-fn whole(entries: &Entries, name: &Name) -> Option<Whole> {
-    let serving = serving(entries, name)?;
-    let (state, health) = (serving.state(), serving.health);
-    let sibling = entries.get(&serving.container.instance().sibling());
-    Some(match (sibling, &serving.not_replaced) {
-        // What serves is not what shall run: whoever waits for the container waits for the next one.
-        (Some(next), _) => Whole {
-            state,
-            health: HealthState::Starting,
-            detail: Some(format!("the next instance comes up: {}", next.words())),
-        },
-        (None, Some(why)) => Whole {
-            state: ContainerState::Failed,
-            health,
-            detail: Some(format!("{why}; the instance before it serves on")),
-        },
-        (None, None) => Whole {
-            state,
-            health,
-            detail: None,
-        },
-    })
-}
-
-/// How a container stands.
-struct Whole {
-    state: ContainerState,
-    health: HealthState,
-    /// Where it is not its instance's own.
-    detail: Option<String>,
-}
-
-/// How an instance stands that is to take another's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Coming {
-    pub(super) state: ContainerState,
-    pub(super) health: HealthState,
-    pub(super) restarts: u32,
-    /// In words.
-    pub(super) detail: String,
-}
 
 impl Live {
     pub(super) fn new() -> Self {
@@ -257,39 +212,6 @@ impl Live {
             entry.wake.notify_one();
             self.tell(&mut entries, &instance.container);
         }
-    }
-
-    /// How `instance` stands, if it is to take another's place.
-    pub(super) fn coming(&self, instance: &Instance) -> Option<Coming> {
-        let entries = self.lock();
-        let entry = entries.get(instance)?;
-        (entry.role == Role::Comes).then(|| Coming {
-            state: entry.state(),
-            health: entry.health,
-            restarts: entry.status.restarts,
-            detail: entry.words(),
-        })
-    }
-
-    /// `instance` has taken the other's place.
-    pub(super) fn take_over(&self, instance: &Instance) {
-        let mut entries = self.lock();
-        let old = entries.remove(&instance.sibling());
-        if let Some(entry) = entries.get_mut(instance) {
-            entry.role = Role::Serves;
-            entry.told = old.and_then(|old| old.told);
-        }
-        self.tell(&mut entries, &instance.container);
-    }
-
-    /// `instance` is not to take the other's place after all.
-    pub(super) fn give_up(&self, instance: &Instance, why: String) {
-        let mut entries = self.lock();
-        entries.remove(instance);
-        if let Some(entry) = entries.get_mut(&instance.sibling()) {
-            entry.not_replaced = Some(why);
-        }
-        self.tell(&mut entries, &instance.container);
     }
 
     /// How the process ended whose end `status` tells of, where that is known already.
@@ -449,16 +371,6 @@ impl Live {
     }
 }
 
-/// The container of `entry`, which serves.
-fn view_of(entries: &Entries, entry: &Entry) -> ContainerView {
-    let mut view = entry.view();
-    if let Some(whole) = whole(entries, &entry.container.name) {
-        (view.state, view.health) = (whole.state, whole.health);
-        view.detail = whole.detail.unwrap_or(view.detail);
-    }
-    view
-}
-
 /// Health before the first probe. One that has a probe is never shown as one that has none, which
 /// counts as well.
 fn first_health(container: &DesiredContainer) -> HealthState {
@@ -532,6 +444,7 @@ impl Entry {
 mod tests {
     use super::super::desired::Desired;
     use super::super::fixture::{desired_web, name};
+    use super::super::instance::Slot;
     use super::super::member::members;
     use super::super::plan::Plan;
     use super::*;
