@@ -47,6 +47,18 @@ pub struct ImageRefError {
 const DEFAULT_REGISTRY: &str = "docker.io";
 const LAYOUT_PREFIX: &str = "oci:";
 
+impl ImageRef {
+    /// The same name, whatever image it stands for.
+    #[must_use]
+    pub fn without_digest(&self) -> Self {
+        let mut name = self.clone();
+        if let Self::Registry { digest, .. } = &mut name {
+            *digest = None;
+        }
+        name
+    }
+}
+
 fn is_repository(text: &str) -> bool {
     let part_ok = |part: &str| {
         !part.is_empty()

@@ -3,6 +3,7 @@
 mod confinement;
 mod container;
 mod lifecycle;
+mod lookup;
 mod network;
 mod process;
 mod storage;
@@ -16,11 +17,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use confinement::{HostRight, NetworkMode, OciRuntime, Resources, Security};
+pub use confinement::{
+    HostRight, MASKED_PATHS, NetworkMode, OciRuntime, READ_ONLY_PATHS, Resources, Security,
+};
 pub use container::{
     ByteSize, Container, Cpus, Health, Port, Probe, Protocol, Restart, Volume, VolumeMount,
 };
 pub use lifecycle::{Condition, Kind, Lifecycle, Unhealthy, UpdateOrder};
+pub use lookup::{HostAddress, Lookup, Platform, PullPolicy};
 pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};
 pub use process::{Process, Ulimit};
 pub use storage::{Bind, Device, InlineFile, Secret, Storage};

@@ -476,6 +476,13 @@ fn what_a_container_may_not_have_of_the_host_is_said() {
         &web("spec_patch = '[1]'"),
         &web("host = [\"network\"]\nports = [\"80:80\"]\nnetwork = \"none\""),
         &web("network = \"container:wbe\"\nnetworks = [\"default\"]"),
+        &web(
+            "unmask = [\"/proc/irq\", \"/proc/self\"]\numask = \"9\"\nplatform = \"darwin/arm64\"",
+        ),
+        &web(
+            "network = \"none\"\ndns = [\"9.9.9.9\"]\nhosts = { node = \"host-gateway\", x = \"y\" }",
+        ),
+        &web("dns = [\"10.0.0.1\", \"10.0.0.2\", \"10.0.0.3\", \"10.0.0.4\"]\npull = \"newer\""),
     ]);
     insta::assert_snapshot!(said);
 }

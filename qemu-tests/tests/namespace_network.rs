@@ -5,10 +5,12 @@
 mod rig;
 
 use orlop_machines::Lan;
-use rig::containers::{container, outside};
+use rig::containers::{apply, container, outside, wait_answer};
+use rig::name_server::{self, OUTSIDE};
 use rig::networks::{
     BY_ADDRESS, BY_LOOPBACK, DATAGRAMS, DB, LONE, MENDED, RANGE, ask, assert_reached,
-    assert_refused, connect_from, connect_from_lan, links, main_pid, on, rules, start, wait_mended,
+    assert_refused, config, connect_from, connect_from_lan, links, main_pid, on, rules, start,
+    wait_mended,
 };
 use rig::node::{READY, Rig, WEB};
 use std::io::ErrorKind;
@@ -18,6 +20,10 @@ use std::process::Command;
 /// Where hosts ask all others on the wire for a name (RFC 4795).
 const LLMNR_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 252);
 const LLMNR_PORT: u16 = 5355;
+/// Where a container with a name server of its own is published.
+const OWN: u16 = 8085;
+/// Where one without is.
+const LOST: u16 = 8086;
 
 #[test]
 fn containers_of_a_network_know_and_reach_each_other_and_nobody_of_another() {
@@ -58,6 +64,43 @@ fn containers_of_a_network_know_and_reach_each_other_and_nobody_of_another() {
         assert_reached(&node, LONE, to);
     }
     assert_reached(&node, WEB, "10.0.2.15:8080");
+}
+
+#[test]
+fn names_of_the_outside_are_asked_of_the_nodes_servers_or_of_the_containers_own() {
+    let rig = Rig::new();
+    let gateway = Lan::gateway();
+    let keys = |port: u16, dns: &str| {
+        format!(
+            "ports = [\"{port}:8080\"]\nnetworks = [\"front\"]\n{dns}\ndns_search = [\"example\"]\n\
+             hosts = {{ printer = \"192.0.2.9\", node = \"host-gateway\" }}"
+        )
+    };
+    let own = container(&rig, "own", &keys(OWN, &format!("dns = [\"{gateway}\"]")));
+    let lost = container(&rig, "lost", &keys(LOST, ""));
+    // Nobody answers there.
+    let top = format!("[network]\ndns = [\"192.0.2.53\"]\n{own}{lost}");
+    let node = start(&rig, "servers", &top);
+    name_server::serve(&node);
+    for name in ["outside.example", "outside"] {
+        assert_eq!(ask(&node, OWN, &format!("/resolve/{name}")), OUTSIDE);
+    }
+    assert_eq!(ask(&node, OWN, "/resolve/db"), DB);
+    for port in [OWN, LOST] {
+        assert_eq!(ask(&node, port, "/resolve/printer"), "192.0.2.9\n");
+        assert_eq!(ask(&node, port, "/resolve/node"), "10.88.1.1\n");
+    }
+    let unknown = node.ask(OWN, "/resolve/inside.example").unwrap();
+    assert!(!unknown.status.is_success(), "{}", unknown.body);
+
+    // Whoever says nothing of name servers has the node's.
+    let top = top.replace("192.0.2.53", &gateway.to_string());
+    apply(&node, &config(&rig, &top));
+    assert_eq!(
+        wait_answer(&node, LOST, "/resolve/outside.example"),
+        OUTSIDE
+    );
+    assert_eq!(wait_answer(&node, WEB, "/resolve/outside.example"), OUTSIDE);
 }
 
 #[test]

@@ -48,7 +48,9 @@ fn next_step(error: &PullError) -> Option<&'static str> {
         | PullError::Layer { .. } => {
             "nothing of it is used; push the image again, or pull it from another registry"
         }
-        PullError::NoPlatform { .. } => "push an image for linux/amd64",
+        PullError::NoPlatform { .. } | PullError::OtherPlatform { .. } => {
+            "push an image for it, or say in `platform` of the container what it is to be for"
+        }
         PullError::NotOs { .. } => "make OS images with `orlop-image build`",
         PullError::NotContainer { .. } => "name a container image, or stage this one as an OS",
         PullError::NoSpace { .. }

@@ -12,7 +12,7 @@ use self::options::pull_options;
 use self::volume_sizes::can_be_kept;
 use crate::faults;
 use orlop_api::{Fault, FaultKind, Progress};
-use orlop_config::{Digest, ImageRef, NodeConfig, RootDigest};
+use orlop_config::{Digest, ImageRef, NodeConfig, Platform, PullPolicy, RootDigest};
 use orlop_core::{ContainerImage, Generation, GenerationId, Origin, OsImage, Timestamp};
 use orlop_image::{ErrorKind, Expect, ImageKind, ImageRecord, Store};
 use std::collections::BTreeMap;
@@ -94,19 +94,16 @@ pub async fn fetch(
         report,
         cancel,
     };
-    let os = job.resolve(&wanted.os, Some(Expect::Os)).await?;
+    let os = job.resolve(&wanted.os, Role::OS).await?;
     let mut pinned = Vec::new();
     for (name, source) in &wanted.containers {
-        pinned.push((
-            name,
-            source,
-            job.resolve(source, Some(Expect::Container)).await?,
-        ));
+        let role = job.role(name);
+        pinned.push((name, source, role, job.resolve(source, role).await?));
     }
-    let os = os_image(&job.pull(&os, Some(Expect::Os)).await?, &wanted.os)?;
+    let os = os_image(&job.pull(&os, Role::OS).await?, &wanted.os)?;
     let mut containers = BTreeMap::new();
-    for (name, source, pinned) in pinned {
-        let record = job.pull(&pinned, Some(Expect::Container)).await?;
+    for (name, source, role, pinned) in pinned {
+        let record = job.pull(&pinned, role).await?;
         let image = ContainerImage {
             reference: source.reference(),
             manifest: record.manifest,
@@ -139,8 +136,8 @@ pub async fn pull_one(
         cancel,
     };
     let source = Source::Named(image.clone());
-    let pinned = job.resolve(&source, None).await?;
-    job.pull(&pinned, None).await
+    let pinned = job.resolve(&source, Role::ANY).await?;
+    job.pull(&pinned, Role::ANY).await
 }
 
 /// What a rehearsal knows of a generation without fetching anything. A container image that is not
@@ -170,7 +167,7 @@ pub async fn rehearse(
     for (name, source) in &wanted.containers {
         let image = match (source, current.containers.get(name)) {
             (Source::Locked { .. }, Some(image)) => image.clone(),
-            _ => job.stand_in(source).await?,
+            _ => job.stand_in(source, job.role(name)).await?,
         };
         containers.insert(name.clone(), image);
     }
@@ -196,9 +193,9 @@ pub async fn manifests(
         report: &|_| (),
         cancel,
     };
-    let mut manifests = vec![job.resolve(&wanted.os, Some(Expect::Os)).await?.manifest];
-    for source in wanted.containers.values() {
-        manifests.push(job.resolve(source, Some(Expect::Container)).await?.manifest);
+    let mut manifests = vec![job.resolve(&wanted.os, Role::OS).await?.manifest];
+    for (name, source) in &wanted.containers {
+        manifests.push(job.resolve(source, job.role(name)).await?.manifest);
     }
     Ok(manifests)
 }
@@ -210,6 +207,26 @@ struct Pinned {
     manifest: Digest,
 }
 
+/// What an image is for, and when its tag is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Role<'a> {
+    expect: Option<Expect>,
+    platform: Option<&'a Platform>,
+    pull: PullPolicy,
+}
+
+impl Role<'_> {
+    const ANY: Self = Self {
+        expect: None,
+        platform: None,
+        pull: PullPolicy::Always,
+    };
+    const OS: Self = Self {
+        expect: Some(Expect::Os),
+        ..Self::ANY
+    };
+}
+
 struct Fetch<'a> {
     store: &'a Store,
     config: &'a NodeConfig,
@@ -218,8 +235,19 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
+    /// What the image of the container `name` is for.
+    fn role(&self, name: &str) -> Role<'_> {
+        let containers = &self.config.container;
+        let container = containers.iter().find(|(key, _)| key.as_str() == name);
+        Role {
+            expect: Some(Expect::Container),
+            platform: container.and_then(|(_, container)| container.platform.as_ref()),
+            pull: container.map_or_else(PullPolicy::default, |(_, container)| container.pull),
+        }
+    }
+
     /// Locked images keep their digest; others get the one that their reference has now.
-    async fn resolve(&self, source: &Source, expect: Option<Expect>) -> Result<Pinned, Fault> {
+    async fn resolve(&self, source: &Source, role: Role<'_>) -> Result<Pinned, Fault> {
         let image = match source {
             Source::Locked {
                 manifest,
@@ -233,12 +261,17 @@ impl Fetch<'_> {
             }
             Source::Named(image) => image,
         };
+        if role.pull != PullPolicy::Always
+            && let Some(pinned) = self.here(image, role.pull)?
+        {
+            return Ok(pinned);
+        }
         (self.report)(Progress {
             step: format!("resolve {image}"),
             done: 0,
             total: None,
         });
-        let options = pull_options(self.config, image, expect)?;
+        let options = pull_options(self.config, image, role.expect, role.platform)?;
         let resolved = tokio::select! {
             resolved = orlop_image::resolve(image, &options) => resolved,
             () = self.cancel.cancelled() => return Err(cancelled()),
@@ -250,9 +283,27 @@ impl Fetch<'_> {
         })
     }
 
+    /// The image of that name that is on the node. None sends to the registry.
+    fn here(&self, image: &ImageRef, policy: PullPolicy) -> Result<Option<Pinned>, Fault> {
+        let found = self.store.newest_named(image);
+        match found.map_err(|error| faults::of_store(&error))? {
+            Some(record) => Ok(Some(Pinned {
+                image: pin(image.clone(), &record.manifest),
+                manifest: record.manifest,
+            })),
+            None if policy == PullPolicy::Never => {
+                let message =
+                    format!("cannot use {image}: it is not on this node, and `pull` is \"never\"");
+                let hint = format!("bring it with `orlop image pull {image}`, or let it be pulled");
+                Err(Fault::new(FaultKind::Config, message).hint(hint))
+            }
+            None => Ok(None),
+        }
+    }
+
     /// The OS image, which must be here already.
     async fn known_os(&self, source: &Source) -> Result<OsImage, Fault> {
-        let pinned = self.resolve(source, Some(Expect::Os)).await?;
+        let pinned = self.resolve(source, Role::OS).await?;
         let Some(record) = self.known(&pinned)? else {
             let message = format!(
                 "cannot plan: OS image {} is not on this node yet",
@@ -266,8 +317,8 @@ impl Fetch<'_> {
     }
 
     /// The container image, or what stands in for it.
-    async fn stand_in(&self, source: &Source) -> Result<ContainerImage, Fault> {
-        let pinned = self.resolve(source, Some(Expect::Container)).await?;
+    async fn stand_in(&self, source: &Source, role: Role<'_>) -> Result<ContainerImage, Fault> {
+        let pinned = self.resolve(source, role).await?;
         let reference = source.reference();
         let (manifest, root) = match self.known(&pinned)? {
             Some(record) => (record.manifest, record.root),
@@ -292,11 +343,7 @@ impl Fetch<'_> {
             .map_err(|error| faults::of_store(&error))
     }
 
-    async fn pull(
-        &self,
-        pinned: &Pinned,
-        expect: Option<Expect>,
-    ) -> Result<ImageRecord, FetchError> {
+    async fn pull(&self, pinned: &Pinned, role: Role<'_>) -> Result<ImageRecord, FetchError> {
         if let Some(record) = self.known(pinned)? {
             return Ok(record);
         }
@@ -319,7 +366,7 @@ impl Fetch<'_> {
                 });
             }
         };
-        let options = pull_options(self.config, image, expect)?;
+        let options = pull_options(self.config, image, role.expect, role.platform)?;
         orlop_image::pull(self.store, image, &options, &progress, self.cancel)
             .await
             .map_err(|error| match error.kind() {

@@ -8,6 +8,7 @@ use crate::record::RuntimeConfig;
 use orlop_config::Digest;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// An OCI image manifest.
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -46,6 +47,7 @@ pub(crate) struct Platform {
     pub(crate) os: String,
     #[serde(default)]
     pub(crate) architecture: String,
+    pub(crate) variant: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -72,6 +74,9 @@ pub(crate) struct ImageConfig {
     pub(crate) created: Option<String>,
     config: Option<RunConfig>,
     rootfs: RootFs,
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -121,15 +126,10 @@ impl Document {
 }
 
 impl Index {
-    /// The image for linux/amd64; an only image without platform is taken as that. Else what
+    /// The first image for `wanted`; an only image without platform is taken as that. Else what
     /// platforms there are.
-    pub(crate) fn for_this_machine(&self) -> Result<&Descriptor, String> {
-        let name = |platform: &Platform| format!("{}/{}", platform.os, platform.architecture);
-        let fits = |d: &&Descriptor| {
-            d.platform
-                .as_ref()
-                .is_some_and(|p| name(p) == "linux/amd64")
-        };
+    pub(crate) fn image_for(&self, wanted: &str) -> Result<&Descriptor, String> {
+        let fits = |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| p.fits(wanted));
         if let Some(found) = self.manifests.iter().find(fits) {
             return Ok(found);
         }
@@ -137,11 +137,35 @@ impl Index {
             [only] if only.platform.is_none() => Ok(only),
             [] => Err("nothing at all".to_owned()),
             all => {
-                let names = all
-                    .iter()
-                    .map(|d| d.platform.as_ref().map_or("?".to_owned(), name));
+                let names = all.iter().map(|d| {
+                    d.platform
+                        .as_ref()
+                        .map_or("?".to_owned(), Platform::to_string)
+                });
                 Err(names.collect::<Vec<_>>().join(", "))
             }
+        }
+    }
+}
+
+impl Platform {
+    /// Whether `wanted`, `os/architecture[/variant]`, names it; without a variant any will do.
+    fn fits(&self, wanted: &str) -> bool {
+        let mut words = wanted.split('/');
+        words.next() == Some(&self.os)
+            && words.next() == Some(&self.architecture)
+            && words
+                .next()
+                .is_none_or(|variant| Some(variant) == self.variant.as_deref())
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            None => Ok(()),
+            Some(variant) => write!(f, "/{variant}"),
         }
     }
 }
@@ -166,6 +190,22 @@ impl ImageConfig {
             return Err(format!("it has {found} diff_ids for {layers} layers"));
         }
         Ok(config)
+    }
+
+    /// What it is for, if that is not `wanted`. One that does not say is let through.
+    pub(crate) fn other_platform(&self, wanted: &str) -> Option<String> {
+        let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let platform = Platform {
+            os: said(&self.os)?,
+            architecture: said(&self.architecture)?,
+            variant: said(&self.variant),
+        };
+        // Many tools leave the variant out of configs.
+        let wanted = match platform.variant {
+            Some(_) => wanted.to_owned(),
+            None => wanted.split('/').take(2).collect::<Vec<_>>().join("/"),
+        };
+        (!platform.fits(&wanted)).then(|| platform.to_string())
     }
 
     pub(crate) fn diff_ids(&self) -> &[Digest] {

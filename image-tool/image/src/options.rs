@@ -1,6 +1,10 @@
 //! How to reach a registry, and how patient to be.
 
+use orlop_config::Platform;
 use std::time::Duration;
+
+/// What this machine runs by itself.
+const NATIVE: &str = "linux/amd64";
 
 /// How often a request that failed is made again before the pull gives up.
 const DEFAULT_RETRIES: u32 = 5;
@@ -24,6 +28,8 @@ pub struct PullOptions {
     pub mirrors: Vec<Mirror>,
     /// What stands between this machine and registries.
     pub proxy: Proxy,
+    /// What the image has to be for; none is linux/amd64.
+    pub platform: Option<Platform>,
     /// What the image has to be; none takes either.
     pub expect: Option<Expect>,
     /// Retries in a row without a byte of progress before giving up.
@@ -95,6 +101,7 @@ impl Default for PullOptions {
             login: None,
             mirrors: Vec::new(),
             proxy: Proxy::default(),
+            platform: None,
             expect: None,
             retries: DEFAULT_RETRIES,
             backoff: DEFAULT_BACKOFF,
@@ -112,6 +119,11 @@ impl PullOptions {
             ca,
             ..Self::default()
         }
+    }
+
+    /// What the image has to be for.
+    pub(crate) fn platform(&self) -> &str {
+        self.platform.as_ref().map_or(NATIVE, Platform::as_str)
     }
 
     /// The same, for an image that has to be of this kind.

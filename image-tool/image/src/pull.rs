@@ -54,9 +54,10 @@ pub struct Resolved {
     pub size_bytes: u64,
 }
 
-/// Asks what `image` stands for: a tag becomes a digest, an index the manifest for linux/amd64.
+/// Asks what `image` stands for: a tag becomes a digest, an index the manifest for the platform of `options`.
 pub async fn resolve(image: &ImageRef, options: &PullOptions) -> Result<Resolved, PullError> {
-    let found = Source::new(image, options)?.find(image).await?;
+    let source = Source::new(image, options)?;
+    let found = source.find(image, options.platform()).await?;
     Ok(Resolved {
         size_bytes: total_bytes(&found),
         manifest: found.digest,
@@ -112,7 +113,8 @@ async fn run(
         total_bytes: None,
     });
     let source = Source::new(image, options)?;
-    let found = source.find(image).await?;
+    let wanted = options.platform();
+    let found = source.find(image, wanted).await?;
     if let Some(record) = known(store, image, &found.digest)? {
         check_kind(image, options.expect, record.os().is_some())?;
         return Ok(record);
@@ -128,6 +130,13 @@ async fn run(
             why,
         }
     })?;
+    if let Some(found) = config.other_platform(wanted) {
+        return Err(PullError::OtherPlatform {
+            image: name,
+            wanted: wanted.to_owned(),
+            found,
+        });
+    }
     let plan = Plan::new(name, &found, config)?;
     check_kind(image, options.expect, plan.is_os())?;
     let lock = Arc::new(wait_for_lock(store).await?);

@@ -95,12 +95,24 @@ pub enum PullError {
         /// The digest that it has.
         got: String,
     },
-    /// The index has nothing for this machine.
-    #[error("cannot run {image} here: its index has no image for linux/amd64, only for {found}")]
+    /// The index has nothing for the platform.
+    #[error("cannot run {image} here: its index has no image for {wanted}, only for {found}")]
     NoPlatform {
         /// The image.
         image: String,
+        /// What was asked for.
+        wanted: String,
         /// What there is.
+        found: String,
+    },
+    /// The image is for another platform.
+    #[error("cannot run {image} here: it is for {found}, not for {wanted}")]
+    OtherPlatform {
+        /// The image.
+        image: String,
+        /// What was asked for.
+        wanted: String,
+        /// What it is for.
         found: String,
     },
     /// An OS image was asked for.
@@ -207,6 +219,7 @@ impl PullError {
             }
             Self::Denied { .. }
             | Self::NoPlatform { .. }
+            | Self::OtherPlatform { .. }
             | Self::NotOs { .. }
             | Self::NotContainer { .. }
             | Self::Options { .. } => ErrorKind::Usage,

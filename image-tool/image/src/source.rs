@@ -41,8 +41,8 @@ impl Source {
         }
     }
 
-    /// The image's manifest for this machine, every digest on the way checked.
-    pub(crate) async fn find(&self, image: &ImageRef) -> Result<Found, PullError> {
+    /// The image's manifest for `platform`, every digest on the way checked.
+    pub(crate) async fn find(&self, image: &ImageRef, platform: &str) -> Result<Found, PullError> {
         let pinned = match image {
             ImageRef::Registry { digest, .. } => digest.clone(),
             ImageRef::Layout { .. } => None,
@@ -69,9 +69,10 @@ impl Source {
                 Document::Index(index) => {
                     let child =
                         index
-                            .for_this_machine()
+                            .image_for(platform)
                             .map_err(|found| PullError::NoPlatform {
                                 image: image.to_string(),
+                                wanted: platform.to_owned(),
                                 found,
                             })?;
                     let wanted = Some(&child.digest);

@@ -16,7 +16,7 @@ use crate::content_store::ContentStore;
 use crate::erofs::objects_in;
 use crate::record::{ImageRecord, RECORD_FORMAT};
 use crate::store_error::StoreError;
-use orlop_config::{Digest, RootDigest};
+use orlop_config::{Digest, ImageRef, RootDigest};
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -100,6 +100,24 @@ impl Store {
         let stat = rustix::fs::statvfs(&self.dir)
             .map_err(|error| io_error("look at", &self.dir, error.into()))?;
         Ok(is_short(stat.f_bavail, stat.f_blocks))
+    }
+
+    /// The image that was pulled last by the name of `image`, whatever its digest was.
+    pub fn newest_named(&self, image: &ImageRef) -> Result<Option<ImageRecord>, StoreError> {
+        let wanted = image.without_digest();
+        let mut newest = None;
+        for record in self.records()? {
+            let name = record.reference.parse::<ImageRef>();
+            if name.is_ok_and(|name| name.without_digest() == wanted) {
+                let path = self.record_path(&record.manifest);
+                let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
+                let modified = modified.map_err(|source| io_error("look at", &path, source))?;
+                if newest.as_ref().is_none_or(|(time, _)| *time < modified) {
+                    newest = Some((modified, record));
+                }
+            }
+        }
+        Ok(newest.map(|(_, record)| record))
     }
 
     /// Every record.

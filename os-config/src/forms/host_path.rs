@@ -114,16 +114,23 @@ pub(crate) fn device(text: &str) -> Result<Device, Problem> {
 
 /// Permission bits, in octal.
 pub(crate) fn mode(text: &str) -> Result<u32, Problem> {
+    permissions(text).ok_or_else(|| {
+        Problem::new(format!("`{text}` is not a mode")).help("three octal digits, such as \"0440\"")
+    })
+}
+
+/// Permissions that new files do not get.
+pub(crate) fn umask(text: &str) -> Result<u32, Problem> {
+    permissions(text).ok_or_else(|| {
+        Problem::new(format!("`{text}` is not a umask")).help("three octal digits, such as \"027\"")
+    })
+}
+
+fn permissions(text: &str) -> Option<u32> {
     let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3);
     let digits = digits.unwrap_or(text);
     let octal = digits.len() == 3 && digits.bytes().all(|b| matches!(b, b'0'..=b'7'));
-    octal
-        .then(|| u32::from_str_radix(digits, 8).ok())
-        .flatten()
-        .ok_or_else(|| {
-            Problem::new(format!("`{text}` is not a mode"))
-                .help("three octal digits, such as \"0440\"")
-        })
+    octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten()
 }
 
 #[cfg(test)]

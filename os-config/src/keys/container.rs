@@ -2,6 +2,7 @@
 
 mod health;
 mod lifecycle;
+mod lookup;
 mod process;
 mod resources;
 mod security;
@@ -146,6 +147,7 @@ pub(super) const CONTAINER: Table = Table {
         process::USER_KEY,
         process::GROUPS,
         process::HOSTNAME,
+        process::UMASK_KEY,
         process::INIT,
         process::STOP_SIGNAL,
         process::STOP_TIMEOUT,
@@ -176,9 +178,16 @@ pub(super) const CONTAINER: Table = Table {
         security::NO_NEW_PRIVILEGES,
         security::PRIVILEGED,
         security::HOST,
+        security::MASK,
+        security::UNMASK,
         security::SPEC_PATCH,
         security::RUNTIME,
         security::NETWORK,
+        lookup::DNS,
+        lookup::DNS_SEARCH,
+        lookup::HOSTS,
+        lookup::PULL,
+        lookup::PLATFORM_KEY,
         security::LABELS,
     ],
     one_of: &[],

@@ -234,6 +234,21 @@ pub(super) const MODE: Form = Form {
     pattern: Some("^0?[0-7]{3}$"),
     example: "0440",
 };
+pub(super) const UMASK: Form = Form {
+    name: "umask",
+    pattern: Some("^0?[0-7]{3}$"),
+    example: "027",
+};
+pub(super) const HOST_ADDRESS: Form = Form {
+    name: "address, or `host-gateway`",
+    pattern: Some("^([0-9a-fA-F.:]+|host-gateway)$"),
+    example: "10.0.0.5",
+};
+pub(super) const PLATFORM: Form = Form {
+    name: "platform",
+    pattern: Some("^linux(/[a-z0-9_.-]{1,32}){1,2}$"),
+    example: "linux/386",
+};
 pub(super) const SECRET_TARGET: Form = Form {
     name: "environment variable or absolute path",
     pattern: Some("^[^=]+$"),

@@ -4,6 +4,31 @@ use super::{ByteSize, Name};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
+/// Files and folders of the kernel that tell or change things of the host: a container sees them empty.
+pub const MASKED_PATHS: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Those that a container may only read.
+pub const READ_ONLY_PATHS: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
 /// Limits and shares, beside `memory`, `cpus` and `pids`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Resources {
@@ -48,6 +73,12 @@ pub struct Security {
     /// Parts of the host that it is given.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub host: BTreeSet<HostRight>,
+    /// Files and folders that it sees empty, beside [`MASKED_PATHS`].
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub mask: BTreeSet<String>,
+    /// Those of [`MASKED_PATHS`] and [`READ_ONLY_PATHS`] that it sees, and may write, as they are.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unmask: BTreeSet<String>,
     /// A merge patch (RFC 7396) of its OCI runtime spec, as compact JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec_patch: Option<String>,

@@ -1,8 +1,8 @@
 //! `[volume.NAME]` and `[container.NAME]`.
 
 use super::{
-    Attachment, Lifecycle, Name, NetworkMode, OciRuntime, Process, Resources, Security, Storage,
-    Unhealthy,
+    Attachment, Lifecycle, Lookup, Name, NetworkMode, OciRuntime, Platform, Process, PullPolicy,
+    Resources, Security, Storage, Unhealthy,
 };
 use crate::image_ref::ImageRef;
 use serde::Serialize;
@@ -66,6 +66,15 @@ pub struct Container {
     /// Whose network it is in, where it does not join networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkMode>,
+    /// How it finds others by name.
+    #[serde(flatten)]
+    pub lookup: Lookup,
+    /// When its tag is asked for.
+    #[serde(skip_serializing_if = "PullPolicy::is_default")]
+    pub pull: PullPolicy,
+    /// What its image must be for; none is linux/amd64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     /// Its OCI runtime. Default crun.
     pub runtime: OciRuntime,
     /// Free labels, for people.

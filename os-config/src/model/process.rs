@@ -34,6 +34,9 @@ pub struct Process {
     /// Host name; none is the container's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// Permissions that new files do not get, `0o027`; none is 022.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
     /// Whether its first process is the node's small init. Default false.
     #[serde(skip_serializing_if = "is_false")]
     pub init: bool,

@@ -2,6 +2,7 @@
 
 mod beside;
 mod lifecycle;
+mod lookup;
 mod rights;
 mod storage;
 mod ties;
@@ -23,6 +24,7 @@ const MIN_PROBE: Duration = Duration::from_millis(100);
 const DEFAULT_EVERY: Duration = Duration::from_secs(10);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_RETRIES: u32 = 3;
+const DEFAULT_UMASK: u32 = 0o022;
 const DEFAULT_STOP: Duration = Duration::from_secs(10);
 
 pub(super) fn containers(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Container> {
@@ -71,6 +73,9 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
         process: process(cx, section),
         storage,
         lifecycle,
+        lookup: lookup::lookup(cx, section, network.as_ref()),
+        pull: lookup::pull(section),
+        platform: lookup::platform(cx, section),
         resources: rights::resources(cx, section),
         security,
         network,
@@ -199,6 +204,7 @@ fn process(cx: &mut Context, section: &Section<'_>) -> Process {
             forms::own_sysctl_value,
         ),
         hostname: section.text(cx, "hostname", forms::host_name),
+        umask: said(section.text(cx, "umask", forms::umask), DEFAULT_UMASK),
         init: section.boolean("init").unwrap_or(false),
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod hardware;
 pub(crate) mod imported;
 pub(crate) mod jail;
 pub(crate) mod limits;
+pub(crate) mod name_server;
 pub(crate) mod networks;
 pub(crate) mod node;
 pub(crate) mod operator;

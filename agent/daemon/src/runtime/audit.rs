@@ -18,6 +18,7 @@ pub(super) fn audit(container: &DesiredContainer) {
             .iter()
             .map(|right| format!("host {}", right.as_str())),
     );
+    rights.extend(security.unmask.iter().map(|path| format!("unmask {path}")));
     if security.spec_patch.is_some() {
         rights.push("spec_patch".to_owned());
     }

@@ -124,7 +124,7 @@ pub(super) fn write_bundle(
         }
         let host_name = process::host_name(container);
         let texts = [
-            host_files::hosts(host_name, addresses),
+            host_files::hosts(host_name, addresses, &container.config.lookup.hosts),
             host_files::hostname(host_name),
             name_servers(container, addresses)?,
         ];
@@ -146,9 +146,20 @@ pub(super) fn write_bundle(
 
 /// The text of `/etc/resolv.conf`: the host's own in its network.
 fn name_servers(container: &DesiredContainer, addresses: &Addresses) -> Result<String, StepError> {
+    let lookup = &container.config.lookup;
     match container.network() {
-        Network::Host => Ok(read_text(Path::new(RESOLV_CONF))?.unwrap_or_default()),
-        Network::Joined | Network::None | Network::Of(_) => Ok(host_files::resolv_conf(addresses)),
+        Network::Host if lookup.dns.is_empty() && lookup.dns_search.is_empty() => {
+            Ok(read_text(Path::new(RESOLV_CONF))?.unwrap_or_default())
+        }
+        Network::Host if lookup.dns.is_empty() => {
+            let of_host = read_text(Path::new(RESOLV_CONF))?.unwrap_or_default();
+            let servers = of_host
+                .lines()
+                .filter(|line| line.starts_with("nameserver"));
+            let servers: String = servers.map(|line| format!("{line}\n")).collect();
+            Ok(servers + &host_files::resolv_conf(addresses, lookup))
+        }
+        _ => Ok(host_files::resolv_conf(addresses, lookup)),
     }
 }
 

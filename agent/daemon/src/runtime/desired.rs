@@ -2,8 +2,8 @@
 
 use super::instance::{Instance, Slot};
 use orlop_config::{
-    Attachment, Condition, Container, Digest, HostRight, Name, Net, NetworkMode, RootDigest,
-    Secret, UpdateOrder, Volume, starts_beside,
+    Attachment, Condition, Container, Digest, HostRight, Name, Net, NetworkMode, PullPolicy,
+    RootDigest, Secret, UpdateOrder, Volume, starts_beside,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -118,6 +118,9 @@ impl SpecHash {
         config.lifecycle.essential = true;
         config.lifecycle.update = UpdateOrder::StopFirst;
         config.labels.clear();
+        // The image is known by its root.
+        config.pull = PullPolicy::default();
+        config.platform = None;
         let hashed = Hashed {
             recipe: RECIPE,
             name: &container.name,

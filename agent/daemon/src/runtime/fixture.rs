@@ -53,10 +53,21 @@ pub(super) fn desired_web() -> Desired {
         resources: Resources::default(),
         security: Security::default(),
         network: None,
+        lookup: orlop_config::Lookup::default(),
+        pull: orlop_config::PullPolicy::default(),
+        platform: None,
         runtime: OciRuntime::Crun,
         labels: BTreeMap::new(),
     };
-    let image = ImageRecord {
+    Desired {
+        containers: vec![DesiredContainer::new(name("web"), config, image_of_web())],
+        volumes: BTreeMap::from([(name("data"), orlop_config::Volume::default())]),
+        ..Desired::default()
+    }
+}
+
+fn image_of_web() -> ImageRecord {
+    ImageRecord {
         reference: "registry.example.com/web:1.4".into(),
         manifest: Digest::of(b"manifest"),
         root: Digest::of(b"root").hex().parse().expect("hex of a sha256"),
@@ -72,10 +83,5 @@ pub(super) fn desired_web() -> Desired {
             stop_signal: Some("SIGQUIT".into()),
             version: Some("1.4".into()),
         },
-    };
-    Desired {
-        containers: vec![DesiredContainer::new(name("web"), config, image)],
-        volumes: BTreeMap::from([(name("data"), orlop_config::Volume::default())]),
-        ..Desired::default()
     }
 }

@@ -19,9 +19,9 @@ use oci_spec::runtime::{
     LinuxNamespaceType, LinuxResourcesBuilder, PosixRlimit, PosixRlimitBuilder, Process,
     ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
-use orlop_config::HostRight;
+use orlop_config::{HostRight, MASKED_PATHS, READ_ONLY_PATHS};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 const SPEC_VERSION: &str = "1.2.0";
@@ -29,28 +29,6 @@ const SPEC_VERSION: &str = "1.2.0";
 const SYSCTLS: [(&str, &str); 2] = [
     ("net.ipv4.ip_unprivileged_port_start", "0"),
     ("net.ipv4.ping_group_range", "0 2147483647"),
-];
-/// Kernel files that tell or change things of the host.
-const MASKED: [&str; 12] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-const READ_ONLY: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
 ];
 const UMASK: u32 = 0o022;
 
@@ -105,7 +83,7 @@ fn process(container: &DesiredContainer, given: &Given) -> Result<Process, StepE
             .uid(identity.uid)
             .gid(identity.gid)
             .additional_gids(identity.groups.clone())
-            .umask(UMASK)
+            .umask(container.config.process.umask.unwrap_or(UMASK))
             .build()?;
         let mut process = ProcessBuilder::default()
             .terminal(false)
@@ -147,10 +125,15 @@ fn linux(
     places: &Places,
 ) -> Result<Linux, OciSpecError> {
     let security = &container.config.security;
-    let texts = |paths: &[&str]| match security.privileged {
-        true => Vec::new(),
-        false => paths.iter().map(|path| (*path).to_owned()).collect(),
+    // With `privileged` nothing is masked, and the config can ask for nothing.
+    let paths = |paths: &[&str]| -> BTreeSet<String> {
+        let paths = paths.iter().map(|path| (*path).to_owned());
+        paths
+            .filter(|path| !security.privileged && !security.unmask.contains(path))
+            .collect()
     };
+    let mut masked = paths(&MASKED_PATHS);
+    masked.extend(security.mask.iter().cloned());
     let resources = LinuxResourcesBuilder::default()
         .devices(device_rules(container, given)?)
         .build()?;
@@ -161,8 +144,8 @@ fn linux(
         .resources(resources)
         .sysctl(sysctls(container))
         .rootfs_propagation("private")
-        .masked_paths(texts(&MASKED))
-        .readonly_paths(texts(&READ_ONLY));
+        .masked_paths(masked.into_iter().collect::<Vec<_>>())
+        .readonly_paths(paths(&READ_ONLY_PATHS).into_iter().collect::<Vec<_>>());
     if !given.devices.is_empty() {
         linux = linux.devices(devices?);
     }

@@ -94,6 +94,28 @@ fn the_hosts_processes_are_seen_by_who_has_the_right_alone() {
 }
 
 #[test]
+fn what_is_masked_is_what_the_config_leaves_and_adds() {
+    let spec = changed(|config| {
+        config.security.mask.insert("/proc/version".to_owned());
+        for path in ["/proc/kcore", "/proc/irq"] {
+            config.security.unmask.insert(path.to_owned());
+        }
+        config.process.umask = Some(0o027);
+    });
+    let paths =
+        |key: &str| -> Vec<String> { serde_json::from_value(spec["linux"][key].clone()).unwrap() };
+    let masked = paths("maskedPaths");
+    assert!(masked.contains(&"/proc/version".to_owned()));
+    assert!(masked.contains(&"/proc/keys".to_owned()));
+    assert!(!masked.contains(&"/proc/kcore".to_owned()));
+    assert_eq!(
+        paths("readonlyPaths"),
+        ["/proc/bus", "/proc/fs", "/proc/sys", "/proc/sysrq-trigger"]
+    );
+    assert_eq!(spec["process"]["user"]["umask"], 0o027);
+}
+
+#[test]
 fn one_that_is_privileged_is_not_filtered_masked_or_bounded() {
     let spec = changed(|c| c.security.privileged = true);
     assert!(spec["linux"].get("seccomp").is_none());

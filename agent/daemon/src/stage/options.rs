@@ -2,7 +2,7 @@
 
 use crate::runtime::node_secret;
 use orlop_api::{Fault, FaultKind};
-use orlop_config::{ImageRef, NodeConfig, Registry};
+use orlop_config::{ImageRef, NodeConfig, Platform, Registry};
 use orlop_image::{Expect, Login, Mirror, Proxy, PullOptions};
 use std::error::Error as _;
 
@@ -14,9 +14,11 @@ pub(super) fn pull_options(
     config: &NodeConfig,
     image: &ImageRef,
     expect: Option<Expect>,
+    platform: Option<&Platform>,
 ) -> Result<PullOptions, Fault> {
     let mut options = PullOptions {
         expect,
+        platform: platform.cloned(),
         proxy: Proxy {
             https: config.proxy.https.clone(),
             http: config.proxy.http.clone(),
@@ -79,7 +81,12 @@ mod tests {
 
     fn options(toml: &str, image: &str) -> Result<PullOptions, Fault> {
         let config = orlop_config::parse("node.toml", toml).unwrap();
-        pull_options(&config, &image.parse().unwrap(), Some(Expect::Container))
+        pull_options(
+            &config,
+            &image.parse().unwrap(),
+            Some(Expect::Container),
+            None,
+        )
     }
 
     #[test]

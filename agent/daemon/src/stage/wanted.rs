@@ -2,7 +2,7 @@
 
 use crate::config;
 use orlop_api::{Fault, FaultKind, StageRequest};
-use orlop_config::{Digest, ImageRef, NodeConfig};
+use orlop_config::{Digest, ImageRef, NodeConfig, PullPolicy};
 use orlop_core::{Generation, OsImage};
 use std::collections::BTreeMap;
 
@@ -52,7 +52,8 @@ pub struct Wanted {
 
 /// What `request` asks for on a node that runs `current` by the TOML `current_text`.
 ///
-/// - Neither OS nor config given: an update. Every reference is resolved anew.
+/// - Neither OS nor config given: an update. Every reference is resolved anew, but for containers that say
+///   otherwise (`pull`).
 /// - An OS given: that OS; the containers keep their digests.
 /// - A config given: what it names as the old one did keeps its digest; the rest is resolved.
 ///
@@ -87,9 +88,12 @@ pub fn wanted(
         let same = old
             .as_ref()
             .and_then(|old| old.container.get(name))
-            .is_some_and(|old| old.image == container.image);
+            .is_some_and(|old| {
+                (&old.image, &old.platform) == (&container.image, &container.platform)
+            });
+        let keeps = !update || container.pull != PullPolicy::Always;
         let source = match current.containers.get(name.as_str()) {
-            Some(image) if same && !update => Source::locked(&image.manifest, &image.reference),
+            Some(image) if same && keeps => Source::locked(&image.manifest, &image.reference),
             _ => Source::Named(container.image.clone()),
         };
         containers.insert(name.to_string(), source);
@@ -182,6 +186,26 @@ mod tests {
     #[test]
     fn an_update_resolves_everything_anew() {
         assert_eq!(named(&ask(None, None)), ["os", "db", "web"]);
+    }
+
+    #[test]
+    fn an_update_asks_for_no_tag_whose_container_has_its_image() {
+        for policy in ["missing", "never"] {
+            let web = format!(r#"web:1", pull = "{policy}""#);
+            let text = TEXT.replace("web:1\"", &web);
+            let request = StageRequest {
+                os: None,
+                config: None,
+            };
+            let update = wanted(&request, &current(), &text).unwrap();
+            assert_eq!(named(&update), ["os", "db"]);
+            let other = text.replace("web:1", "web:2");
+            let config = StageRequest {
+                os: None,
+                config: Some(other),
+            };
+            assert_eq!(named(&wanted(&config, &current(), &text).unwrap()), ["web"]);
+        }
     }
 
     #[test]

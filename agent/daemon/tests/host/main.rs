@@ -11,6 +11,7 @@ mod full_disk;
 mod loop_in_place;
 mod no_space;
 mod os_image;
+mod pull_policy;
 mod update_policy;
 
 use futures_util::StreamExt as _;

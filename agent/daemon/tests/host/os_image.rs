@@ -61,6 +61,36 @@ fn put(layout: &Path, media_type: &str, data: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": digest.as_str(), "size": data.len() })
 }
 
+/// Makes a container image with one file in `dir`, and gives its reference.
+pub(crate) fn make_container(dir: &Path, name: &str) -> String {
+    let layout = dir.join(name);
+    fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
+    fs::write(
+        layout.join("oci-layout"),
+        r#"{"imageLayoutVersion":"1.0.0"}"#,
+    )
+    .unwrap();
+    let tree = tar(&[("program", name)]);
+    let layer = put(&layout, "application/vnd.oci.image.layer.v1.tar", &tree);
+    let config = json!({
+        "architecture": "amd64", "os": "linux",
+        "rootfs": { "type": "layers", "diff_ids": [Digest::of(&tree).as_str()] },
+    });
+    let config = put(
+        &layout,
+        "application/vnd.oci.image.config.v1+json",
+        config.to_string().as_bytes(),
+    );
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [layer],
+    });
+    let manifest = put(&layout, media_type, manifest.to_string().as_bytes());
+    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
+    fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    format!("oci:{}", layout.display())
+}
+
 /// Makes the OS image of this version in `dir`.
 pub(crate) fn make(dir: &Path, version: &str) -> OsImage {
     make_of(dir, version, &[("usr/init", version.repeat(500))])

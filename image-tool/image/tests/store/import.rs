@@ -1,9 +1,11 @@
 //! Import from layout directories.
 
 use crate::fixture::{Bench, Layer, Tar, chain, get, noise, options};
-use orlop_config::Digest;
-use orlop_image::{ErrorKind, ImageKind, PullError, pull, root_digest_of_layer, verify_layout};
-use serde_json::json;
+use orlop_config::{Digest, Platform};
+use orlop_image::{
+    ErrorKind, ImageKind, PullError, PullOptions, pull, root_digest_of_layer, verify_layout,
+};
+use serde_json::{Value, json};
 use std::fs;
 use tokio_util::sync::CancellationToken;
 
@@ -215,6 +217,63 @@ async fn an_index_without_this_platform_names_those_it_has() {
             (result, _) => panic!("{result:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn an_image_for_another_platform_is_taken_only_where_that_is_asked_for() {
+    let bench = Bench::new();
+    let layer = Layer::plain(Tar::new().file("arm", b"").bytes());
+    let image = bench.layout.image(&[layer], json!({}));
+    let read = |descriptor: &Value| -> Value {
+        let digest = descriptor["digest"].as_str().unwrap().parse().unwrap();
+        serde_json::from_slice(&fs::read(bench.layout.blob_path(&digest)).unwrap()).unwrap()
+    };
+    let store = |document: &Value| {
+        let text = document.to_string();
+        let digest = bench.layout.put(text.as_bytes());
+        json!({ "digest": digest.as_str(), "size": text.len() })
+    };
+    let mut manifest = read(&image);
+    let mut config = read(&manifest["config"]);
+    config["architecture"] = json!("arm");
+    config["variant"] = json!("v7");
+    manifest["config"] = store(&config);
+    let mut arm = store(&manifest);
+    bench.layout.tag(arm.clone());
+    let reference = bench.layout.reference();
+    let error = get(&bench.store, &reference, &options()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot run {reference} here: it is for linux/arm/v7, not for linux/amd64")
+    );
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    let wanting = |platform| PullOptions {
+        platform: Platform::new(platform),
+        ..options()
+    };
+    let other = get(&bench.store, &reference, &wanting("linux/arm/v6")).await;
+    assert!(
+        matches!(other, Err(PullError::OtherPlatform { .. })),
+        "{other:?}"
+    );
+
+    // Of an image for several, the one that is asked for.
+    let mut amd = image;
+    amd["platform"] = json!({ "os": "linux", "architecture": "amd64" });
+    arm["platform"] = json!({ "os": "linux", "architecture": "arm", "variant": "v7" });
+    let index = store(&json!({ "schemaVersion": 2, "manifests": [amd, arm.clone()] }));
+    bench.layout.tag(index);
+    for platform in ["linux/arm", "linux/arm/v7"] {
+        let record = get(&bench.store, &reference, &wanting(platform)).await;
+        assert_eq!(record.unwrap().manifest.as_str(), arm["digest"]);
+    }
+    let error = get(&bench.store, &reference, &wanting("linux/arm/v6")).await;
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .ends_with("no image for linux/arm/v6, only for linux/amd64, linux/arm/v7")
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod declared;
 mod deploy;
 mod fill;
 mod lifecycle;
+mod lookup;
 mod process;
 mod project;
 mod rights;

@@ -24,7 +24,7 @@ const FIRST: [&str; 6] = [
 ];
 
 /// Keys without a meaning on a node, or with none that Orlop has, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 35] = [
+const NOT_CARRIED: [(&str, &str); 30] = [
     ("attach", "logs are in the journal: `orlop container logs`"),
     ("blkio_config", "write `io_weight`"),
     ("cgroup", "each container has a cgroup of its own"),
@@ -39,16 +39,8 @@ const NOT_CARRIED: [(&str, &str); 35] = [
     ("develop", "it is for development, not for a node"),
     ("device_cgroup_rules", "name the devices in `devices`"),
     (
-        "dns",
-        "containers ask the node's name servers: `[network] dns`",
-    ),
-    (
         "dns_opt",
         "containers ask the node's name servers: `[network] dns`",
-    ),
-    (
-        "dns_search",
-        "containers ask the node's name servers: write full names",
     ),
     ("domainname", "write it behind the host name in `hostname`"),
     (
@@ -58,10 +50,6 @@ const NOT_CARRIED: [(&str, &str); 35] = [
     (
         "external_links",
         "name the network and the container in this file",
-    ),
-    (
-        "extra_hosts",
-        "give the container that it names an alias, or write the address",
     ),
     ("gpus", "name the devices in `devices`"),
     ("isolation", "it is Windows' own"),
@@ -73,16 +61,8 @@ const NOT_CARRIED: [(&str, &str); 35] = [
         "oom_score_adj",
         "write a `spec_patch` with process.oomScoreAdj",
     ),
-    (
-        "platform",
-        "the image's own for the node's processor is taken",
-    ),
     ("post_start", "there are no hooks: let the image do it"),
     ("pre_stop", "there are no hooks: let the image do it"),
-    (
-        "pull_policy",
-        "an image is pulled when the generation is staged: `[update] policy`",
-    ),
     ("stdin_open", "a container of a node has no terminal"),
     ("storage_opt", "the root has no size of its own"),
     ("tty", "a container of a node has no terminal"),
@@ -213,6 +193,7 @@ impl Service<'_, '_> {
         let known = self.process(key, value, place)
             || self.storage(key, value, place)
             || self.attach(key, value, place)
+            || self.lookup(key, value, place)
             || self.lifecycle(key, value, place)
             || self.rights(key, value, place)
             || self.resources(key, value, place);

@@ -7,14 +7,11 @@ use crate::draft::Table;
 use crate::note::Place;
 use crate::quantity;
 use crate::words;
+use orlop_config::{MASKED_PATHS, READ_ONLY_PATHS};
 use toml::Value;
 
 /// Keys that Orlop has nothing for, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 34] = [
-    (
-        "AddHost",
-        "give the container that it names an alias, or write the address",
-    ),
+const NOT_CARRIED: [(&str, &str); 29] = [
     ("Annotation", "write a `spec_patch` with annotations"),
     ("AppArmor", "there is no AppArmor"),
     (
@@ -24,16 +21,8 @@ const NOT_CARRIED: [(&str, &str); 34] = [
     ("CgroupsMode", "each container has a cgroup of its own"),
     ("ContainersConfModule", "there is no containers.conf"),
     (
-        "DNS",
-        "containers ask the node's name servers: `[network] dns`",
-    ),
-    (
         "DNSOption",
         "containers ask the node's name servers: `[network] dns`",
-    ),
-    (
-        "DNSSearch",
-        "containers ask the node's name servers: write full names",
     ),
     (
         "EnvironmentHost",
@@ -52,16 +41,11 @@ const NOT_CARRIED: [(&str, &str); 34] = [
     ("HealthMaxLogCount", "the log of probes is in the journal"),
     ("HealthMaxLogSize", "the log of probes is in the journal"),
     ("LogOpt", "logs go to the journal: `log_limit`"),
-    ("Mask", "what is masked is Orlop's own list"),
     (
         "Pod",
         "write `network = \"container:NAME\"` to share a network",
     ),
     ("PodmanArgs", "there is no Podman: write the key for it"),
-    (
-        "Pull",
-        "an image is pulled when the generation is staged: `[update] policy`",
-    ),
     ("ReloadCmd", "send a signal by the program's own means"),
     ("ReloadSignal", "send a signal by the program's own means"),
     ("Retry", "pulls are tried again by the agent"),
@@ -153,6 +137,7 @@ impl Reading<'_, '_> {
 
     fn container_key(&mut self, key: &str, value: &str, place: &Place) {
         let known = self.process_key(key, value, place)
+            || self.lookup_key(key, value, place)
             || self.rights_key(key, value, place)
             || self.mounts_key(key, value, place)
             || self.attach_key(key, value, place)
@@ -219,6 +204,31 @@ impl Reading<'_, '_> {
         true
     }
 
+    fn lookup_key(&mut self, key: &str, value: &str, place: &Place) -> bool {
+        match key {
+            "DNS" if value == "none" => {
+                let why = "containers have name servers: name them in `dns`";
+                self.builder.left_out(place, why);
+            }
+            "DNS" => self.out.push("dns", value, place),
+            "DNSSearch" => self.out.push("dns_search", value, place),
+            "AddHost" => match value.split_once(':') {
+                // Several names may have one address.
+                Some((names, address)) => {
+                    for name in names.split(';') {
+                        let name = name.to_ascii_lowercase();
+                        self.out.table("hosts").set(&name, address, place);
+                    }
+                }
+                None => self.builder.not_so(place, "NAME:ADDRESS"),
+            },
+            "Pull" if value == "always" || value == "newer" => {}
+            "Pull" => self.out.set("pull", value, place),
+            _ => return false,
+        }
+        true
+    }
+
     fn rights_key(&mut self, key: &str, value: &str, place: &Place) -> bool {
         let on = quantity::boolean(value);
         match key {
@@ -245,6 +255,17 @@ impl Reading<'_, '_> {
                 let why = "name the paths that have to be writable in `Tmpfs=`";
                 self.builder.left_out(place, why);
             }
+            "Mask" => value
+                .split(':')
+                .for_each(|path| self.out.push("mask", path, place)),
+            "Unmask" if value.eq_ignore_ascii_case("all") => {
+                for path in MASKED_PATHS.iter().chain(&READ_ONLY_PATHS) {
+                    self.out.push("unmask", *path, place);
+                }
+            }
+            "Unmask" => value
+                .split(':')
+                .for_each(|path| self.out.push("unmask", path, place)),
             "SeccompProfile" if value == "unconfined" => self.out.set("seccomp", "off", place),
             "SeccompProfile" => {
                 let why = "the filter is Orlop's own: write a `spec_patch` with linux.seccomp";

@@ -1,7 +1,7 @@
 //! The keys of how a container's program is run.
 
 use super::super::forms::{
-    DURATION, GROUP, HOST_NAME, OWN_SYSCTL, PATH, SIGNAL, TEXT, ULIMIT, ULIMIT_NAME, USER,
+    DURATION, GROUP, HOST_NAME, OWN_SYSCTL, PATH, SIGNAL, TEXT, ULIMIT, ULIMIT_NAME, UMASK, USER,
 };
 use crate::spec::{Key, Kind, Presence};
 
@@ -44,6 +44,13 @@ pub(super) const HOSTNAME: Key = Key {
     kind: Kind::Text(&HOST_NAME),
     presence: Presence::Optional("the container's name"),
     doc: "Its host name.",
+};
+
+pub(super) const UMASK_KEY: Key = Key {
+    name: "umask",
+    kind: Kind::Text(&UMASK),
+    presence: Presence::Default("\"022\""),
+    doc: "The permissions that files which it makes do not get, in octal.",
 };
 
 pub(super) const INIT: Key = Key {

@@ -1,6 +1,6 @@
 //! The keys of what a container may do.
 
-use super::super::forms::{CAPABILITY, HOST_RIGHT, JSON, LABEL, NETWORK_MODE, TEXT};
+use super::super::forms::{CAPABILITY, HOST_RIGHT, JSON, LABEL, NETWORK_MODE, PATH, TEXT};
 use crate::spec::{Key, Kind, Presence, Table};
 
 pub(super) const CAPABILITIES: Key = Key {
@@ -45,6 +45,26 @@ pub(super) const HOST: Key = Key {
     },
     presence: Presence::Default("[]"),
     doc: "Parts of the host that it is given: `network`, `pid` and `ipc` (the host's namespaces instead of its own), `journal` (to read), `dbus` (the system bus), `devices` (all of `/dev`). The agent's audit log tells of it.",
+};
+
+pub(super) const MASK: Key = Key {
+    name: "mask",
+    kind: Kind::TextList {
+        form: &PATH,
+        min: 0,
+    },
+    presence: Presence::Default("[]"),
+    doc: "Further files and folders that it sees empty, beside those of docs/security.md.",
+};
+
+pub(super) const UNMASK: Key = Key {
+    name: "unmask",
+    kind: Kind::TextList {
+        form: &PATH,
+        min: 0,
+    },
+    presence: Presence::Default("[]"),
+    doc: "Those of the masked and read-only paths of docs/security.md that it sees, and may write, as they are. The agent's audit log tells of it.",
 };
 
 pub(super) const SPEC_PATCH: Key = Key {

@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::section::Section;
 use crate::forms::{self, Problem};
-use crate::model::{Resources, Security};
+use crate::model::{MASKED_PATHS, READ_ONLY_PATHS, Resources, Security};
 use std::collections::BTreeSet;
 
 const ALL: &str = "all";
@@ -40,7 +40,13 @@ pub(super) fn security(cx: &mut Context, section: &Section<'_>) -> Security {
         None => (BTreeSet::new(), BTreeSet::new()),
     };
     if privileged {
-        for key in ["capabilities", "seccomp", "no_new_privileges"] {
+        for key in [
+            "capabilities",
+            "seccomp",
+            "no_new_privileges",
+            "mask",
+            "unmask",
+        ] {
             if section.has(key) {
                 let problem = Problem::new(format!("`{key}` has no effect with `privileged`"));
                 cx.report(section.span_of(key), problem.help("remove one of the two"));
@@ -57,8 +63,28 @@ pub(super) fn security(cx: &mut Context, section: &Section<'_>) -> Security {
         new_privileges: section.boolean("no_new_privileges") == Some(false),
         privileged,
         host: host.into_iter().map(|(_, right)| right).collect(),
+        mask: paths(cx, section, "mask"),
+        unmask: unmask(cx, section),
         spec_patch: section.text(cx, "spec_patch", forms::merge_patch),
     }
+}
+
+fn paths(cx: &mut Context, section: &Section<'_>, key: &str) -> BTreeSet<String> {
+    let paths = section.texts(cx, key, forms::path).unwrap_or_default();
+    paths.into_iter().map(|(_, path)| path).collect()
+}
+
+fn unmask(cx: &mut Context, section: &Section<'_>) -> BTreeSet<String> {
+    let paths = section.texts(cx, "unmask", forms::path).unwrap_or_default();
+    for (span, path) in &paths {
+        let mut known = MASKED_PATHS.iter().chain(&READ_ONLY_PATHS);
+        if !known.any(|known| known == path) {
+            let problem = Problem::new(format!("`{path}` is neither masked nor read-only"));
+            let all = [&MASKED_PATHS[..], &READ_ONLY_PATHS].concat().join(", ");
+            cx.report(span.clone(), problem.help(format!("these are: {all}")));
+        }
+    }
+    paths.into_iter().map(|(_, path)| path).collect()
 }
 
 fn capabilities(cx: &mut Context, table: &Section<'_>) -> (BTreeSet<String>, BTreeSet<String>) {

@@ -46,12 +46,6 @@ impl Wanted {
             .map(|(member, addresses)| (&member.container, addresses))
     }
 
-    fn addresses(&self) -> BTreeMap<Name, Addresses> {
-        self.serving()
-            .map(|(container, addresses)| (container.name.clone(), addresses.clone()))
-            .collect()
-    }
-
     fn rules(&self) -> String {
         let publishers: Vec<_> = self.serving().map(publisher).collect();
         rules::rules(&publishers)
@@ -197,7 +191,7 @@ impl Guard {
             .into_iter()
             .filter_map(|(bridge, net)| there.contains(&bridge).then_some(net))
             .collect();
-        let files = name_files(&nets, &wanted.addresses());
+        let files = name_files(&nets, wanted.serving());
         name_server::tend(&self.places, &self.systemd, &files).await
     }
 

@@ -272,6 +272,11 @@ impl Addresses {
     }
 
     /// Where the networks' name servers answer.
+    /// The node, as the first network reaches it.
+    pub(in super::super) fn first_gateway(&self) -> Option<IpAddr> {
+        self.0.first()?.at.first().map(|place| place.gateway)
+    }
+
     pub(in super::super) fn name_servers(&self) -> impl Iterator<Item = IpAddr> {
         self.0
             .iter()

@@ -1,5 +1,6 @@
 //! The names that containers know each other by: files for aardvark-dns 1.14 (its `config.md`). Pure.
 
+use super::super::desired::DesiredContainer;
 use super::lease::{Addresses, Joined};
 use orlop_config::{Digest, Name, Net};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +12,12 @@ const INTERNAL_SUFFIX: &str = "%int";
 
 /// The files, by name. Each network with names has one, which lists every container in it whether it
 /// runs or not: its address is its own in any case.
-pub(super) fn name_files(
+pub(super) fn name_files<'a>(
     nets: &BTreeSet<Name>,
-    addresses: &BTreeMap<Name, Addresses>,
+    containers: impl Iterator<Item = (&'a DesiredContainer, &'a Addresses)>,
 ) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
-    for (container, addresses) in addresses {
+    for (container, addresses) in containers {
         for joined in &addresses.0 {
             if joined.net.dns && nets.contains(&joined.name) {
                 let text = files
@@ -40,24 +41,22 @@ fn head(net: &Net) -> String {
     format!("{}\n", list(gateways))
 }
 
-/// One container: id, IPv4 and IPv6 addresses, names.
-fn push(text: &mut String, container: &Name, joined: &Joined) {
-    let id = Digest::of(container.as_str().as_bytes());
+/// One container: id, IPv4 and IPv6 addresses, names, and who is asked for it about the outside where that is
+/// not the host's own name server.
+fn push(text: &mut String, container: &DesiredContainer, joined: &Joined) {
+    let id = Digest::of(container.name.as_str().as_bytes());
     let of = |v4: bool| {
         let places = joined.at.iter().map(|place| place.address);
         list(places.filter(move |address| address.is_ipv4() == v4))
     };
-    let mut names = vec![container.as_str()];
+    let mut names = vec![container.name.as_str()];
     names.extend(joined.aliases.iter().map(String::as_str));
-    let line = writeln!(
-        text,
-        "{} {} {} {}",
-        id.hex(),
-        of(true),
-        of(false),
-        names.join(",")
-    );
-    line.expect("a String takes every write");
+    let (v4, v6, names) = (of(true), of(false), names.join(","));
+    let own = match container.config.lookup.dns.as_slice() {
+        [] => String::new(),
+        servers => format!(" {}", list(servers.iter().copied())),
+    };
+    writeln!(text, "{} {v4} {v6} {names}{own}", id.hex()).expect("a String takes every write");
 }
 
 fn list(addresses: impl Iterator<Item = IpAddr>) -> String {
@@ -67,7 +66,7 @@ fn list(addresses: impl Iterator<Item = IpAddr>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixture::name;
+    use super::super::super::fixture::{desired_web, name};
     use super::super::lease::Place;
     use super::*;
 
@@ -100,7 +99,9 @@ mod tests {
             joined("gone", false, &[("10.88.3.0/24", "10.88.3.2")]),
         ]);
         let nets = ["front", "back"].map(name).into();
-        let files = name_files(&nets, &BTreeMap::from([(name("web"), web)]));
+        let mut container = desired_web().containers.remove(0);
+        let of = |container: &DesiredContainer| name_files(&nets, [(container, &web)].into_iter());
+        let files = of(&container);
         let id = Digest::of(b"web");
         let expected = [
             (
@@ -117,5 +118,11 @@ mod tests {
         ];
         let expected = expected.map(|(file, text)| (file.to_owned(), text));
         assert_eq!(files, BTreeMap::from(expected));
+        container.config.lookup.dns = vec![[9, 9, 9, 9].into(), [1, 1, 1, 1].into()];
+        let files = of(&container);
+        assert!(
+            files["front"].ends_with(" web,db 9.9.9.9,1.1.1.1\n"),
+            "{files:?}"
+        );
     }
 }
