@@ -5,9 +5,10 @@
 mod rig;
 
 use orlop_api::{ContainerState, HealthState, ProcessView};
-use rig::containers::{apply, config, container, wait_answer, wait_runs, wait_view};
+use rig::containers::{apply, config, container, outside, wait_answer, wait_runs, wait_view};
 use rig::jail;
 use rig::node::{Rig, WEB};
+use std::os::unix::fs::MetadataExt;
 
 /// Ports of the node that containers beside `web` are published on.
 const SECOND: u16 = 8081;
@@ -275,6 +276,9 @@ fn an_init_takes_care_of_orphans_and_passes_signals_and_statuses_on() {
     assert_eq!(commands, ["/dev/init -- /app", "/app"]);
     let exec = ["container", "exec", "cared", "--", "/app", "--exit", "7"];
     assert_eq!(node.orlop(&exec).code, Some(7));
+    // The OCI runtime makes a container's user the owner of what its programs are started with.
+    let null = std::fs::metadata(outside(&node, "/dev/null")).unwrap();
+    assert_eq!((null.uid(), null.mode() & 0o777), (0, 0o666));
     let failed = wait_view(&node, "failing", "the end of a task", |view| {
         view.state == ContainerState::Exited
     });

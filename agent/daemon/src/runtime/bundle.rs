@@ -131,6 +131,7 @@ pub(super) fn write_bundle(
         for (file, text) in HOST_FILES.iter().zip(texts) {
             write(&bundle.join(file), text.as_bytes(), OPEN_FILE)?;
         }
+        write(&places.input(instance), b"", OPEN_FILE)?;
         let path = places.spec(instance);
         let json =
             serde_json::to_vec(&spec::spec(container, &given, places)?).map_err(|source| {

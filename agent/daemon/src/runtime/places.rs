@@ -60,6 +60,11 @@ impl Places {
         self.bundles().join(instance.to_string())
     }
 
+    /// An empty file: what its program reads from.
+    pub(super) fn input(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("input")
+    }
+
     /// Where its root file system is mounted.
     pub(super) fn rootfs(&self, instance: &Instance) -> PathBuf {
         self.bundle(instance).join("rootfs")

@@ -96,7 +96,8 @@ impl Runtime {
         };
         command
             .arg(instance.to_string())
-            .stdin(piped(with_input && !with_terminal))
+            // The container's user becomes the owner of what this is, which must not be the host's /dev/null.
+            .stdin(Stdio::piped())
             .stdout(piped(!with_terminal))
             .stderr(Stdio::piped())
             .kill_on_drop(true);
@@ -105,6 +106,9 @@ impl Runtime {
             .map_err(|source| StepError::Run { program, source })
             .map_err(of())?;
         let mut running = Running(child);
+        if !with_input || with_terminal {
+            drop(running.0.stdin.take());
+        }
         let terminal = match &console {
             Some(console) => terminal_of(console, &mut running).await.map_err(of())?,
             None => None,

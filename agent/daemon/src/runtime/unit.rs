@@ -79,12 +79,15 @@ pub(super) fn container_unit(
          Delegate=yes\n\
          DelegateSubgroup={SUBGROUP}\n\
          ExecStopPost=-{crun} delete --force {instance}\n\
+         StandardInput=file:{input}\n\
          TimeoutStartSec={START_LIMIT_SECS}\n\
          TimeoutStopSec={stop_limit}\n\
          KillMode=mixed\n\
          SyslogIdentifier={name}\n\
          OOMPolicy=continue\n",
         spec = hash.as_str(),
+        // Its user becomes the owner of what it is started with, which must not be the host's /dev/null.
+        input = places.input(instance).display(),
         start_limit = start_limit(container.config.lifecycle.restart_limit),
         stop_limit = millis(container.config.process.stop_timeout.unwrap_or(STOP_LIMIT)),
     );
