@@ -62,6 +62,18 @@ fn ten_live_swaps_change_the_os_and_no_container_notices() {
     let root = root_of_web(&node);
     assert!(root.is_some());
     let witness = StreamWitness::on(node.connect_web().unwrap()).unwrap();
+    // The sixth within ten seconds would be systemd's last, and leave a node without services.
+    let properties = "--property=StartLimitIntervalUSec,FailureAction";
+    let unit = node.run(&[
+        "systemctl",
+        "show",
+        properties,
+        "systemd-soft-reboot.service",
+    ]);
+    assert_eq!(
+        unit.trim(),
+        "StartLimitIntervalUSec=0\nFailureAction=reboot-force"
+    );
 
     for swap in 0..SWAPS {
         let version = if swap % 2 == 0 { "2" } else { "1" };
