@@ -8,9 +8,9 @@ use orlop_machines::Lan;
 use rig::containers::{apply, container, outside, wait_answer};
 use rig::name_server::{self, OUTSIDE};
 use rig::networks::{
-    BY_ADDRESS, BY_LOOPBACK, DATAGRAMS, DB, LONE, MENDED, RANGE, ask, assert_reached,
-    assert_refused, config, connect_from, connect_from_lan, links, main_pid, on, rules, start,
-    wait_mended,
+    BY_ADDRESS, BY_LOOPBACK, DATAGRAMS, DB, LONE, MENDED, ON_WIRE, RANGE, WIRE, ask,
+    assert_reached, assert_refused, config, connect_from, connect_from_lan, links, main_pid, on,
+    rules, start, wait_mended,
 };
 use rig::node::{READY, Rig, WEB};
 use std::io::ErrorKind;
@@ -210,24 +210,14 @@ fn addresses_and_rules_are_the_same_after_a_live_swap_and_a_power_cut() {
 #[test]
 fn the_firewall_lets_in_what_it_says_and_published_ports_and_macvlans_have_the_wire_for_themselves()
 {
-    const TOP: &str = r#"
+    const FIREWALL: &str = r#"
 [firewall]
 inbound = "deny"
 allow = ["tcp/7000 from 10.0.2.0/24", "tcp/7001 from 10.9.0.0/16"]
-
-[net.wire]
-driver = "macvlan"
-parent = "eth0"
-subnet = "10.0.2.0/24"
-gateway = "10.0.2.2"
 "#;
     let rig = Rig::new();
-    let wired = container(
-        &rig,
-        "wired",
-        "networks = { wire = { address = \"10.0.2.200\" } }",
-    );
-    let node = start(&rig, "wall", &format!("{TOP}{wired}"));
+    let wired = container(&rig, "wired", ON_WIRE);
+    let node = start(&rig, "wall", &format!("{FIREWALL}{WIRE}{wired}"));
     for port in [7000, 7001] {
         let listen = format!("--socket-property=ListenStream={port}");
         // One that goes on: the socket of a service that ends with its client unheard is given up.

@@ -262,11 +262,7 @@ fn ten_live_swaps_do_not_disturb_a_container_in_its_second_slot() {
     let witness = rig::witness::StreamWitness::on(node.connect_web().unwrap()).unwrap();
     for swap in 0..SWAPS {
         let version = if swap % 2 == 0 { "2" } else { "1" };
-        node.update(&rig.image(&format!("orlop/os:{version}")));
-        let verdict = node.wait_verdict(swap + 3);
-        assert_eq!(verdict.trigger, Trigger::Gate, "{verdict:?}");
-        let status = node.wait_idle();
-        assert_eq!(status.os_release.as_deref(), Some(version));
+        node.swap_to(&rig, version, swap + 3);
         assert_eq!(processes(&node), web);
         assert_eq!(node.wait_web("/started"), started);
     }

@@ -77,11 +77,7 @@ fn ten_live_swaps_change_the_os_and_no_container_notices() {
 
     for swap in 0..SWAPS {
         let version = if swap % 2 == 0 { "2" } else { "1" };
-        node.update(&rig.image(&format!("orlop/os:{version}")));
-        let verdict = node.wait_verdict(swap + 2);
-        assert_eq!(verdict.trigger, Trigger::Gate, "{verdict:?}");
-        let status = node.wait_idle();
-        assert_eq!(status.os_release.as_deref(), Some(version));
+        node.swap_to(&rig, version, swap + 2);
         assert_eq!(node.wait_web("/started"), started);
         assert_eq!(processes(), before);
         assert_eq!(root_of_web(&node), root);

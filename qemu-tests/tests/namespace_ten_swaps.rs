@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod rig;
 
-use orlop_api::{ContainerState, Trigger};
+use orlop_api::ContainerState;
 use rig::containers::{
     apply, container, file, outside, process_of, runs_of, wait_answer, wait_runs, wait_view,
 };
@@ -19,17 +19,11 @@ const SWAPS: u64 = 10;
 const KEEPER: u16 = 8087;
 const KEY: &str = "key of many letters and digits 0123456789";
 const LEASES: &str = "orlop/leases.json";
-/// A firewall, and a network on the machines' own wire. They come first in the TOML.
-const TOP: &str = r#"
+/// A firewall.
+const FIREWALL: &str = r#"
 [firewall]
 inbound = "deny"
 allow = ["tcp/7000 from 10.0.2.0/24"]
-
-[net.wire]
-driver = "macvlan"
-parent = "eth0"
-subnet = "10.0.2.0/24"
-gateway = "10.0.2.2"
 "#;
 /// Services that run from the first swap to the last.
 const SERVICES: [&str; 10] = [
@@ -43,10 +37,7 @@ fn config(rig: &Rig) -> String {
                   secrets = { \"/run/key\" = \"key\", KEY = \"key\" }\nvolumes = [\"counts:/data\"]\n\
                   env = { APP_COUNT_TO = \"/data/counts\" }";
     let more = [
-        (
-            "wired",
-            "networks = { wire = { address = \"10.0.2.200\" } }",
-        ),
+        ("wired", networks::ON_WIRE),
         ("keeper", keeper),
         (
             "beside",
@@ -63,7 +54,7 @@ fn config(rig: &Rig) -> String {
     let more = more.map(|(name, keys)| container(rig, name, keys));
     format!(
         "{}{}{}\n[volume.counts]\n\n[secret.key]\nfrom = \"file\"\n",
-        networks::config(rig, TOP),
+        networks::config(rig, &format!("{FIREWALL}{}", networks::WIRE)),
         imported::all(rig),
         more.concat()
     )
@@ -107,11 +98,7 @@ fn containers_of_every_kind_live_on_through_ten_live_swaps_and_obey_afterwards()
     let mut halted = String::new();
     for swap in 0..SWAPS {
         let version = if swap % 2 == 0 { "2" } else { "1" };
-        node.update(&rig.image(&format!("orlop/os:{version}")));
-        let verdict = node.wait_verdict(swap + 3);
-        assert_eq!(verdict.trigger, Trigger::Gate, "{verdict:?}");
-        let status = node.wait_idle();
-        assert_eq!(status.os_release.as_deref(), Some(version));
+        node.swap_to(&rig, version, swap + 3);
         assert_eq!(processes(&node), before);
         wait_runs(&node, "beat", runs_of(&node, "beat") + 1);
         if swap == 0 {

@@ -121,11 +121,7 @@ fn a_shop_lives_on_through_ten_live_swaps() {
 
     for swap in 0..SWAPS {
         let version = if swap % 2 == 0 { "2" } else { "1" };
-        node.update(&rig.image(&format!("orlop/os:{version}")));
-        let verdict = node.wait_verdict(swap + 3);
-        assert_eq!(verdict.trigger, Trigger::Gate, "{verdict:?}");
-        let status = node.wait_idle();
-        assert_eq!(status.os_release.as_deref(), Some(version));
+        node.swap_to(&rig, version, swap + 3);
         let item = format!("item {swap}");
         assert_eq!(shop::order(&node, &item), (swap + 1).to_string());
         assert_eq!(shop::ask(&node, "/shop/session"), session);

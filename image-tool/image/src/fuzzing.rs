@@ -9,7 +9,7 @@ use crate::layer_error::LayerError;
 use crate::layer_root::layer_error;
 use crate::manifest::{Document, ImageConfig};
 use crate::tree::Tree;
-use orlop_config::RootDigest;
+use orlop_config::{Platform, RootDigest};
 use std::path::PathBuf;
 
 /// The EROFS metadata and the digest of what tars make, laid one upon the other.
@@ -53,7 +53,7 @@ pub fn read_blob(blob: &[u8]) {
 /// Reads a document as each of those that a registry sends; how many of them it is.
 pub fn read_documents(text: &[u8]) -> usize {
     let document = match Document::parse(text) {
-        Ok(Document::Index(index)) => usize::from(index.image_for("linux/amd64").is_ok()),
+        Ok(Document::Index(index)) => usize::from(index.image_for(Platform::NATIVE).is_ok()),
         Ok(Document::Manifest(manifest)) => {
             usize::from(manifest.layers.iter().all(|layer| !layer.is_uki()))
         }

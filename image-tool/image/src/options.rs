@@ -3,9 +3,6 @@
 use orlop_config::Platform;
 use std::time::Duration;
 
-/// What this machine runs by itself.
-const NATIVE: &str = "linux/amd64";
-
 /// How often a request that failed is made again before the pull gives up.
 const DEFAULT_RETRIES: u32 = 5;
 /// The wait before the first retry; it doubles with each one.
@@ -123,7 +120,9 @@ impl PullOptions {
 
     /// What the image has to be for.
     pub(crate) fn platform(&self) -> &str {
-        self.platform.as_ref().map_or(NATIVE, Platform::as_str)
+        self.platform
+            .as_ref()
+            .map_or(Platform::NATIVE, Platform::as_str)
     }
 
     /// The same, for an image that has to be of this kind.

@@ -53,6 +53,9 @@ impl PullPolicy {
 pub struct Platform(String);
 
 impl Platform {
+    /// The only platform that there are OS images for.
+    pub const NATIVE: &'static str = "linux/amd64";
+
     /// `text`, if it has the form of a platform of Linux: two or three words of lower-case letters, digits, `_`,
     /// `.` and `-`, the first of which is `linux`.
     pub fn new(text: &str) -> Option<Self> {

@@ -27,6 +27,16 @@ pub(crate) const MENDED: Duration = Duration::from_secs(30);
 /// For what must not happen: a packet that is dropped is not answered.
 pub(crate) const SILENCE: Duration = Duration::from_secs(1);
 
+/// A network on the machines' own wire, and the keys of a container that is in it.
+pub(crate) const WIRE: &str = r#"
+[net.wire]
+driver = "macvlan"
+parent = "eth0"
+subnet = "10.0.2.0/24"
+gateway = "10.0.2.2"
+"#;
+pub(crate) const ON_WIRE: &str = "networks = { wire = { address = \"10.0.2.200\" } }";
+
 /// `web` is in two networks, `db` in the first of them, `safe` in the second, which is internal, and
 /// `lone` in another. `top` comes before all that.
 pub(crate) fn config(rig: &Rig, top: &str) -> String {

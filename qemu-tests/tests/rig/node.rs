@@ -1,7 +1,7 @@
 //! Nodes of the real OS image, with a registry that has images of the sample app.
 
 use hyper::Method;
-use orlop_api::{Answer, Fault, Job, JobState, Phase, Status, VerdictView, Why};
+use orlop_api::{Answer, Fault, Job, JobState, Phase, Status, Trigger, VerdictView, Why};
 use orlop_config::Digest;
 use orlop_machines::http::{self, ask_tcp};
 use orlop_machines::layout::ImageFile;
@@ -281,6 +281,15 @@ impl Node<'_> {
     pub(crate) fn update(&self, os: &str) {
         self.job("/v1/update/stage", &json!({ "os": os }));
         self.switch("/v1/update/apply", &json!({}));
+    }
+
+    /// Swaps live to the OS image `version`, which the gate keeps as this generation.
+    pub(crate) fn swap_to(&self, rig: &Rig, version: &str, generation: u64) {
+        self.update(&rig.image(&format!("orlop/os:{version}")));
+        let verdict = self.wait_verdict(generation);
+        assert_eq!(verdict.trigger, Trigger::Gate, "{verdict:?}");
+        let status = self.wait_idle();
+        assert_eq!(status.os_release.as_deref(), Some(version));
     }
 
     /// Starts a switch; the node may be gone before its job is seen to end.

@@ -1,5 +1,6 @@
 //! A container on disk: writable layer, mounted root, volumes, OCI bundle. All blocking.
 
+use super::absent::{remove_dir, remove_file};
 use super::desired::{DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
 use super::given::Given;
@@ -19,7 +20,6 @@ use orlop_initrd::atomic_write::atomic_write;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -34,15 +34,6 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 fn make_dir(path: &Path, mode: u32) -> Result<(), StepError> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(StepError::file("create", path))
-}
-
-fn remove_dir(path: &Path) -> Result<(), StepError> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::file("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StepError> {
@@ -93,12 +84,7 @@ pub(super) fn mount_root(
 /// Throws away a writable layer, first the mark that says whose it is: one cut short is begun anew.
 fn remove_layer(places: &Places, instance: &Instance) -> Result<(), StepError> {
     let mark = places.layer_spec(instance);
-    match std::fs::remove_file(&mark) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(StepError::file("remove", &mark)(error));
-        }
-        _ => {}
-    }
+    remove_file(&mark)?;
     remove_dir(&places.layer(instance))
 }
 

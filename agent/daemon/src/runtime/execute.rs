@@ -23,7 +23,6 @@ use orlop_config::{Name, Net, OciRuntime, Secret};
 use orlop_initrd::atomic_write::atomic_write;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -419,15 +418,6 @@ fn write_unit_file(path: &Path, text: &str) -> Result<(), StepError> {
         return Ok(());
     }
     atomic_write(path, text.as_bytes(), UNIT_MODE).map_err(StepError::file("write", path))
-}
-
-pub(super) fn remove_file(path: &Path) -> Result<(), StepError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::file("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Runs `work` where it may block.

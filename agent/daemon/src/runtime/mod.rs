@@ -5,6 +5,7 @@
 //! store. There is no shim and no record of ours to fall out of step: what runs is read from
 //! systemd, the mount table and the files, so that an agent that was killed goes on where it was.
 
+mod absent;
 mod audit;
 mod bundle;
 mod capabilities;

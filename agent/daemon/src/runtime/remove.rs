@@ -1,10 +1,11 @@
 //! Takes containers down: stops their instances and removes everything of them but volumes.
 
+use super::absent::remove_file;
 use super::bundle;
 use super::change::{Outcome, Outcomes};
 use super::command;
 use super::error::{RuntimeError, Step, StepError};
-use super::execute::{Executor, all_of, blocking, fail, oci_runtime, remove_file};
+use super::execute::{Executor, all_of, blocking, fail, oci_runtime};
 use super::instance::{Instance, Slot};
 use super::net;
 use super::places::{timer_name, unit_name};

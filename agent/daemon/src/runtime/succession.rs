@@ -1,5 +1,6 @@
 //! Lets an instance of a container take the place of another: while it comes up, the one before it serves.
 
+use super::absent::remove_file;
 use super::containers::blocking;
 use super::desired::DesiredContainer;
 use super::error::{RuntimeError, Step, StepError};
@@ -10,7 +11,6 @@ use super::places::Places;
 use super::plan::{Action, Plan};
 use orlop_api::{ContainerState, HealthState};
 use orlop_config::{Health, Name};
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -183,12 +183,7 @@ impl Executor {
 fn note(places: &Places, instance: &Instance) -> Result<(), StepError> {
     let path = places.second(&instance.container);
     match instance.slot {
-        Slot::First => match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(StepError::file("remove", &path)(error))
-            }
-            _ => Ok(()),
-        },
+        Slot::First => remove_file(&path),
         Slot::Second => {
             let dir = places.seconds();
             std::fs::create_dir_all(&dir).map_err(StepError::file("create", &dir))?;

@@ -3,6 +3,7 @@
 //! A volume's folder is there whole or not at all: what is being brought in, or is on its way out, has a name
 //! that no volume can have, and is removed when somebody looks for such leftovers.
 
+use super::absent::remove_dir;
 use super::containers::{Runtime, blocking};
 use super::error::StepError;
 use super::places::Places;
@@ -393,15 +394,6 @@ fn volume_of(name: String) -> Option<Name> {
 
 fn beside(path: &Path, name: &Name, ending: &str) -> PathBuf {
     path.with_file_name(format!(".{name}{ending}"))
-}
-
-fn remove_dir(path: &Path) -> Result<(), StepError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::file("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn discard(path: &Path) {

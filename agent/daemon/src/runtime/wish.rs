@@ -1,6 +1,7 @@
 //! Operators' wishes that a container be stopped. They are kept below `/run`: the agent may be killed and
 //! keeps to them, and a machine that is started anew starts everything.
 
+use super::absent::remove_file;
 use super::error::StepError;
 use super::observe::read_text;
 use super::places::Places;
@@ -87,12 +88,7 @@ pub(super) fn make(places: &Places, name: &Name, wish: &Wish) -> Result<(), Step
 /// There is no wish any more. Idempotent.
 pub(super) fn withdraw(places: &Places, name: &Name) -> Result<(), StepError> {
     let path = places.wish(name);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::file("remove", &path)(error))
-        }
-        _ => Ok(()),
-    }
+    remove_file(&path)
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@ use super::super::section::Section;
 use crate::forms::{self, Problem};
 use crate::model::{HostAddress, Lookup, NetworkMode, Platform, PullPolicy};
 
-/// linux/amd64, the only platform that there are OS images for.
-const NATIVE: &str = "linux/amd64";
 /// Name servers and search domains that the resolvers of C libraries look at (resolv.conf(5), `MAXNS`, `MAXDNSRCH`).
 const MAX_SERVERS: usize = 3;
 const MAX_DOMAINS: usize = 6;
@@ -69,5 +67,5 @@ pub(super) fn pull(section: &Section<'_>) -> PullPolicy {
 
 pub(super) fn platform(cx: &mut Context, section: &Section<'_>) -> Option<Platform> {
     let platform = section.text(cx, "platform", forms::platform);
-    platform.filter(|platform| platform.as_str() != NATIVE)
+    platform.filter(|platform| platform.as_str() != Platform::NATIVE)
 }

@@ -1,5 +1,6 @@
 //! Connects containers to their networks, by netavark, in namespaces that outlive a restart.
 
+use super::super::absent::remove_file;
 use super::super::command::{find, run_well};
 use super::super::error::StepError;
 use super::super::instance::Instance;
@@ -9,7 +10,6 @@ use super::bridges;
 use super::netavark::Request;
 use super::netns;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,15 +124,6 @@ pub(in super::super) async fn disconnect(
     }
     netns::remove(&path)?;
     remove_file(&places.network_request(instance))
-}
-
-fn remove_file(path: &Path) -> Result<(), StepError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::file("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 async fn netavark(

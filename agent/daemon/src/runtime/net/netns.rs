@@ -1,11 +1,12 @@
 //! Named network namespaces, as ip-netns(8) keeps them: a bind mount of the namespace on a file.
 
+use super::super::absent::remove_file;
 use super::super::error::StepError;
 use super::super::observe::mount_points;
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
@@ -79,12 +80,7 @@ fn make_mount_point(path: &Path) -> Result<(), StepError> {
 /// Lets go of the namespace at `path`. Idempotent.
 pub(in super::super) fn remove(path: &Path) -> Result<(), StepError> {
     unmount_all(path)?;
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StepError::file("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
+    remove_file(path)
 }
 
 /// A mount point of ours is never mounted over more often than a start cut short can do it.
