@@ -4,11 +4,12 @@
 mod rig;
 
 use orlop_api::{ContainerDetail, HealthState};
-use rig::containers::{config, container, wait_view};
+use rig::containers::{config, container, outside, wait_view};
 use rig::node::{Node, READY, Rig};
 use rig::qemu::Random;
 use rig::remains;
 use serde_json::json;
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -121,18 +122,23 @@ fn an_agent_that_hangs_is_started_again_by_its_watchdog_and_no_container_notices
     };
     let before = processes();
     let hung = node.wait_agent("");
+    // As if it were in the middle of mounting an image.
+    let half = "/run/orlop/mounting/.tmpHalf";
+    fs::create_dir(outside(&node, half)).unwrap();
+    node.run(&["mount", "-t", "tmpfs", "tmpfs", half]);
     let stop = ["systemctl", "kill", "--signal=STOP", "--kill-whom=main"];
     node.run(&[&stop[..], &["orlopd.service"]].concat());
     assert_eq!(node.wait_web("/started"), started);
     let runs = checks::starts(&node, "r0-c9");
 
     node.wait_agent(&hung);
+    node.wait_idle();
+    assert!(!outside(&node, half).exists());
     let result = node.run(&["journalctl", "--no-pager", "--output=cat", "_PID=1"]);
     assert!(
         result.contains("orlopd.service: Watchdog timeout"),
         "{result}"
     );
-    node.wait_idle();
     let name = "r0-c1";
     wait_view(&node, name, "a healthy container", |view| {
         view.health == HealthState::Healthy

@@ -18,6 +18,7 @@ pub mod logging;
 pub mod next_root;
 pub mod note_failure;
 pub mod ops;
+pub mod passing_mounts;
 pub mod paths;
 pub mod problems;
 mod project_quota;

@@ -83,6 +83,12 @@ impl Paths {
         self.place("/etc/orlop/boot.json")
     }
 
+    /// Where file systems are mounted for a moment on the way to their place.
+    #[must_use]
+    pub fn passing_mounts(&self) -> PathBuf {
+        self.place("/run/orlop/mounting")
+    }
+
     /// The local API's socket.
     pub fn api_socket(&self) -> PathBuf {
         self.place("/run/orlop/api.sock")

@@ -6,6 +6,7 @@ use orlopd::effects::Effects;
 use orlopd::front::pki::{self, PkiError};
 use orlopd::front::{ApiServer, Bus, BusAddress, ServeError, ServerOptions};
 use orlopd::host::{self, Host, HostError};
+use orlopd::passing_mounts;
 use orlopd::paths::Paths;
 use sd_notify::NotifyState;
 use std::io;
@@ -43,6 +44,10 @@ pub(crate) async fn run(paths: Paths, effects: Arc<dyn Effects>) -> Result<(), S
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServiceError::Signals)?;
     let host_name = nix::unistd::gethostname().unwrap_or_default();
     let identity = pki::load_or_make(&paths.pki(), &host_name.to_string_lossy())?;
+    // Before anything of the host mounts images.
+    if let Err(error) = passing_mounts::clear(&paths) {
+        log::warn!("cannot clear {}: {error}", paths.passing_mounts().display());
+    }
     let host = Arc::new(host::start(paths.clone(), effects)?);
     let server = ApiServer::start(
         Arc::clone(&host),
