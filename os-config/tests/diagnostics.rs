@@ -108,6 +108,16 @@ fn a_network_that_cannot_be_is_said_with_what_to_write() {
             "schema = 1\n[net.a]\nsubnet = \"10.1.0.0/24\"\ninternal = true\ndns = false\n{web}\
              networks = {{ a = {{ aliases = [\"b\"] }} }}\nports = [\"80:80\"]"
         ),
+        &format!(
+            "schema = 1\n[net.lan]\nsubnet = \"10.1.0.0/24\"\ndriver = \"macvlan\"\nparent = \"eth0\"\n\
+             [net.wan]\nsubnet = \"10.2.0.0/24\"\ndriver = \"macvlan\"\nparent = \"eth0\"\n\
+             [net.ip]\nsubnet = \"10.3.0.0/24\"\ndriver = \"ipvlan\"\nparent = \"eth1\"\n{web}\
+             networks = {{ default = {{ mac = \"02:42:AC:11:00:02\" }}, lan = {{ mac = \"02-42-ac-11-00-02\" }}, \
+             ip = {{ mac = \"02:42:ac:11:00:02\" }} }}\n[container.db]\nimage = \"db\"\n\
+             networks = {{ default = {{ mac = \"02:42:ac:11:00:02\" }}, wan = {{ mac = \"02:42:ac:11:00:02\" }} }}\n\
+             [container.c]\nimage = \"c\"\nnetworks = {{ default = {{ mac = \"01:00:5e:00:00:01\" }}, \
+             lan = {{ mac = \"00:00:00:00:00:00\" }}, wan = {{ mac = \"02:42\" }} }}"
+        ),
         &format!("schema = 1\n{web}networks = [{{ net = \"a\" }}]"),
         &format!("schema = 1\n{web}networks = {{ default = \"10.89.0.7\" }}"),
         &format!(
@@ -531,6 +541,9 @@ fn what_two_instances_cannot_have_at_once_is_not_updated_start_first() {
         &web("update = \"start-first\"\nkind = \"task\""),
         &web("update = \"start-first\"\nhost = [\"network\"]"),
         &web("update = \"start-first\"\n[container.web.networks.default]\naddress = \"10.89.0.7\""),
+        &web(
+            "update = \"start-first\"\n[container.web.networks.default]\nmac = \"02:42:ac:11:00:02\"",
+        ),
         &web(
             "update = \"start-first\"\nnetwork = \"container:db\"\n[container.db]\nimage = \"db\"",
         ),

@@ -5,10 +5,10 @@
 mod rig;
 
 use orlop_machines::Lan;
-use rig::containers::{apply, container, outside, wait_answer};
+use rig::containers::{apply, container, file, outside, wait_answer};
 use rig::name_server::{self, OUTSIDE};
 use rig::networks::{
-    BY_ADDRESS, BY_LOOPBACK, DATAGRAMS, DB, LONE, MENDED, ON_WIRE, RANGE, WIRE, ask,
+    BY_ADDRESS, BY_LOOPBACK, DATAGRAMS, DB, LONE, LONE_MAC, MENDED, ON_WIRE, RANGE, WIRE, ask,
     assert_reached, assert_refused, config, connect_from, connect_from_lan, links, main_pid, on,
     rules, start, wait_mended,
 };
@@ -234,11 +234,23 @@ allow = ["tcp/7000 from 10.0.2.0/24", "tcp/7001 from 10.9.0.0/16"]
     assert_eq!(ask(&node, BY_ADDRESS, "/"), "hello from 1\n");
     assert_reached(&node, WEB, "db:8080");
 
+    assert_eq!(
+        file(&node, LONE, "/sys/class/net/eth0/address"),
+        format!("{LONE_MAC}\n")
+    );
+
     let wire = on(Ipv4Addr::new(10, 0, 2, 200), 8080);
     let reached = node.machine.wait("the container on the wire", READY, || {
         connect_from_lan(&node, wire).map_err(|error| error.to_string())
     });
     reached.unwrap_or_else(|error| panic!("{error}\n{}", node.journal()));
+    let seen = node.inside_lan(|| {
+        Command::new("ip")
+            .args(["neigh", "show", "10.0.2.200"])
+            .output()
+    });
+    let seen = String::from_utf8(seen.unwrap().stdout).unwrap();
+    assert!(seen.contains("lladdr 02:42:0a:00:02:c8"), "{seen}");
 
     node.run(&["nft", "flush", "ruleset"]);
     let back = node.machine.wait("the firewall", MENDED, walled);

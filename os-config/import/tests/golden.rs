@@ -64,6 +64,7 @@ golden!(a_proxy_with_labels: "traefik.yaml");
 golden!(grafana_and_prometheus_with_configs: "monitoring.yaml");
 golden!(gitea: "gitea.yaml");
 golden!(home_assistant_in_the_hosts_network: "home_assistant.yaml");
+golden!(a_home_with_devices_and_limits: "hardware.yaml");
 golden!(three_quadlet_units_with_a_network_and_a_volume:
     "db.container", "app.container", "backup.container", "app.network", "pgdata.volume");
 golden!(a_unit_without_the_units_that_it_names: "app.container");

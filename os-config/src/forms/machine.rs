@@ -123,6 +123,21 @@ pub(crate) fn mac(text: &str) -> Result<String, Problem> {
     )
 }
 
+/// The hardware address of a single interface, in lower case with colons.
+pub(crate) fn unicast_mac(text: &str) -> Result<String, Problem> {
+    let mac = mac(text)?;
+    // The lowest bit of the first byte: the address is that of a group (IEEE 802, 8.2.2).
+    let of_group = mac
+        .as_bytes()
+        .get(1)
+        .is_some_and(|digit| b"13579bdf".contains(digit));
+    if of_group || mac.bytes().all(|byte| matches!(byte, b'0' | b':')) {
+        let problem = Problem::new(format!("`{text}` is not an address of one interface"));
+        return Err(problem.help("write one that begins with 02, such as \"02:42:ac:11:00:02\""));
+    }
+    Ok(mac)
+}
+
 /// An interface's own address with the prefix of its network.
 pub(crate) fn interface_address(text: &str) -> Result<IpNet, Problem> {
     let help = "write an address and the length of its network's prefix, such as \"10.0.0.17/24\"";

@@ -18,6 +18,7 @@ pub(crate) use host_path::{Leave, bind, device, directory, leave, mode, path, um
 pub(crate) use lookup::{host_address, platform};
 pub(crate) use machine::{
     address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,
+    unicast_mac,
 };
 pub(crate) use network::{
     address6, alias, host_port, http_url, listen, login_name, mirror, not_proxied, own_port_path,

@@ -1,6 +1,6 @@
 //! `[net.NAME]`, how a container joins one, and `[firewall]`.
 
-use super::forms::{ADDRESS, ADDRESS6, ALIAS, ALLOW, INTERFACE, SUBNET, SUBNET6};
+use super::forms::{ADDRESS, ADDRESS6, ALIAS, ALLOW, INTERFACE, MAC, SUBNET, SUBNET6};
 use crate::limits::{MAX_MTU, MIN_MTU};
 use crate::spec::{Key, Kind, Presence, Table};
 
@@ -99,6 +99,12 @@ pub(super) const ATTACHMENT: Table = Table {
             kind: Kind::Text(&ADDRESS6),
             presence: Presence::Optional("one that is given once and kept"),
             doc: "Its address in the network's `subnet6`.",
+        },
+        Key {
+            name: "mac",
+            kind: Kind::Text(&MAC),
+            presence: Presence::Optional("one that goes with its address"),
+            doc: "Its hardware address in this network, a bridge or a macvlan. Not with `update = \"start-first\"`.",
         },
         Key {
             name: "aliases",

@@ -107,6 +107,8 @@ pub struct Attachment {
     pub address: Option<IpAddr>,
     /// Its address in the network's `subnet6`; none is one that the agent gives.
     pub address6: Option<Ipv6Addr>,
+    /// Its hardware address, `02:42:ac:11:00:02` in lower case; none is one that goes with its address.
+    pub mac: Option<String>,
     /// Further names that it has in this network.
     pub aliases: Vec<String>,
 }
@@ -118,6 +120,7 @@ impl Attachment {
             net,
             address: None,
             address6: None,
+            mac: None,
             aliases: Vec::new(),
         }
     }
@@ -126,11 +129,15 @@ impl Attachment {
 impl Serialize for Attachment {
     /// A bare name where that says it all, as in the TOML.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.address.is_none() && self.address6.is_none() && self.aliases.is_empty() {
+        if *self == Self::plain(self.net.clone()) {
             return self.net.serialize(serializer);
         }
         let parts = (&self.net, self.address, self.address6, &self.aliases);
-        parts.serialize(serializer)
+        match &self.mac {
+            // As it was before there was the key: containers do not change by it.
+            None => parts.serialize(serializer),
+            Some(mac) => (parts, mac).serialize(serializer),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Attached {
     net: Name,
     /// Each wanted address, with its place, and whether it is to be in `subnet6`.
     addresses: Vec<(Range<usize>, IpAddr, bool)>,
+    /// The wanted hardware address, with its place.
+    mac: Option<(Range<usize>, String)>,
     /// The place of `aliases`, where there are some.
     aliases: Option<Range<usize>>,
 }
@@ -180,6 +182,7 @@ fn attachment(cx: &mut Context, container: &Name, net: Name, section: &Section<'
     let aliases = section
         .texts(cx, "aliases", forms::alias)
         .unwrap_or_default();
+    let mac = section.text(cx, "mac", forms::unicast_mac);
     if let Some((span, _)) = aliases.get(MAX_ALIASES) {
         let problem = Problem::new(format!("there are more than {MAX_ALIASES} aliases"));
         cx.report(span.clone(), problem);
@@ -195,12 +198,14 @@ fn attachment(cx: &mut Context, container: &Name, net: Name, section: &Section<'
             .into_iter()
             .filter_map(|(key, address, second)| Some((section.span_of(key), address?, second)))
             .collect(),
+        mac: mac.clone().map(|mac| (section.span_of("mac"), mac)),
         aliases: (!aliases.is_empty()).then(|| section.span_of("aliases")),
     });
     Attachment {
         net,
         address,
         address6,
+        mac,
         aliases: aliases.into_iter().map(|(_, alias)| alias).collect(),
     }
 }
@@ -208,6 +213,7 @@ fn attachment(cx: &mut Context, container: &Name, net: Name, section: &Section<'
 /// Reports what containers ask of networks that those do not have.
 pub(super) fn report_attachments(cx: &mut Context, nets: &BTreeMap<Name, Net>) {
     let mut attached = std::mem::take(&mut cx.attached);
+    report_macs(cx, nets, &mut attached);
     attached.sort_by_key(|one| one.addresses.first().map(|(span, ..)| span.start));
     let mut holders: BTreeMap<(Name, IpAddr), String> = BTreeMap::new();
     for one in attached {
@@ -231,6 +237,35 @@ pub(super) fn report_attachments(cx: &mut Context, nets: &BTreeMap<Name, Net>) {
         }
     }
     report_publishers(cx, nets);
+}
+
+/// Reports hardware addresses that two have on one wire, and those that no interface of the network can have.
+fn report_macs(cx: &mut Context, nets: &BTreeMap<Name, Net>, attached: &mut [Attached]) {
+    attached.sort_by_key(|one| one.mac.as_ref().map(|(span, _)| span.start));
+    let mut holders: BTreeMap<(String, &str), &str> = BTreeMap::new();
+    for one in attached.iter() {
+        let (Some((span, mac)), Some(net)) = (&one.mac, known(nets, &one.net)) else {
+            continue;
+        };
+        let wire = match (net.driver, net.parent) {
+            (NetDriver::Ipvlan, _) => {
+                let message = "the interfaces of an ipvlan have the hardware address of the host";
+                let help = "remove it, or write `driver = \"macvlan\"`";
+                cx.report(span.clone(), Problem::new(message).help(help));
+                continue;
+            }
+            // Two networks may be on the wire of one interface. No name of a network has a `/`.
+            (NetDriver::Macvlan, Some(parent)) => format!("/{parent}"),
+            _ => one.net.to_string(),
+        };
+        if let Some(holder) = holders.insert((wire, mac), &one.container) {
+            let problem = Problem::new(format!("{mac} is taken by container `{holder}`"));
+            cx.report(
+                span.clone(),
+                problem.help("take another one, or leave it out"),
+            );
+        }
+    }
 }
 
 fn known(nets: &BTreeMap<Name, Net>, name: &Name) -> Option<Net> {

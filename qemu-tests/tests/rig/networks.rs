@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Where `lone` is published.
 pub(crate) const LONE: u16 = 8081;
+/// The hardware address that `lone` asks for.
+pub(crate) const LONE_MAC: &str = "02:42:0a:58:02:77";
 /// Where `web` is published on the node's address in the network of the machines alone.
 pub(crate) const BY_ADDRESS: u16 = 8083;
 /// Where `web` is published for the node itself alone.
@@ -35,7 +37,8 @@ parent = "eth0"
 subnet = "10.0.2.0/24"
 gateway = "10.0.2.2"
 "#;
-pub(crate) const ON_WIRE: &str = "networks = { wire = { address = \"10.0.2.200\" } }";
+pub(crate) const ON_WIRE: &str =
+    "networks = { wire = { address = \"10.0.2.200\", mac = \"02:42:0a:00:02:c8\" } }";
 
 /// `web` is in two networks, `db` in the first of them, `safe` in the second, which is internal, and
 /// `lone` in another. `top` comes before all that.
@@ -51,7 +54,8 @@ pub(crate) fn config(rig: &Rig, top: &str) -> String {
     let web = web.replace(&format!("\"{WEB}:8080\""), &ports);
     let db = "networks = { front = { address = \"10.88.1.10\", address6 = \"fd00:88:1::10\", \
               aliases = [\"data\", \"db.internal\"] } }";
-    let lone = format!("networks = [\"back\"]\nports = [\"{LONE}:8080\"]");
+    let lone =
+        format!("networks = {{ back = {{ mac = \"{LONE_MAC}\" }} }}\nports = [\"{LONE}:8080\"]");
     let safe = "networks = [\"vault\"]";
     let more = [("db", db), ("lone", lone.as_str()), ("safe", safe)]
         .map(|(name, keys)| container(rig, name, &format!("{LISTEN}{keys}")));

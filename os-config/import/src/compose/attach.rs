@@ -20,6 +20,14 @@ impl Service<'_, '_> {
             }
             // Containers of one network reach all ports of each other.
             "expose" => {}
+            "mac_address" => match value.text() {
+                Some(mac) => {
+                    self.project
+                        .macs
+                        .push((self.name.clone(), mac.to_owned(), place.clone()))
+                }
+                None => self.builder.not_so(place, "a hardware address"),
+            },
             "network_mode" => self.network_mode(value, place),
             "links" => self.links(value, place),
             "container_name" => {
@@ -67,6 +75,7 @@ impl Service<'_, '_> {
                     }
                     ("ipv4_address", Some(text)) => out.set("address", text, &place),
                     ("ipv6_address", Some(text)) => out.set("address6", text, &place),
+                    ("mac_address", Some(text)) => out.set("mac", text, &place),
                     (key, _) if key.starts_with("x-") => {}
                     _ => self
                         .builder
@@ -150,6 +159,25 @@ impl Service<'_, '_> {
             }
         }
     }
+}
+
+/// Gives a container its hardware address, in the one network that it has: which of several Compose means, differs
+/// between its versions. Whether there is such a network.
+pub(super) fn set_mac(table: &mut Table, mac: &str, place: &Place) -> bool {
+    if table.has("network") || in_hosts_network(table) {
+        return false;
+    }
+    if !table.has(NETWORKS) {
+        let net = Table::from(place);
+        table.table(NETWORKS).put(super::declared::DEFAULT, net);
+    }
+    let [(_, Item::Table(net))] = &mut table.table(NETWORKS).0[..] else {
+        return false;
+    };
+    if !net.has("mac") {
+        net.set("mac", mac, place);
+    }
+    true
 }
 
 /// Gives a container its aliases in each of its networks, and networks without settings the short form.

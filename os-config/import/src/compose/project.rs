@@ -14,4 +14,6 @@ pub(super) struct Project {
     pub(super) awaited: BTreeSet<String>,
     /// Further names of containers, as the TOML names them.
     pub(super) aliases: BTreeMap<String, Vec<(String, Place)>>,
+    /// Hardware addresses that are a service's, whatever its networks: as the TOML names it, the address, where it stands.
+    pub(super) macs: Vec<(String, String, Place)>,
 }

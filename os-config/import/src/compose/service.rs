@@ -24,7 +24,7 @@ const FIRST: [&str; 6] = [
 ];
 
 /// Keys without a meaning on a node, or with none that Orlop has, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 30] = [
+const NOT_CARRIED: [(&str, &str); 29] = [
     ("attach", "logs are in the journal: `orlop container logs`"),
     ("blkio_config", "write `io_weight`"),
     ("cgroup", "each container has a cgroup of its own"),
@@ -54,7 +54,6 @@ const NOT_CARRIED: [(&str, &str); 30] = [
     ("gpus", "name the devices in `devices`"),
     ("isolation", "it is Windows' own"),
     ("label_file", "write the labels into `labels`"),
-    ("mac_address", "hardware addresses are given by the node"),
     ("mem_swappiness", "cgroups have no such setting any more"),
     ("oom_kill_disable", "cgroups have no such setting any more"),
     (
@@ -151,11 +150,25 @@ fn finish(builder: &mut Builder<'_>, project: &Project) {
             }
         }
     }
+    let mut left_out = Vec::new();
+    for (name, mac, place) in &project.macs {
+        let found = containers.0.iter_mut().find(|(one, _)| one == name);
+        if let Some((_, Item::Table(table))) = found
+            && !super::attach::set_mac(table, mac, place)
+        {
+            left_out.push(place);
+        }
+    }
     for (name, item) in &mut containers.0 {
         if let Item::Table(table) = item {
             let aliases = project.aliases.get(name);
             super::attach::finish(table, aliases.map_or(&[], Vec::as_slice));
         }
+    }
+    for place in left_out {
+        let why =
+            "it has not one network of its own: write `mac_address` below one of its `networks`";
+        builder.left_out(place, why);
     }
 }
 

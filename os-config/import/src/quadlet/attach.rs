@@ -70,6 +70,7 @@ impl Reading<'_, '_> {
             match option.split_once('=') {
                 Some(("ip", ip)) if ip.contains(':') => table.set("address6", ip, place),
                 Some(("ip", ip)) => table.set("address", ip, place),
+                Some(("mac", mac)) => table.set("mac", mac, place),
                 Some(("alias", alias)) => table.push("aliases", alias, place),
                 _ => {
                     let why = format!("networks have no option `{option}`");

@@ -38,6 +38,10 @@ pub(super) fn report(
             networks.iter().any(fixed),
             "two instances cannot have the same address",
         ),
+        (
+            networks.iter().any(|one| one.mac.is_some()),
+            "two instances cannot have the same hardware address",
+        ),
     ];
     for (_, why) in reasons.into_iter().filter(|(holds, _)| *holds) {
         let problem = Problem::new(format!("it cannot be updated start-first: {why}"));

@@ -176,7 +176,10 @@ impl Leases {
         known: &BTreeMap<&Name, Vec<Range>>,
     ) -> Result<Addresses, StepError> {
         let mut addresses = Addresses::default();
-        for Attachment { net, aliases, .. } in container.networks() {
+        for Attachment {
+            net, aliases, mac, ..
+        } in container.networks()
+        {
             let (Some(settings), Some(ranges)) = (nets.get(&net), known.get(&net)) else {
                 return Err(StepError::NoNetwork(net));
             };
@@ -204,6 +207,7 @@ impl Leases {
                 name: net,
                 net: settings.clone(),
                 at,
+                mac,
                 aliases,
             });
         }
@@ -251,6 +255,8 @@ pub(in super::super) struct Joined {
     pub(in super::super) net: Net,
     /// One, or one of IPv4 and one of IPv6.
     pub(in super::super) at: Vec<Place>,
+    /// Its hardware address, where the config gives one.
+    pub(in super::super) mac: Option<String>,
     pub(in super::super) aliases: Vec<String>,
 }
 

@@ -86,6 +86,7 @@ mod tests {
             name: name(net),
             at: at.collect(),
             net: settings,
+            mac: None,
             aliases: vec!["db".into()],
         }
     }

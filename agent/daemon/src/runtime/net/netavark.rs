@@ -97,13 +97,21 @@ fn endpoint(instance: &Instance, joined: &Joined, index: usize) -> Endpoint {
     Endpoint {
         interface_name: format!("eth{index}"),
         static_ips: joined.at.iter().map(|place| place.address).collect(),
-        static_mac: joined
-            .at
-            .first()
-            .filter(|_| joined.net.driver != NetDriver::Ipvlan)
-            .map(|place| hardware_address(place.address)),
+        static_mac: (joined.net.driver != NetDriver::Ipvlan)
+            .then(|| own_mac(joined))
+            .flatten(),
         options,
     }
+}
+
+fn own_mac(joined: &Joined) -> Option<String> {
+    let of_address = || {
+        joined
+            .at
+            .first()
+            .map(|place| hardware_address(place.address))
+    };
+    joined.mac.clone().or_else(of_address)
 }
 
 /// The hardware address that goes with an IP address, always the same. With another one each time, a
@@ -187,6 +195,7 @@ mod tests {
         desired.containers[0].config.networks = ["front", "six", "lan"]
             .map(|net| Attachment::plain(name(net)))
             .to_vec();
+        desired.containers[0].config.networks[2].mac = Some("02:42:ac:11:00:02".to_owned());
         let mut front = Net::bridge("10.88.1.0/24".parse().unwrap());
         front.subnet6 = Some("fd00:88:1::/64".parse().unwrap());
         let mut six = Net::bridge("fd00:1::/64".parse().unwrap());
