@@ -25,13 +25,16 @@ impl Executor {
         for instance in &plan.going {
             going.entry(&instance.container).or_default().push(instance);
         }
-        let removing = going.values().map(|instances| self.remove_all(instances));
+        let action_of = |name| plan.actions.get(name).unwrap_or(&Action::Remove);
+        let removing = going
+            .iter()
+            .map(|(name, instances)| self.remove_all(name, instances, action_of(name)));
         let results = all_of(removing.collect()).await;
         let mut outcomes = Outcomes::new();
         let mut forgotten = false;
         for (name, result) in going.into_keys().zip(results) {
-            let action = plan.actions.get(name).unwrap_or(&Action::Remove);
-            match result.and_then(|()| self.forget(name, action)) {
+            let action = action_of(name);
+            match result {
                 Err(error) => fail(&mut outcomes, name, error),
                 Ok(()) if *action == Action::Remove => {
                     log::info!(container = name.as_str(); "removed container {name}");
@@ -51,26 +54,45 @@ impl Executor {
         outcomes
     }
 
-    async fn remove_all(&self, instances: &[&Instance]) -> Result<(), RuntimeError> {
+    /// Removes the container `name`'s `instances`, and before them what is kept of it by name: an agent
+    /// that came after this one was killed would not look for it without an instance.
+    async fn remove_all(
+        &self,
+        name: &Name,
+        instances: &[&Instance],
+        action: &Action,
+    ) -> Result<(), RuntimeError> {
+        if instances.iter().any(|one| one.slot == Slot::First) {
+            self.remove_timer(name).await?;
+        }
+        self.forget(name, action)?;
         for instance in instances {
-            self.remove(instance).await?;
+            self.remove_instance(instance).await?;
         }
         Ok(())
     }
 
     /// Stops `instance` and removes everything of it but volumes. Idempotent.
     pub(super) async fn remove(&self, instance: &Instance) -> Result<(), RuntimeError> {
+        if instance.slot == Slot::First {
+            self.remove_timer(&instance.container).await?;
+        }
+        self.remove_instance(instance).await
+    }
+
+    /// To be called first, so that the timer does not start what is stopped.
+    async fn remove_timer(&self, name: &Name) -> Result<(), RuntimeError> {
+        let timer = timer_name(name);
+        self.systemd
+            .run_job(&timer, Job::Stop)
+            .await
+            .map_err(RuntimeError::of(name, Step::Stop))?;
+        remove_file(&self.places.timer_file(name)).map_err(RuntimeError::of(name, Step::Remove))
+    }
+
+    async fn remove_instance(&self, instance: &Instance) -> Result<(), RuntimeError> {
         let (name, unit) = (&instance.container, unit_name(instance));
         let of = |step| RuntimeError::of(name, step);
-        if instance.slot == Slot::First {
-            // First, so that it does not start what is stopped.
-            let timer = timer_name(name);
-            self.systemd
-                .run_job(&timer, Job::Stop)
-                .await
-                .map_err(of(Step::Stop))?;
-            remove_file(&self.places.timer_file(name)).map_err(of(Step::Remove))?;
-        }
         self.systemd
             .run_job(&unit, Job::Stop)
             .await
