@@ -51,7 +51,7 @@ pub use model::{
     Login, Lookup, MASKED_PATHS, Mirror, Name, Net, NetDriver, NetworkMode, NodeConfig, OciRuntime,
     Os, Platform, Port, Probe, Process, Protocol, Proxy, PullPolicy, READ_ONLY_PATHS, Registry,
     Resources, Restart, Secret, Security, Storage, Traffic, Ulimit, Unhealthy, Update, UpdateOrder,
-    UpdatePolicy, Volume, VolumeMount,
+    UpdatePolicy, UserNamespace, Volume, VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;

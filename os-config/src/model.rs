@@ -7,6 +7,7 @@ mod lookup;
 mod network;
 mod process;
 mod storage;
+mod user_namespace;
 
 use crate::image_ref::ImageRef;
 use crate::machine::{Generations, Kernel, Network, Time};
@@ -28,6 +29,7 @@ pub use lookup::{HostAddress, Lookup, Platform, PullPolicy};
 pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};
 pub use process::{Process, Ulimit};
 pub use storage::{Bind, Device, InlineFile, Secret, Storage};
+pub use user_namespace::UserNamespace;
 
 /// A whole node.
 #[derive(Clone, Debug, PartialEq, Serialize)]

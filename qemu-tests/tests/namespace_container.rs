@@ -179,7 +179,7 @@ fn no_container_breaks_out_in_the_classic_ways_and_one_with_the_rights_does() {
     node.wait_web("/");
     wait_answer(&node, SECOND, "/");
     for (way, why) in [
-        ("sysctl", "Read-only file system"),
+        ("sysctl", "Permission denied"),
         ("module", "Operation not permitted"),
         ("mount", "Operation not permitted"),
         ("device", "Operation not permitted"),
@@ -189,7 +189,7 @@ fn no_container_breaks_out_in_the_classic_ways_and_one_with_the_rights_does() {
         ("secrets", "No such file or directory"),
         ("namespace", "Operation not permitted"),
         ("clock", "Operation not permitted"),
-        ("cgroup", "Read-only file system"),
+        ("cgroup", "Permission denied"),
     ] {
         let answer = node.web(&format!("/try/{way}")).unwrap();
         let body = answer.body;

@@ -24,6 +24,10 @@ fn a_container_has_its_credential_and_cannot_take_more_than_its_limits_nor_open_
     let started = node.wait_web("/started").body;
     let made = checks::fork_without_end(&node);
     println!("without a limit of its own: {made} tasks");
+    // With fs-verity, on the image's kernel: its root is nobody on the host.
+    let map = node.wait_web("/file/proc/self/uid_map").body;
+    let map: Vec<&str> = map.split_whitespace().collect();
+    assert_eq!(map, ["0", "524288", "65536"]);
     assert!(made > LIMIT, "{made}");
     expect_good(&node.wait_idle(), 1, "1");
     assert_eq!(node.wait_web("/started").body, started);

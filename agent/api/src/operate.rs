@@ -15,6 +15,12 @@ pub struct ContainerDetail {
     pub command: Vec<String>,
     /// What is mounted in it, as the OCI runtime was told; empty where it was never set up.
     pub mounts: Vec<MountView>,
+    /// The host's ids that its ids 0 to 65535 are, `524288-589823`; none in the host's user namespace.
+    #[serde(default)]
+    pub host_ids: Option<String>,
+    /// Why it is in the host's user namespace; empty where it is in its own.
+    #[serde(default)]
+    pub userns: String,
     /// Its unit of systemd.
     pub unit: String,
     /// Its control group, below the mount point of cgroup2.

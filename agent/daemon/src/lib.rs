@@ -13,6 +13,7 @@ pub mod front;
 pub mod gate;
 pub mod host;
 mod http_status;
+mod id_range;
 pub mod live;
 pub mod logging;
 pub mod next_root;

@@ -16,6 +16,7 @@ use orlop_core::{ContainerImage, Generation, GenerationId};
 use orlop_image::Store;
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -44,9 +45,10 @@ impl RootMounter for StoreMounter {
         root: &RootDigest,
         upper: &Path,
         work: &Path,
+        ids: Option<BorrowedFd<'_>>,
         target: &Path,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(self.0.mount_with_upper(root, upper, work, target)?)
+        Ok(self.0.mount_with_upper(root, upper, work, ids, target)?)
     }
 }
 

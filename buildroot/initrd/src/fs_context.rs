@@ -6,7 +6,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Longest message of the kernel that is passed on, in bytes.
@@ -141,6 +141,21 @@ impl DetachedMount {
         let fd = open_tree(CWD, source, flags)
             .map_err(|errno| failed(format!("copy the mount at {}", source.display()), errno))?;
         Ok(Self { fd })
+    }
+
+    /// Lets its files belong to the ids that their own are mapped to in the user namespace `ids`
+    /// (mount_setattr(2), `MOUNT_ATTR_IDMAP`).
+    ///
+    /// # Errors
+    /// If the file system cannot do it.
+    pub fn map_ids(self, ids: impl AsFd) -> Result<Self, FsContextError> {
+        let mapped = composefs_ioctls::mount::mount_setattr_idmap(&self.fd, ids);
+        mapped.map_err(|source| FsContextError {
+            step: "map the ids of a mount".to_owned(),
+            message: String::new(),
+            source,
+        })?;
+        Ok(self)
     }
 
     /// Puts it at `target`, over what may be mounted there.

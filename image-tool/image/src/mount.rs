@@ -9,7 +9,7 @@ use crate::store_error::StoreError;
 use composefs::mount::{MountOptions, VerityRequirement, composefs_fsmount, mount_at};
 use orlop_config::RootDigest;
 use rustix::fs::{CWD, Mode, OFlags};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 impl Store {
@@ -20,18 +20,28 @@ impl Store {
     }
 
     /// Mounts an image on `target`, writable: what is written goes to `upper`. `work` is an empty
-    /// directory on the same file system as `upper`.
+    /// directory on the same file system as `upper`. With `ids`, a user namespace, the image's files belong to
+    /// the ids that its own ids are mapped to there.
     pub fn mount_with_upper(
         &self,
         root: &RootDigest,
         upper: &Path,
         work: &Path,
+        ids: Option<BorrowedFd<'_>>,
         target: &Path,
     ) -> Result<(), StoreError> {
         let mut options = MountOptions::default();
         options
             .set_overlay(open_dir(upper)?, open_dir(work)?)
             .set_read_write(true);
+        if let Some(ids) = ids {
+            let ids = ids.try_clone_to_owned().map_err(|e| StoreError::Mount {
+                root: root.clone(),
+                target: target.to_owned(),
+                why: e.to_string(),
+            })?;
+            options.set_idmap(ids);
+        }
         self.mount_with(root, options, target)
     }
 

@@ -181,6 +181,7 @@ pub(super) const CONTAINER: Table = Table {
         security::MASK,
         security::UNMASK,
         security::SPEC_PATCH,
+        security::USERNS,
         security::RUNTIME,
         security::NETWORK,
         lookup::DNS,
@@ -191,5 +192,5 @@ pub(super) const CONTAINER: Table = Table {
         security::LABELS,
     ],
     one_of: &[],
-    later: &["tty", "userns", "cdi"],
+    later: &["tty", "cdi"],
 };

@@ -1,5 +1,6 @@
 //! What a container may use and do.
 
+use super::user_namespace::UserNamespace;
 use super::{ByteSize, Name};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -82,6 +83,9 @@ pub struct Security {
     /// A merge patch (RFC 7396) of its OCI runtime spec, as compact JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec_patch: Option<String>,
+    /// Its user namespace.
+    #[serde(skip_serializing_if = "UserNamespace::is_auto")]
+    pub userns: UserNamespace,
 }
 
 #[expect(

@@ -53,7 +53,7 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
         security.host.contains(&HostRight::Network),
     );
     beside::report(cx, name, section, (&networks, network.as_ref()), &security);
-    Some(Container {
+    let container = Container {
         command,
         args: words(cx, section, "args"),
         env: section.text_map(cx, "env", forms::env_name, forms::env_value),
@@ -86,7 +86,9 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
         labels: section.text_map(cx, "labels", forms::label_name, forms::label_value),
         // Last, so that a missing image hides no problem of the other keys.
         image: image?,
-    })
+    };
+    rights::report_user_namespace(cx, section, &container);
+    Some(container)
 }
 
 fn words(cx: &mut Context, section: &Section<'_>, key: &str) -> Option<Vec<String>> {

@@ -113,7 +113,21 @@ pub(super) fn mount_kernel_file_systems(target: &Path, terminal: &Path) -> Resul
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount_with("sysfs", &sys, flags, "")?;
     mount_new("cgroup2", &sys.join("fs/cgroup"), "")?;
-    devices::make_devices(&target.join("dev"), terminal)
+    let dev = target.join("dev");
+    devices::make_devices(&dev, terminal)?;
+    mount_unseen(&dev.join(".kernel"))
+}
+
+/// In a user namespace the kernel lets nobody mount `/proc` or `/sys` where there is none that is whole, so
+/// that nobody sees what was hidden (`mount_too_revealing` of Linux). A real node has whole ones. Here they
+/// are below `folder`, which is covered at once: nothing on the machine has a path to them.
+fn mount_unseen(folder: &Path) -> Result<(), MountError> {
+    for kind in ["proc", "sysfs"] {
+        let path = folder.join(kind);
+        make_dir(&path)?;
+        mount_new(kind, &path, "")?;
+    }
+    mount_new("tmpfs", folder, "mode=0,size=4k")
 }
 
 /// Makes `target` the root and lets go of the host's.

@@ -105,7 +105,8 @@ pub(crate) fn holders(folder: &Path, secrets: &[&str], found: &mut Vec<PathBuf>)
             if path.file_name().is_none_or(|name| name != "rootfs") {
                 holders(&path, secrets, found);
             }
-        } else if metadata.is_file() {
+        // A namespace is a file that has no content.
+        } else if metadata.is_file() && path.file_name().is_none_or(|name| name != "userns") {
             let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
             if secrets.iter().any(|secret| text.contains(secret)) {
                 found.push(path);

@@ -8,8 +8,8 @@ use std::fs;
 /// Bits of the capabilities of a program of root (linux/capability.h): `chown`, `dac_override`, `fowner`,
 /// `fsetid`, `kill`, `setgid`, `setuid`, `setpcap`, `sys_chroot`, `setfcap`.
 const CAPABILITIES: [u32; 10] = [0, 1, 3, 4, 5, 6, 7, 8, 18, 31];
-const OWN_NAMESPACES: [&str; 6] = ["pid", "mnt", "net", "ipc", "uts", "cgroup"];
-const HOSTS_NAMESPACES: [&str; 2] = ["user", "time"];
+const OWN_NAMESPACES: [&str; 7] = ["pid", "mnt", "net", "ipc", "uts", "cgroup", "user"];
+const HOSTS_NAMESPACES: [&str; 1] = ["time"];
 const READ_ONLY: [&str; 10] = [
     "/proc/sys",
     "/proc/bus",

@@ -43,6 +43,12 @@ pub(crate) enum ArchiveError {
         /// The type's letter.
         kind: char,
     },
+    /// An entry whose owner the container does not know.
+    #[error("cannot unpack an entry of id {id}: the container's ids go to 65535")]
+    BeyondIds {
+        /// The number in the archive.
+        id: u32,
+    },
     /// Neither an entry nor the end of an archive.
     #[error("cannot unpack the archive: there is none: no bytes came")]
     Empty,
@@ -76,6 +82,7 @@ impl ArchiveError {
             | Self::Outside { .. }
             | Self::Device { .. }
             | Self::Kind { .. }
+            | Self::BeyondIds { .. }
             | Self::Empty => FaultKind::Usage,
         };
         Fault::new(kind, crate::chain::chain(self))

@@ -2,6 +2,7 @@
 
 use super::beneath::{folder, handle, names};
 use super::{ArchiveError, is_carried};
+use crate::id_range::IdRange;
 use rustix::fs::{FileType, OFlags, Stat, fstat, fstatfs, readlinkat};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,18 +18,23 @@ const LONGEST_ATTRIBUTE: usize = 64 * 1024;
 /// devpts, mqueue.
 const NO_FILES: [u64; 5] = [0x9fa0, 0x6265_6572, 0x6367_7270, 0x1cd1, 0x1980_0202];
 const PERMISSIONS: u32 = 0o7777;
+/// Who owns what belongs to nobody whom a user namespace knows (proc(5), `overflowuid`).
+const NOBODY: u32 = 65_534;
 
 struct Packer<'a> {
     tar: Builder<&'a mut dyn Write>,
     /// Files with several names, by device and number: the first name in the archive.
     named: BTreeMap<(u64, u64), PathBuf>,
+    ids: Option<IdRange>,
 }
 
 /// Writes what is at `path` below `root` to `out`, under the name `name`: empty for a folder whose content is
 /// the archive's. Sockets are left out, and what is below file systems that hold no files. What changes
-/// meanwhile is packed as it is found.
+/// meanwhile is packed as it is found. With `ids` the owners are those of a container with these of the
+/// host's ids; who is none of them becomes nobody, as the container sees it.
 pub(crate) fn pack(
     root: &OwnedFd,
+    ids: Option<IdRange>,
     path: &Path,
     name: &Path,
     out: &mut dyn Write,
@@ -36,6 +42,7 @@ pub(crate) fn pack(
     let mut packer = Packer {
         tar: Builder::new(out),
         named: BTreeMap::new(),
+        ids,
     };
     let mut rest = vec![(path.to_owned(), name.to_owned())];
     while let Some((path, name)) = rest.pop() {
@@ -58,7 +65,7 @@ impl Packer<'_> {
         let found = handle(root.as_fd(), path)?;
         let stat = fstat(&found).map_err(ArchiveError::file("look at", path))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let mut header = header(&stat);
+        let mut header = self.header(&stat);
         if kind != FileType::Directory && stat.st_nlink > 1 {
             let first = self.named.get(&(stat.st_dev, stat.st_ino));
             if let Some(first) = first {
@@ -109,6 +116,20 @@ impl Packer<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn header(&self, stat: &Stat) -> Header {
+        let mut header = Header::new_gnu();
+        let inside = |id| match self.ids {
+            Some(range) => range.to_container(id).unwrap_or(NOBODY),
+            None => id,
+        };
+        header.set_mode(stat.st_mode & PERMISSIONS);
+        header.set_uid(u64::from(inside(stat.st_uid)));
+        header.set_gid(u64::from(inside(stat.st_gid)));
+        header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
+        header.set_size(0);
+        header
     }
 
     fn special(
@@ -200,16 +221,6 @@ fn reopen(found: &OwnedFd, path: &Path) -> Result<File, ArchiveError> {
     opened
         .map(File::from)
         .map_err(ArchiveError::file("open", path))
-}
-
-fn header(stat: &Stat) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_mode(stat.st_mode & PERMISSIONS);
-    header.set_uid(u64::from(stat.st_uid));
-    header.set_gid(u64::from(stat.st_gid));
-    header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
-    header.set_size(0);
-    header
 }
 
 /// As many bytes of a file as its header says, whatever became of it meanwhile: zeros for what it lost.

@@ -12,6 +12,7 @@ fn unpack(archive: &[u8], into: &Path) -> Result<(), ArchiveError> {
     let root = open_dir(into).unwrap();
     let unpack = Unpack {
         root: &root,
+        ids: None,
         owner: Owner::AsPacked,
         top: None,
     };
@@ -21,7 +22,7 @@ fn unpack(archive: &[u8], into: &Path) -> Result<(), ArchiveError> {
 fn packed(dir: &Path) -> Vec<u8> {
     let mut archive = Vec::new();
     let root = open_dir(dir).unwrap();
-    pack(&root, Path::new(""), Path::new(""), &mut archive).unwrap();
+    pack(&root, None, Path::new(""), Path::new(""), &mut archive).unwrap();
     archive
 }
 
@@ -179,10 +180,18 @@ fn the_top_gets_another_name_and_everything_another_owner_where_that_is_asked_fo
     let (before, after) = (sample(), tempfile::tempdir().unwrap());
     let mut archive = Vec::new();
     let above = open_dir(before.path()).unwrap();
-    pack(&above, Path::new("deep"), Path::new("deep"), &mut archive).unwrap();
+    pack(
+        &above,
+        None,
+        Path::new("deep"),
+        Path::new("deep"),
+        &mut archive,
+    )
+    .unwrap();
     let root = open_dir(after.path()).unwrap();
     let unpack = Unpack {
         root: &root,
+        ids: None,
         owner: Owner::Root,
         top: Some("other".into()),
     };

@@ -2,6 +2,7 @@
 
 use super::beneath::{folder, handle, normal, parted};
 use super::{ArchiveError, is_carried};
+use crate::id_range::IdRange;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chownat, fchmod, fchown,
     fsetxattr, futimens, linkat, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
@@ -37,6 +38,8 @@ pub(crate) struct Unpack<'a> {
     pub(crate) root: &'a OwnedFd,
     /// Whose it becomes.
     pub(crate) owner: Owner,
+    /// The host's ids that the ids of the archive are, where it is not these themselves.
+    pub(crate) ids: Option<IdRange>,
     /// What the first name of each path becomes.
     pub(crate) top: Option<OsString>,
 }
@@ -114,6 +117,11 @@ impl Unpack<'_> {
             Owner::AsPacked => (number(header.uid())?, number(header.gid())?),
             Owner::Root => (0, 0),
         };
+        let here = |id: u32| {
+            let here = self.ids.map_or(Some(id), |range| range.to_host(id));
+            here.ok_or(ArchiveError::BeyondIds { id })
+        };
+        let (uid, gid) = (here(uid)?, here(gid)?);
         let mode = header.mode().map_err(ArchiveError::Read)?;
         let seconds = header.mtime().map_err(ArchiveError::Read)?;
         let time = Timespec {

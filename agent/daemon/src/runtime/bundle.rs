@@ -5,7 +5,8 @@ use super::desired::{DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
 use super::given::Given;
 use super::host_files;
-use super::identity::{Identity, directory_inside};
+use super::identity::directory_inside;
+use super::ids;
 use super::instance::Instance;
 use super::mounts::HOST_FILES;
 use super::net::Addresses;
@@ -14,17 +15,25 @@ use super::observe::{mount_points, read_text};
 use super::places::Places;
 use super::plan::Layer;
 use super::root_mount::RootMounter;
+use super::user_ns::Holder;
 use super::{init_program, os_files, process, spec};
+use crate::id_range::IdRange;
 use orlop_config::{Name, Secret, VolumeMount};
 use orlop_initrd::atomic_write::atomic_write;
+use orlop_initrd::fs_context::DetachedMount;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::DirBuilder;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Bundles and layers are for root only: they hold what containers write, and their environment.
 const PRIVATE: u32 = 0o700;
+/// Folders that others pass through to what they know of: everybody, or the one whose group they have.
+const PASSAGE: u32 = 0o711;
+const PASSAGE_OF_ONE: u32 = 0o710;
 /// What becomes `/` in the container, and files that everybody in it may read.
 const OPEN_DIR: u32 = 0o755;
 const OPEN_FILE: u32 = 0o644;
@@ -48,13 +57,16 @@ pub(super) fn mount_root(
     container: &DesiredContainer,
     hash: &SpecHash,
     layer: Layer,
+    range: Option<IdRange>,
 ) -> Result<(), RuntimeError> {
     let (name, instance) = (&container.name, &container.instance());
     let mount = || -> Result<(), StepError> {
         let (rootfs, own) = (places.rootfs(instance), places.layer(instance));
         let (upper, work) = (own.join("upper"), own.join("work"));
-        if layer == Layer::Fresh {
+        if layer == Layer::Fresh || ids::of(places, instance)? != range {
             unmount_all(&rootfs)?;
+        }
+        if layer == Layer::Fresh {
             remove_layer(places, instance)?;
         }
         make_dir(&own, PRIVATE)?;
@@ -65,20 +77,69 @@ pub(super) fn mount_root(
             hash.as_str().as_bytes(),
             PRIVATE_FILE,
         )?;
-        make_dir(&places.bundle(instance), PRIVATE)?;
+        make_bundle(places, instance, range)?;
         make_dir(&rootfs, PRIVATE)?;
         if mount_points()?.contains(&rootfs) {
             return Ok(());
         }
         let root = &container.image.root;
-        mounter
-            .mount_with_upper(root, &upper, &work, &rootfs)
-            .map_err(|source| StepError::Mount {
-                root: root.short().to_owned(),
-                source,
-            })
+        let mounted = match range {
+            None => mounter.mount_with_upper(root, &upper, &work, None, &rootfs),
+            Some(range) => mount_mapped(places, mounter, container, range)?,
+        };
+        mounted.map_err(|source| StepError::Mount {
+            root: root.short().to_owned(),
+            source,
+        })
     };
     mount().map_err(RuntimeError::of(name, Step::MountRoot))
+}
+
+/// Makes the bundle's folder, which the container's root passes through on its way to its root file system,
+/// and nobody else but the host's.
+fn make_bundle(
+    places: &Places,
+    instance: &Instance,
+    range: Option<IdRange>,
+) -> Result<(), StepError> {
+    let (all, bundle) = (places.bundles(), places.bundle(instance));
+    make_dir(&all, PASSAGE)?;
+    make_dir(&bundle, PRIVATE)?;
+    let fail = |error: rustix::io::Errno| StepError::file("open up", &bundle)(error.into());
+    if let Some(range) = range {
+        // An agent before this one made it for root alone.
+        chmod(&all, Mode::from_raw_mode(PASSAGE)).map_err(fail)?;
+        chown(&bundle, None, Some(Gid::from_raw(range.root()))).map_err(fail)?;
+        chmod(&bundle, Mode::from_raw_mode(PASSAGE_OF_ONE)).map_err(fail)?;
+    }
+    ids::keep(places, instance, range)
+}
+
+/// Mounts the root of `container` with the ids of `range`. On disk its writable layer has the container's own
+/// ids: it is mounted a second time, with its ids mapped, while the overlay is put together.
+fn mount_mapped(
+    places: &Places,
+    mounter: &dyn RootMounter,
+    container: &DesiredContainer,
+    range: IdRange,
+) -> Result<Result<(), Box<dyn Error + Send + Sync>>, StepError> {
+    let name = &container.instance();
+    let (layer, root) = (places.mapped_layer(name), &container.image.root);
+    let namespace = Holder::new(&range.map_of_layer(), None)?.open()?;
+    unmount_all(&layer)?;
+    make_dir(&layer, PRIVATE)?;
+    let mapped = DetachedMount::copy_of_one(&places.layer(name))
+        .and_then(|copy| copy.map_ids(&namespace)?.attach(&layer));
+    mapped.map_err(|source| StepError::Mount {
+        root: root.short().to_owned(),
+        source: source.into(),
+    })?;
+    let (upper, work) = (layer.join("upper"), layer.join("work"));
+    let ids = Some(namespace.as_fd());
+    let mounted = mounter.mount_with_upper(root, &upper, &work, ids, &places.rootfs(name));
+    // The overlay has copies of its own.
+    unmount_all(&layer)?;
+    Ok(mounted)
 }
 
 /// Throws away a writable layer, first the mark that says whose it is: one cut short is begun anew.
@@ -106,7 +167,7 @@ pub(super) fn write_bundle(
             init_program::provide(places)?;
         }
         for volume in &container.config.volumes {
-            make_volume(places, &rootfs, volume, &given.identity)?;
+            make_volume(places, &rootfs, volume, &given)?;
         }
         let host_name = process::host_name(container);
         let texts = [
@@ -157,14 +218,19 @@ fn make_volume(
     places: &Places,
     rootfs: &Path,
     mount: &VolumeMount,
-    identity: &Identity,
+    given: &Given,
 ) -> Result<(), StepError> {
     let path = places.volume(&mount.volume);
     if path.is_dir() {
         return Ok(());
     }
-    let (uid, gid, mode) =
-        directory_inside(rootfs, &mount.path).unwrap_or((identity.uid, identity.gid, OPEN_DIR));
+    let own = (given.identity.uid, given.identity.gid, OPEN_DIR);
+    let of_image = directory_inside(rootfs, &mount.path).and_then(|(uid, gid, mode)| {
+        // The root is seen with the host's ids here.
+        let inside = |id| given.ids.map_or(Some(id), |range| range.to_container(id));
+        Some((inside(uid)?, inside(gid)?, mode))
+    });
+    let (uid, gid, mode) = of_image.unwrap_or(own);
     let fail = |error: rustix::io::Errno| StepError::file("create", &path)(error.into());
     // Under another name until it is whole: a volume that is there is never changed again. No
     // volume's name begins with a dot.
@@ -178,7 +244,13 @@ fn make_volume(
 /// Removes bundle, root and writable layer of `instance`. Volumes stay. Idempotent.
 pub(super) fn remove(places: &Places, instance: &Instance) -> Result<(), RuntimeError> {
     let name = &instance.container;
-    unmount_all(&places.rootfs(instance)).map_err(RuntimeError::of(name, Step::UnmountRoot))?;
+    for mounted in [
+        places.rootfs(instance),
+        places.mapped_layer(instance),
+        places.userns_file(instance),
+    ] {
+        unmount_all(&mounted).map_err(RuntimeError::of(name, Step::UnmountRoot))?;
+    }
     let remove = || {
         remove_layer(places, instance)?;
         remove_dir(&places.bundle(instance))

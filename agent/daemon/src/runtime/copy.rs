@@ -6,8 +6,11 @@ use super::inside;
 use super::instance::Instance;
 use super::places::unit_name;
 use crate::archive::{ArchiveError, ByteReader, ByteStream, Owner, Unpack, outgoing, pack, parted};
+use crate::id_range::IdRange;
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use orlop_api::{CopyInQuery, Fault, FaultKind};
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat, openat2};
+use rustix::thread::{capabilities, set_capabilities};
 use std::ffi::OsString;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -27,7 +30,7 @@ impl Runtime {
     /// `Unknown`, `NotNow`; `NotFound` where there is no such path; `Refused` for one that is not absolute.
     pub async fn copy_out(&self, name: &str, path: &str) -> Result<ByteStream, Fault> {
         let path = absolute(path)?;
-        let root = self.root_of(name, "copy from").await?;
+        let (root, ids) = self.root_of(name, "copy from").await?;
         let found = in_archive(move || {
             let (parent, last) = place(&root, &path)?;
             let last = PathBuf::from(last);
@@ -43,7 +46,7 @@ impl Runtime {
         });
         let (parent, last) = found.await?;
         Ok(outgoing(move |out| {
-            pack(&parent, &last, &last, out).map_err(io::Error::other)
+            pack(&parent, ids, &last, &last, out).map_err(io::Error::other)
         }))
     }
 
@@ -58,7 +61,7 @@ impl Runtime {
         content: ByteStream,
     ) -> Result<(), Fault> {
         let path = absolute(&query.path)?;
-        let root = self.root_of(name, "copy into").await?;
+        let (root, ids) = self.root_of(name, "copy into").await?;
         let mut reader = ByteReader::new(content);
         let work = in_archive(move || {
             let (root, top) = target(&root, &path)?;
@@ -67,13 +70,27 @@ impl Runtime {
                 false => Owner::Root,
             };
             let root = &root;
-            Unpack { root, owner, top }.run(&mut reader)
+            let unpack = Unpack {
+                root,
+                owner,
+                ids,
+                top,
+            };
+            match ids {
+                None => unpack.run(&mut reader),
+                Some(range) => as_root_of(range, || unpack.run(&mut reader)),
+            }
         });
         work.await
     }
 
-    /// The root of a container that runs, with everything that is mounted in it.
-    async fn root_of(&self, name: &str, verb: &'static str) -> Result<OwnedFd, RuntimeError> {
+    /// The root of a container that runs, with everything that is mounted in it, and the host's ids that its
+    /// own are.
+    async fn root_of(
+        &self,
+        name: &str,
+        verb: &'static str,
+    ) -> Result<(OwnedFd, Option<IdRange>), RuntimeError> {
         let name = self.known(name)?;
         let not_now = || RuntimeError::NotNow {
             verb,
@@ -97,19 +114,49 @@ impl Runtime {
 
 /// Opens the root of a process, and makes sure then that it is one of the container's: its number may have
 /// become another's.
-fn open_root(pid: u32, instance: &Instance) -> Result<OwnedFd, StepError> {
+fn open_root(pid: u32, instance: &Instance) -> Result<(OwnedFd, Option<IdRange>), StepError> {
     let path = PathBuf::from(format!("/proc/{pid}"));
     let fail = |error: rustix::io::Errno| StepError::file("open", &path)(error.into());
     let process = open(&path, FOLDER, Mode::empty()).map_err(fail)?;
     let root = openat(&process, "root", FOLDER, Mode::empty()).map_err(fail)?;
-    let groups = openat(&process, "cgroup", OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
-    let mut text = String::new();
-    let read = std::fs::File::from(groups).read_to_string(&mut text);
-    read.map_err(StepError::file("read", &path))?;
-    match inside::is_of(&text, &unit_name(instance)) {
-        true => Ok(root),
+    let read = |file: &str| {
+        let opened = openat(&process, file, OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let mut text = String::new();
+        let read = std::fs::File::from(opened).read_to_string(&mut text);
+        read.map_err(StepError::file("read", &path))?;
+        Ok::<String, StepError>(text)
+    };
+    let range = IdRange::of_map(&read("uid_map")?);
+    match inside::is_of(&read("cgroup")?, &unit_name(instance)) {
+        true => Ok((root, range)),
         false => Err(fail(rustix::io::Errno::SRCH)),
     }
+}
+
+/// Does `work` as the root of a container with these ids: what it makes is the container's root's then. The
+/// kernel makes nothing for ids that a container does not have, and the host's root is none of them.
+fn as_root_of<T: Send>(
+    range: IdRange,
+    work: impl FnOnce() -> Result<T, ArchiveError> + Send,
+) -> Result<T, ArchiveError> {
+    // A thread of its own, which ends with these ids.
+    let become_root = || -> io::Result<()> {
+        let mine = capabilities(None)?;
+        setfsgid(Gid::from_raw(range.root()));
+        setfsuid(Uid::from_raw(range.root()));
+        // Those over files have gone with the id.
+        Ok(set_capabilities(None, mine)?)
+    };
+    let fail = |source| ArchiveError::File {
+        verb: "become the owner of",
+        path: PathBuf::from("/"),
+        source,
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| become_root().map_err(fail).and_then(|()| work()));
+        let ended = thread.join();
+        ended.unwrap_or_else(|_| Err(fail(io::Error::other("the thread ended early"))))
+    })
 }
 
 fn absolute(path: &str) -> Result<PathBuf, Fault> {

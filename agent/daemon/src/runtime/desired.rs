@@ -3,7 +3,7 @@
 use super::instance::{Instance, Slot};
 use orlop_config::{
     Attachment, Condition, Container, Digest, HostRight, Name, Net, NetworkMode, PullPolicy,
-    RootDigest, Secret, UpdateOrder, Volume, starts_beside,
+    RootDigest, Secret, UpdateOrder, UserNamespace, Volume, starts_beside,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -133,6 +133,16 @@ impl SpecHash {
         Self(Digest::of(&bytes).hex().to_owned())
     }
 
+    /// That of the same container in a user namespace of its own. An agent that knows of none takes it for
+    /// another container, and makes it anew.
+    pub(super) fn in_own_user_namespace(&self) -> Self {
+        Self(
+            Digest::of(format!("user namespace\n{}", self.0).as_bytes())
+                .hex()
+                .to_owned(),
+        )
+    }
+
     /// `text` as found in a unit file; anything is accepted, for it is only compared.
     pub(super) fn found(text: &str) -> Self {
         Self(text.to_owned())
@@ -212,7 +222,25 @@ impl DesiredContainer {
 }
 
 impl Desired {
-    /// The hash of `container`, one of these, with that of everything outside of it that makes it up:
+    /// Why `container`, one of these, is in the host's user namespace; nothing where it is in its own, or in
+    /// that of the container whose network it shares.
+    pub(super) fn why_hosts_user_namespace(&self, container: &DesiredContainer) -> Option<String> {
+        if container.config.security.userns == UserNamespace::Host {
+            return Some("`userns = \"host\"`".to_owned());
+        }
+        if let Some((_, what)) = container.config.needs_hosts_user_namespace() {
+            return Some(what);
+        }
+        let Network::Of(holder) = container.network() else {
+            return None;
+        };
+        let holder = self.containers.iter().find(|one| one.name == *holder)?;
+        // Nobody shares the network of one that shares another's.
+        let why = self.why_hosts_user_namespace(holder)?;
+        Some(format!("the network of {}: {why}", holder.name))
+    }
+
+    /// The hash of `container`, one of these, in the host's user namespace, with that of everything outside of it that makes it up:
     /// whose network it is in, and where its secrets come from.
     pub(super) fn hash(&self, container: &DesiredContainer) -> SpecHash {
         let own = SpecHash::of(container, &self.all_nets());
@@ -247,7 +275,9 @@ impl Desired {
         let described = std::iter::once(self).chain(&self.others).find_map(|other| {
             let of_name = |one: &&DesiredContainer| one.name == container.name;
             let one = other.containers.iter().find(of_name)?;
-            (other.hash(one) == *found).then_some((other, one))
+            let plain = other.hash(one);
+            let is_found = plain == *found || plain.in_own_user_namespace() == *found;
+            is_found.then_some((other, one))
         });
         let (other, old) = described?;
         let beside = starts_beside(&old.config, &other.nets, &container.config, &self.nets);

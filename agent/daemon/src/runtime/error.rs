@@ -278,6 +278,18 @@ pub enum StepError {
         /// Its addresses.
         subnet: String,
     },
+    /// All ranges of ids are taken.
+    #[error("no ids of the host are left for a user namespace")]
+    NoIds,
+    /// The kernel makes no user namespace.
+    #[error("cannot make a user namespace")]
+    UserNamespace(#[source] std::io::Error),
+    /// The ranges of ids cannot be read.
+    #[error("{0}")]
+    Unnumbered(String),
+    /// An id is beyond those of a container.
+    #[error("the id {0} is beyond those of a container's user namespace, 0 to 65535")]
+    BeyondIds(u32),
     /// An address is none.
     #[error("cannot read {text:?} as an address")]
     Address {
@@ -311,6 +323,7 @@ impl StepError {
             | Self::UnknownSecret(_)
             | Self::NoDevice { .. }
             | Self::Patch(_)
+            | Self::BeyondIds(_)
             | Self::NoAddress { .. } => FaultKind::Config,
             _ => FaultKind::Internal,
         }
@@ -333,6 +346,9 @@ impl StepError {
             Self::NoCommand => Some(format!("set `command` in [container.{name}]")),
             Self::NoAddress { net, .. } => Some(format!(
                 "take a larger `subnet` in [net.{net}], or remove containers"
+            )),
+            Self::BeyondIds(_) => Some(format!(
+                "take a smaller one, or set `userns = \"host\"` in [container.{name}]"
             )),
             Self::NoProgram { .. } => Some("the OS image must bring it: see os.toml".to_owned()),
             _ => None,

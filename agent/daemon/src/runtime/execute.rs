@@ -11,15 +11,17 @@ use super::init_program;
 use super::inside;
 use super::instance::Instance;
 use super::member::{Leased, Member, Role};
-use super::net::{self, Addresses, Guard, Leases, Request};
+use super::net::{self, Addresses, Guard, Leases, Namespace, Request};
 use super::places::{Places, timer_name, unit_name};
 use super::plan::{Action, Layer, Plan, Successor};
+use super::rising::{Rising, rising};
 use super::root_mount::RootMounter;
 use super::systemd::{Job, Systemd};
-use super::{timer, unit};
+use super::{ids, timer, unit, user_ns};
 use crate::chain::chain;
+use crate::id_range::IdRange;
 use futures_util::stream::{self, StreamExt};
-use orlop_config::{Name, Net, OciRuntime, Secret};
+use orlop_config::{Name, Net, OciRuntime};
 use orlop_initrd::atomic_write::atomic_write;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -50,16 +52,6 @@ pub(super) struct Executor {
     pub(super) guard: Arc<Guard>,
 }
 
-/// A container and its addresses, on the way up.
-pub(super) struct Rising<'a> {
-    pub(super) container: &'a DesiredContainer,
-    hash: SpecHash,
-    addresses: Addresses,
-    layer: Layer,
-    action: &'a Action,
-    secrets: BTreeMap<Name, Secret>,
-}
-
 impl Executor {
     /// Carries out `plan`: first what has to go, then what is to come. Addresses come from `leases`,
     /// which are saved before they are used.
@@ -77,7 +69,7 @@ impl Executor {
             .iter()
             .filter_map(|(of, leased)| Some((of.clone(), leased.as_ref().ok()?.clone())))
             .collect();
-        let rising = rising(plan, desired, leased, &mut outcomes);
+        let rising = rising(&self.places, plan, desired, leased, &mut outcomes);
         let mut ready = Vec::new();
         let preparing = rising.iter().map(|rising| self.prepare(rising)).collect();
         for (rising, result) in rising.iter().zip(all_of(preparing).await) {
@@ -197,16 +189,21 @@ impl Executor {
         let Some(pid) = inside::process(container, &status, &self.places) else {
             // It waits for its next start.
             let hash = desired.hash(container);
-            return self.mount(container, &hash, Layer::Keep).await;
+            let range = ids::of(&self.places, &instance);
+            let range = range.map_err(RuntimeError::of(name, Step::MountRoot))?;
+            self.mount(container, &hash, Layer::Keep, range).await?;
+            return self.keep_ids(container).await;
         };
         let (rootfs, netns) = (
             self.places.rootfs(&instance),
             self.places.netns_file(&instance),
         );
+        let userns = self.places.userns_file(&instance);
         let (root, owned) = (container.image.root.clone(), name.clone());
         let work = move || {
             carry::mount_root_of(pid, &root, &rootfs)
-                .and_then(|()| net::keep_namespace(&netns, pid))
+                .and_then(|()| net::keep_namespace(Namespace::Net, &netns, pid))
+                .and_then(|()| net::keep_namespace(Namespace::User, &userns, pid))
                 .map_err(RuntimeError::of(&owned, Step::MountRoot))
         };
         blocking(work, name, Step::MountRoot).await
@@ -217,18 +214,35 @@ impl Executor {
         container: &DesiredContainer,
         hash: &SpecHash,
         layer: Layer,
+        range: Option<IdRange>,
     ) -> Result<(), RuntimeError> {
         let (places, mounter) = (self.places.clone(), Arc::clone(&self.mounter));
         let (owned, hash) = (container.clone(), hash.clone());
-        let work = move || bundle::mount_root(&places, &*mounter, &owned, &hash, layer);
+        let work = move || bundle::mount_root(&places, &*mounter, &owned, &hash, layer, range);
         blocking(work, &container.name, Step::MountRoot).await
+    }
+
+    /// Makes the user namespace of one without networks that it would come with.
+    async fn keep_ids(&self, container: &DesiredContainer) -> Result<(), RuntimeError> {
+        let name = &container.name;
+        if container.network() != Network::None {
+            return Ok(());
+        }
+        let (places, instance) = (self.places.clone(), container.instance());
+        let work = move || {
+            user_ns::ensure(&places, &instance)
+                .map_err(RuntimeError::of(&instance.container, Step::Connect))
+        };
+        blocking(work, name, Step::Connect).await
     }
 
     /// Everything up to the unit file, which is written last: a unit file stands for the whole.
     async fn prepare(&self, rising: &Rising<'_>) -> Result<(), RuntimeError> {
         let container = rising.container;
         let (name, instance) = (&container.name, container.instance());
-        self.mount(container, &rising.hash, rising.layer).await?;
+        let (layer, range) = (rising.layer, rising.range);
+        self.mount(container, &rising.layer_hash, layer, range)
+            .await?;
         let (places, owned) = (self.places.clone(), container.clone());
         let (addresses, secrets) = (rising.addresses.clone(), rising.secrets.clone());
         let work = move || bundle::write_bundle(&places, &owned, &addresses, &secrets);
@@ -241,6 +255,7 @@ impl Executor {
             net::disconnect(&self.places, &instance).await
         };
         connected.map_err(RuntimeError::of(name, Step::Connect))?;
+        self.keep_ids(container).await?;
         self.write_unit(container, &rising.hash)
             .map_err(RuntimeError::of(name, Step::WriteUnit))
     }
@@ -336,52 +351,6 @@ impl Executor {
             .await
             .map_err(RuntimeError::of(&instance.container, Step::Start))
     }
-}
-
-/// The containers that are to be started and have addresses.
-fn rising<'a>(
-    plan: &'a Plan,
-    desired: &'a Desired,
-    mut leased: Leased,
-    outcomes: &mut Outcomes,
-) -> Vec<Rising<'a>> {
-    let mut all = Vec::new();
-    let shared: BTreeMap<Instance, Addresses> = leased
-        .iter()
-        .filter_map(|(of, leased)| Some((of.clone(), leased.as_ref().ok()?.clone())))
-        .collect();
-    for container in &desired.containers {
-        let name = &container.name;
-        let Some(action) = plan.actions.get(name) else {
-            continue;
-        };
-        let layer = match action {
-            Action::Start(layer) => *layer,
-            // One that could not be removed is not started.
-            Action::Replace | Action::Succeed(Successor::New) if !outcomes.contains_key(name) => {
-                Layer::Fresh
-            }
-            _ => continue,
-        };
-        let hash = desired.hash(container);
-        match leased.remove(&container.instance()) {
-            Some(Ok(addresses)) => {
-                let holder = shared.get(&container.address_holder());
-                let addresses = holder.cloned().unwrap_or(addresses);
-                all.push(Rising {
-                    secrets: desired.secrets.clone(),
-                    container,
-                    hash,
-                    addresses,
-                    layer,
-                    action,
-                });
-            }
-            Some(Err(error)) => fail(outcomes, name, RuntimeError::of(name, Step::Lease)(error)),
-            None => {}
-        }
-    }
-    all
 }
 
 /// Runs all of `work`, some at once; the results are in its order.

@@ -8,7 +8,8 @@ use super::error::StepError;
 use super::identity::{Accounts, Identity};
 use super::observe::read_text;
 use super::places::Places;
-use super::{host_path, secrets};
+use super::{host_path, ids, secrets};
+use crate::id_range::IdRange;
 use orlop_config::{HostRight, Name, Secret};
 use orlop_initrd::atomic_write::atomic_write;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
@@ -38,6 +39,8 @@ pub(super) struct Given {
     pub(super) files: Vec<(PathBuf, String)>,
     /// The capabilities that there are to be had.
     pub(super) possible: Possible,
+    /// The host's ids that its own are, where it has a user namespace of its own.
+    pub(super) ids: Option<IdRange>,
     /// Where the journal is.
     pub(super) journal: Vec<&'static str>,
     /// Devices of the host.
@@ -63,9 +66,11 @@ impl Given {
             identity,
             devices: find_devices(container)?,
             journal: find_journal(container),
+            ids: ids::of(places, &container.instance())?,
             possible: Possible::of(&read_text(Path::new(STATUS))?.unwrap_or_default()),
             ..Self::default()
         };
+        given.check_ids(&given.identity)?;
         for file in &config.process.env_files {
             given.env.extend(host_path::env_file(file)?);
         }
@@ -75,6 +80,20 @@ impl Given {
         given.write_files(places, container, &accounts)?;
         given.write_secrets(places, container, known)?;
         Ok(given)
+    }
+
+    /// Whether the container has all of these ids.
+    fn check_ids(&self, of: &Identity) -> Result<(), StepError> {
+        let Some(range) = self.ids else {
+            return Ok(());
+        };
+        let mut all = [of.uid, of.gid]
+            .into_iter()
+            .chain(of.groups.iter().copied());
+        match all.find(|id| range.to_host(*id).is_none()) {
+            Some(id) => Err(StepError::BeyondIds(id)),
+            None => Ok(()),
+        }
     }
 
     fn write_files(
@@ -89,6 +108,7 @@ impl Given {
                 Some(owner) => accounts.resolve(owner)?,
                 None => self.identity.clone(),
             };
+            self.check_ids(&owner)?;
             let at = place(&dir, index)?;
             write(&at, file.content.as_bytes(), file.mode, &owner)?;
             self.files.push((at, path.clone()));

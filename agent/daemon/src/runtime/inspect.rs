@@ -9,7 +9,7 @@ use super::observe::read_text;
 use super::places::{Places, unit_name};
 use super::spec::unit_group;
 use super::systemd::{Exit, UnitStatus};
-use super::{process, usage};
+use super::{ids, process, usage};
 use crate::clock;
 use orlop_api::{
     ContainerDetail, ContainerStats, ContainerView, MountView, ProbeView, ProcessView,
@@ -18,6 +18,8 @@ use orlop_config::Name;
 use serde::Deserialize;
 
 const MICROS_PER_MILLI: u64 = 1000;
+/// Why a container is in the host's user namespace that is not meant to be.
+const FROM_BEFORE: &str = "it is not set up, or was by an earlier agent";
 
 /// Of a bundle's spec, what is told of it. The whole of it as types would be a tenth of the agent's program.
 #[derive(Deserialize)]
@@ -61,9 +63,13 @@ impl Runtime {
             self.inner.executor.places.clone(),
             known.container.instance(),
         );
-        let mounts = blocking(move || mounts(&places, &owned))
+        let look = move || Ok((mounts(&places, &owned)?, ids::of(&places, &owned)?));
+        let (mounts, range) = blocking(look)
             .await
             .map_err(RuntimeError::of(&name, Step::Observe))?;
+        let why = self
+            .last_desired()
+            .why_hosts_user_namespace(&known.container);
         let unit = unit_name(&known.container.instance());
         let config = serde_json::to_value(&known.container.config);
         Ok(ContainerDetail {
@@ -72,6 +78,12 @@ impl Runtime {
             mounts,
             cgroup: unit_group(&unit).display().to_string(),
             unit,
+            userns: match (range, why) {
+                (Some(_), _) => String::new(),
+                (None, Some(why)) => why,
+                (None, None) => FROM_BEFORE.to_owned(),
+            },
+            host_ids: range.map(|range| range.to_string()),
             last_exit: known.status.exit.map(words),
             probes: known.probes,
             view: known.view,

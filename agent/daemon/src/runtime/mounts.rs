@@ -25,11 +25,11 @@ pub(super) fn mounts(
     let mut all = kernel(container)?;
     for file in HOST_FILES {
         let source = places.bundle(&container.instance()).join(file);
-        all.push(bind(&format!("/etc/{file}"), &source, true)?);
+        all.push(bind(&format!("/etc/{file}"), &source, given)?);
     }
-    let mut more = of_config(container, places)?;
+    let mut more = of_config(container, given, places)?;
     for (source, path) in &given.files {
-        more.push(bind(path, source, true)?);
+        more.push(bind(path, source, given)?);
     }
     more.extend(of_host(container, given)?);
     if container.config.process.init {
@@ -53,10 +53,18 @@ fn mount(target: &str, kind: &str, source: &Path, options: &[&str]) -> Result<Mo
 }
 
 /// A file for reading, of which nothing can be run.
-fn bind(target: &str, source: &Path, read_only: bool) -> Result<Mount, OciSpecError> {
-    let access = if read_only { "ro" } else { "rw" };
-    let options = ["bind", access, "nosuid", "noexec", "nodev", "rprivate"];
-    mount(target, "bind", source, &options)
+fn bind(target: &str, source: &Path, given: &Given) -> Result<Mount, OciSpecError> {
+    let options = ["bind", "ro", "nosuid", "noexec", "nodev", "rprivate"];
+    mount(target, "bind", source, &[&options, mapped(given)].concat())
+}
+
+/// What is on disk has the container's own ids, and is shown with the host's that these are, so that
+/// containers with different ones may share it.
+fn mapped(given: &Given) -> &'static [&'static str] {
+    match given.ids {
+        Some(_) => &["idmap"],
+        None => &[],
+    }
 }
 
 fn kernel(container: &DesiredContainer) -> Result<Vec<Mount>, OciSpecError> {
@@ -107,12 +115,17 @@ fn kernel(container: &DesiredContainer) -> Result<Vec<Mount>, OciSpecError> {
     ])
 }
 
-fn of_config(container: &DesiredContainer, places: &Places) -> Result<Vec<Mount>, OciSpecError> {
+fn of_config(
+    container: &DesiredContainer,
+    given: &Given,
+    places: &Places,
+) -> Result<Vec<Mount>, OciSpecError> {
     let mut all = Vec::new();
     for volume in &container.config.volumes {
         let access = if volume.read_only { "ro" } else { "rw" };
         let options = ["bind", access, "nosuid", "nodev", "rprivate"];
         let source = places.volume(&volume.volume);
+        let options = [&options, mapped(given)].concat();
         all.push(mount(&volume.path, "bind", &source, &options)?);
     }
     for bind in &container.config.storage.binds {

@@ -60,14 +60,14 @@ impl Places {
         self.bundles().join(instance.to_string())
     }
 
-    /// An empty file: what its program reads from.
-    pub(super) fn input(&self, instance: &Instance) -> PathBuf {
-        self.bundle(instance).join("input")
-    }
-
     /// Where its root file system is mounted.
     pub(super) fn rootfs(&self, instance: &Instance) -> PathBuf {
         self.bundle(instance).join("rootfs")
+    }
+
+    /// An empty file: what its program reads from.
+    pub(super) fn input(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("input")
     }
 
     /// The OCI runtime spec.
@@ -93,6 +93,21 @@ impl Places {
     /// The copy of the OS's small init that containers have.
     pub(super) fn init_copy(&self) -> PathBuf {
         self.run.join("init")
+    }
+
+    /// The host's ids that the container's are; there while it has a user namespace of its own.
+    pub(super) fn ids(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("ids")
+    }
+
+    /// A container's user namespace.
+    pub(super) fn userns_file(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("userns")
+    }
+
+    /// Where its writable layer is mounted with the container's ids while its root is put together.
+    pub(super) fn mapped_layer(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("layer")
     }
 
     /// The process id of the container's first process, written by the OCI runtime.

@@ -1,6 +1,6 @@
 //! Decides what has to happen to each container. Pure.
 
-use super::desired::{Desired, DesiredContainer, SpecHash};
+use super::desired::{Desired, DesiredContainer, Network, SpecHash};
 use super::instance::{Instance, Slot};
 use orlop_config::{Name, Restart, UpdateOrder};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +62,8 @@ pub struct Plan {
     pub going: BTreeSet<Instance>,
     /// What serves on while its successor comes up, by what it was made for.
     pub predecessors: BTreeMap<Name, SpecHash>,
+    /// Those in a user namespace of their own, or in that of the container whose network they share.
+    pub mapped: BTreeSet<Name>,
 }
 
 /// What happens to one container.
@@ -114,7 +116,19 @@ pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
         let name = &container.name;
         let [first, second] = [Slot::First, Slot::Second].map(|slot| Instance::new(name, slot));
         let of = |instance: &Instance| observed.get(instance);
-        let course = course(desired, container, of(&first), of(&second));
+        let plain = desired.hash(container);
+        let want = if is_mapped(desired, container, observed) {
+            plan.mapped.insert(name.clone());
+            plain.in_own_user_namespace()
+        } else {
+            plain.clone()
+        };
+        let course = course(
+            desired,
+            container,
+            (&want, &plain),
+            (of(&first), of(&second)),
+        );
         for (instance, stays) in [(first, course.stays.0), (second, course.stays.1)] {
             if stays {
                 plan.going.remove(&instance);
@@ -153,20 +167,19 @@ impl Course {
 fn course(
     desired: &Desired,
     container: &DesiredContainer,
-    first: Option<&Found>,
-    second: Option<&Found>,
+    (want, plain): (&SpecHash, &SpecHash),
+    (first, second): (Option<&Found>, Option<&Found>),
 ) -> Course {
-    let want = desired.hash(container);
-    let serving = serving(&want, first, second);
+    let serving = serving(plain, first, second);
     let (own, beside) = match serving {
         Slot::First => (first, second),
         Slot::Second => (second, first),
     };
-    let action = decide(&want, container, own);
+    let action = decide(want, plain, container, own);
     if action != Action::Replace {
         return Course::of_one(action, serving);
     }
-    let comes = beside.is_some_and(|beside| beside.runs(&want));
+    let comes = beside.is_some_and(|beside| beside.runs(want));
     let predecessor = own
         .filter(|own| own.unit == UnitState::Active || comes)
         .and_then(|own| own.spec.clone())
@@ -188,7 +201,7 @@ fn course(
             }
         }
         // Nobody knows how the other one is reached.
-        (None, true) => Course::of_one(decide(&want, container, beside), serving.other()),
+        (None, true) => Course::of_one(decide(want, plain, container, beside), serving.other()),
         (None, false) => Course {
             stays: (false, false),
             ..Course::of_one(Action::Replace, Slot::First)
@@ -213,12 +226,36 @@ fn serving(want: &SpecHash, first: Option<&Found>, second: Option<&Found>) -> Sl
         .unwrap_or_default()
 }
 
-fn decide(want: &SpecHash, container: &DesiredContainer, found: Option<&Found>) -> Action {
+/// Whether `container` is to be in a user namespace that is not the host's. One that an agent before this one
+/// has set up in the host's stays there as long as it is set up: an update that goes without a restart
+/// of the machine restarts no container.
+fn is_mapped(desired: &Desired, container: &DesiredContainer, observed: &Observed) -> bool {
+    if desired.why_hosts_user_namespace(container).is_some() {
+        return false;
+    }
+    if let Network::Of(holder) = container.network() {
+        let holder = desired.containers.iter().find(|one| one.name == *holder);
+        return holder.is_some_and(|holder| is_mapped(desired, holder, observed));
+    }
+    let plain = desired.hash(container);
+    let first = Instance::first(&container.name);
+    let found = [observed.get(&first), observed.get(&first.sibling())];
+    let mut found = found.into_iter().flatten();
+    !found.any(|found| found.spec.as_ref() == Some(&plain))
+}
+
+/// `layer_of` is whose writable layer it goes on with: on disk no user namespace makes a difference.
+fn decide(
+    want: &SpecHash,
+    layer_of: &SpecHash,
+    container: &DesiredContainer,
+    found: Option<&Found>,
+) -> Action {
     let Some(found) = found else {
         return Action::Start(Layer::Fresh);
     };
     let layer = match &found.layer {
-        Some(made_for) if made_for == want => Layer::Keep,
+        Some(made_for) if made_for == layer_of => Layer::Keep,
         _ => Layer::Fresh,
     };
     let lifecycle = &container.config.lifecycle;
@@ -288,7 +325,7 @@ mod tests {
         let hash = desired.hash(&desired.containers[0]);
         let found = Found {
             unit: UnitState::Active,
-            spec: Some(hash.clone()),
+            spec: Some(hash.in_own_user_namespace()),
             layer: Some(hash),
             scheduled: false,
             holds_old_os: false,
@@ -371,7 +408,7 @@ mod tests {
         let hash = desired.hash(&desired.containers[0]);
         let ended = Found {
             unit: UnitState::Failed,
-            spec: Some(hash.clone()),
+            spec: Some(hash.in_own_user_namespace()),
             layer: Some(hash),
             scheduled: false,
             holds_old_os: false,
@@ -463,7 +500,7 @@ mod tests {
         desired.containers[0].config.lifecycle.update = UpdateOrder::StartFirst;
         desired.others.push(other);
         let found = Found {
-            spec: Some(old.clone()),
+            spec: Some(old.in_own_user_namespace()),
             layer: Some(old),
             ..found
         };
@@ -475,7 +512,7 @@ mod tests {
         let (_, found) = same();
         let hash = desired.hash(&desired.containers[0]);
         Found {
-            spec: Some(hash.clone()),
+            spec: Some(hash.in_own_user_namespace()),
             layer: Some(hash),
             serves: false,
             ..found
@@ -671,5 +708,65 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn one_set_up_before_there_were_user_namespaces_is_kept_as_it_is_until_the_next_boot() {
+        let (desired, found) = same();
+        let plain = desired.hash(&desired.containers[0]);
+        let before = Found {
+            spec: Some(plain.clone()),
+            ..found
+        };
+        let kept = plan(
+            &desired,
+            &Observed::from([(Instance::first(&web()), before.clone())]),
+        );
+        assert_eq!(kept.actions[&web()], Action::Keep);
+        assert!(kept.mapped.is_empty());
+        let ended = Found {
+            unit: UnitState::Failed,
+            ..before
+        };
+        let again = plan(
+            &desired,
+            &Observed::from([(Instance::first(&web()), ended)]),
+        );
+        assert_eq!(again.actions[&web()], Action::Start(Layer::Keep));
+        assert!(again.mapped.is_empty());
+        let after_boot = Found {
+            layer: Some(plain),
+            ..Found::default()
+        };
+        let anew = plan(
+            &desired,
+            &Observed::from([(Instance::first(&web()), after_boot)]),
+        );
+        assert_eq!(anew.actions[&web()], Action::Start(Layer::Keep));
+        assert!(anew.mapped.contains(&web()));
+    }
+
+    #[test]
+    fn who_shares_a_network_shares_its_user_namespace_or_that_it_has_none() {
+        let (mut desired, found) = same();
+        let mut beside = desired.containers[0].clone();
+        beside.name = Name::new("beside").unwrap();
+        beside.config.network = Some(orlop_config::NetworkMode::Container(web()));
+        desired.containers.push(beside.clone());
+        let mapped = |desired: &Desired, web_is: &Found| {
+            let observed = Observed::from([(Instance::first(&web()), web_is.clone())]);
+            plan(desired, &observed).mapped.contains(&beside.name)
+        };
+        assert!(mapped(&desired, &found));
+        let plain = desired.hash(&desired.containers[0]);
+        let before = Found {
+            spec: Some(plain),
+            ..found.clone()
+        };
+        assert!(!mapped(&desired, &before));
+        desired.containers[0].config.security.privileged = true;
+        assert!(!mapped(&desired, &found));
+        let why = desired.why_hosts_user_namespace(&beside).unwrap();
+        assert_eq!(why, "the network of web: `privileged`");
     }
 }

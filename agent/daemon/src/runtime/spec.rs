@@ -26,10 +26,11 @@ use std::path::PathBuf;
 
 const SPEC_VERSION: &str = "1.2.0";
 /// Of the container's own network namespace: ports below 1024 need no rights, and `ping` none.
-const SYSCTLS: [(&str, &str); 2] = [
-    ("net.ipv4.ip_unprivileged_port_start", "0"),
-    ("net.ipv4.ping_group_range", "0 2147483647"),
-];
+const PORT_SYSCTL: (&str, &str) = ("net.ipv4.ip_unprivileged_port_start", "0");
+const PING_SYSCTL: &str = "net.ipv4.ping_group_range";
+/// Every group, and every group of a user namespace of its own: the kernel takes no other's.
+const EVERY_GROUP: &str = "0 2147483647";
+const EVERY_OWN_GROUP: &str = "0 65535";
 const UMASK: u32 = 0o022;
 
 /// The spec of `container` with what it is `given`, everything where `places` has it.
@@ -139,10 +140,10 @@ fn linux(
         .build()?;
     let devices: Result<Vec<LinuxDevice>, _> = given.devices.iter().map(device).collect();
     let mut linux = LinuxBuilder::default()
-        .namespaces(namespaces(container, places)?)
+        .namespaces(namespaces(container, given, places)?)
         .cgroups_path(cgroup(&unit_name(&container.instance())))
         .resources(resources)
-        .sysctl(sysctls(container))
+        .sysctl(sysctls(container, given))
         .rootfs_propagation("private")
         .masked_paths(masked.into_iter().collect::<Vec<_>>())
         .readonly_paths(paths(&READ_ONLY_PATHS).into_iter().collect::<Vec<_>>());
@@ -156,9 +157,14 @@ fn linux(
 }
 
 /// Those of this module are of the container's own network namespace only.
-fn sysctls(container: &DesiredContainer) -> HashMap<String, String> {
+fn sysctls(container: &DesiredContainer, given: &Given) -> HashMap<String, String> {
+    let groups = match given.ids {
+        Some(_) => EVERY_OWN_GROUP,
+        None => EVERY_GROUP,
+    };
+    let usual = [PORT_SYSCTL, (PING_SYSCTL, groups)];
     let own = match container.network() {
-        Network::Joined | Network::None => &SYSCTLS[..],
+        Network::Joined | Network::None => &usual[..],
         Network::Host | Network::Of(_) => &[],
     };
     let own = own
@@ -208,8 +214,10 @@ fn device_rules(
     Ok(rules)
 }
 
+/// The user namespace is named by its path alone, which holds its mappings already.
 fn namespaces(
     container: &DesiredContainer,
+    given: &Given,
     places: &Places,
 ) -> Result<Vec<LinuxNamespace>, OciSpecError> {
     let rights = &container.config.security.host;
@@ -225,6 +233,11 @@ fn namespaces(
         .filter(|(_, right)| right.is_none_or(|right| !rights.contains(&right)))
         .map(|(kind, _)| LinuxNamespaceBuilder::default().typ(kind).build())
         .collect::<Result<Vec<_>, _>>()?;
+    if given.ids.is_some() {
+        let path = places.userns_file(&container.address_holder());
+        let user = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::User);
+        all.push(user.path(path).build()?);
+    }
     let network = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::Network);
     match container.network() {
         Network::Host => {}

@@ -3,6 +3,7 @@
 use super::super::fixture::{desired_web, name};
 use super::super::identity::Identity;
 use super::*;
+use crate::id_range::IdRange;
 use orlop_config::{Bind, ByteSize, NetworkMode, Ulimit};
 use serde_json::json;
 use std::path::Path;
@@ -70,10 +71,7 @@ fn the_cgroup_is_below_the_units() {
 fn a_network_is_its_own_or_the_hosts_or_anothers_and_only_its_own_gets_sysctls() {
     let own = changed(|_| ());
     assert!(namespaces_of(&own).contains(&"network /run/netns/orlop-web".to_owned()));
-    assert_eq!(
-        own["linux"]["sysctl"].as_object().unwrap().len(),
-        SYSCTLS.len()
-    );
+    assert_eq!(own["linux"]["sysctl"].as_object().unwrap().len(), 2);
     let host = changed(|c| c.security.host.extend([HostRight::Network]));
     assert!(
         !namespaces_of(&host)
@@ -259,4 +257,27 @@ fn a_patch_changes_the_spec_and_one_that_breaks_it_is_refused() {
     container.config.security.spec_patch = Some(r#"{"process":7}"#.into());
     let refused = super::spec(&container, &given(), &Places::node());
     assert!(matches!(refused, Err(StepError::Patch(_))));
+}
+
+#[test]
+fn a_user_namespace_is_named_by_its_path_and_what_is_on_disk_is_mapped() {
+    let container = desired_web().containers.remove(0);
+    let mut given = given();
+    given.ids = IdRange::from(524_288);
+    given.files = vec![("/run/orlop/containers/web/files/0".into(), "/etc/a".into())];
+    let spec = json(&container, &given);
+    let user = "user /run/orlop/containers/web/userns".to_owned();
+    assert!(namespaces_of(&spec).contains(&user), "{spec}");
+    assert_eq!(spec["linux"]["uidMappings"], Value::Null);
+    let mapped = |path: &str| {
+        let mounts = spec["mounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["destination"] == path);
+        let options = mount.unwrap()["options"].as_array().unwrap();
+        options.contains(&json!("idmap"))
+    };
+    for path in ["/var/lib/data", "/etc/hosts", "/etc/a"] {
+        assert!(mapped(path), "{path}");
+    }
+    let groups = &spec["linux"]["sysctl"]["net.ipv4.ping_group_range"];
+    assert_eq!(groups, "0 65535");
 }

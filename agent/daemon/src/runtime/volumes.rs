@@ -210,7 +210,7 @@ impl Runtime {
         let (name, path) = self.made(name).await?;
         let root = spawn("export", &name, move || open_dir(&path)).await?;
         Ok(outgoing(move |out| {
-            pack(&root, Path::new(""), Path::new(""), out).map_err(io::Error::other)
+            pack(&root, None, Path::new(""), Path::new(""), out).map_err(io::Error::other)
         }))
     }
 
@@ -237,6 +237,7 @@ impl Runtime {
             let unpack = Unpack {
                 root: &root,
                 owner: Owner::AsPacked,
+                ids: None,
                 top: None,
             };
             let done = unpack.run(&mut reader).and_then(|()| {

@@ -283,6 +283,8 @@ impl ContainerOperations for MemoryNode {
                 source: "/state/volumes/data".to_owned(),
                 options: vec!["rw".to_owned()],
             }],
+            host_ids: Some("524288-589823".to_owned()),
+            userns: String::new(),
             unit: format!("orlop-container-{container}.service"),
             cgroup: "/orlop.slice".to_owned(),
             last_exit: Some("signal 9".to_owned()),

@@ -337,7 +337,7 @@ async fn what_a_container_writes_goes_to_its_upper_directory_alone() {
     }
     bench
         .store
-        .mount_with_upper(&record.root, &upper, &work, &target)
+        .mount_with_upper(&record.root, &upper, &work, None, &target)
         .unwrap();
     let mounted = Mounted(target);
     fs::write(mounted.0.join("a"), b"changed").unwrap();

@@ -20,6 +20,9 @@ impl Service<'_, '_> {
             }
             "pid" => self.namespace("pid", value, place),
             "ipc" => self.namespace("ipc", value, place),
+            "userns_mode" if value.text() == Some("host") => {
+                self.read_text("userns", value, place, "host", |text| Some(text.into()))
+            }
             "userns_mode" | "uts" => {
                 let why = "a container has a namespace of its own for it";
                 self.builder.left_out(place, why);

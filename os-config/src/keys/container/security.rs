@@ -74,6 +74,23 @@ pub(super) const SPEC_PATCH: Key = Key {
     doc: "A JSON merge patch (RFC 7396) of the OCI runtime spec, for what has no key. It can give any right; the agent's audit log tells of it.",
 };
 
+pub(super) const USERNS: Key = Key {
+    name: "userns",
+    kind: Kind::Word(&[
+        (
+            "auto",
+            "its own, unless it asks for something that only the host's gives (docs/security.md)",
+        ),
+        ("own", "its own; what cannot be had in it is an error"),
+        (
+            "host",
+            "the host's: root in the container is root on the host",
+        ),
+    ]),
+    presence: Presence::Default("\"auto\""),
+    doc: "Its user namespace. In its own, the ids 0 to 65535 of the container are ids of the host that nobody else has.",
+};
+
 pub(super) const RUNTIME: Key = Key {
     name: "runtime",
     kind: Kind::Word(&[

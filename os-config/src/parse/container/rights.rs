@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::section::Section;
 use crate::forms::{self, Problem};
-use crate::model::{MASKED_PATHS, READ_ONLY_PATHS, Resources, Security};
+use crate::model::{Container, MASKED_PATHS, READ_ONLY_PATHS, Resources, Security, UserNamespace};
 use std::collections::BTreeSet;
 
 const ALL: &str = "all";
@@ -66,6 +66,11 @@ pub(super) fn security(cx: &mut Context, section: &Section<'_>) -> Security {
         mask: paths(cx, section, "mask"),
         unmask: unmask(cx, section),
         spec_patch: section.text(cx, "spec_patch", forms::merge_patch),
+        userns: match section.word("userns") {
+            Some("own") => UserNamespace::Own,
+            Some("host") => UserNamespace::Host,
+            _ => UserNamespace::Auto,
+        },
     }
 }
 
@@ -109,4 +114,18 @@ fn capabilities(cx: &mut Context, table: &Section<'_>) -> (BTreeSet<String>, BTr
     }
     let added = add.into_iter().map(|(_, name)| name).collect();
     (dropped, added)
+}
+
+/// Reports what a container asks for that it cannot have in the user namespace of its own that it wants.
+pub(super) fn report_user_namespace(cx: &mut Context, section: &Section<'_>, of: &Container) {
+    if of.security.userns != UserNamespace::Own {
+        return;
+    }
+    if let Some((key, what)) = of.needs_hosts_user_namespace() {
+        let problem = Problem::new(format!(
+            "{what} is not to be had in a user namespace of its own"
+        ));
+        let help = format!("remove `{key}`, or write `userns = \"auto\"`");
+        cx.report(section.span_of("userns"), problem.help(help));
+    }
 }

@@ -3,7 +3,7 @@
 use super::super::context::{Context, Tie, TieKind};
 use super::beside::STOP_FIRST;
 use crate::forms::Problem;
-use crate::model::{Condition, Container, HostRight, Kind, Name};
+use crate::model::{Condition, Container, HostRight, Kind, Name, UserNamespace};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reports every tie that cannot hold, and every circle once.
@@ -13,7 +13,9 @@ pub(super) fn report(cx: &mut Context, containers: &BTreeMap<Name, Container>) {
     for tie in &ties {
         // One that is not there, or not whole, has been reported.
         if let Some(other) = containers.get(&tie.to)
-            && let Some(problem) = impossible(tie, other).or_else(|| not_alone(tie, &ties))
+            && let Some(problem) = impossible(tie, other)
+                .or_else(|| not_alone(tie, &ties))
+                .or_else(|| strange_namespace(tie, containers.get(&tie.from)?, other))
         {
             cx.report(tie.span.clone(), problem);
         }
@@ -57,6 +59,20 @@ fn not_alone(tie: &Tie, ties: &[Tie]) -> Option<Problem> {
         sharing.from
     );
     matches!(tie.how, TieKind::Alone).then(|| Problem::new(message).help(STOP_FIRST))
+}
+
+/// Who shares a network shares the user namespace that it belongs to.
+fn strange_namespace(tie: &Tie, from: &Container, other: &Container) -> Option<Problem> {
+    let in_hosts = other.security.userns == UserNamespace::Host
+        || other.needs_hosts_user_namespace().is_some();
+    let wants_own = from.security.userns == UserNamespace::Own;
+    (tie.how == TieKind::Network && wants_own && in_hosts).then(|| {
+        let to = &tie.to;
+        Problem::new(format!(
+            "`{to}` is in the host's user namespace, and who shares its network too"
+        ))
+        .help("write `userns = \"auto\"`, or have a network of its own")
+    })
 }
 
 fn has_own_network(container: &Container) -> bool {

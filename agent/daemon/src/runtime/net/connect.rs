@@ -6,9 +6,10 @@ use super::super::error::StepError;
 use super::super::instance::Instance;
 use super::super::observe::{mount_points, read_text};
 use super::super::places::Places;
+use super::super::{ids, user_ns};
 use super::bridges;
 use super::netavark::Request;
-use super::netns;
+use super::netns::{self, Namespace};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub(super) async fn connect_again(
     let wanted = to_json(request, &places.network_request(instance))?;
     remove_file(&places.network_ready(instance))?;
     if !mount_points()?.contains(&path) {
-        netns::keep_again(&path, pid)?;
+        netns::keep_new(Namespace::Net, &path, pid)?;
     }
     if let Err(error) = netavark(places, instance, "teardown", &wanted).await {
         log::debug!("ignoring that not everything of {instance} was left to be removed: {error}");
@@ -59,7 +60,7 @@ pub(super) async fn connect_again(
     make_links(places, instance, request, &wanted).await
 }
 
-/// Makes namespace and links of `instance`, in which nothing runs, from the beginning.
+/// Makes namespaces and links of `instance`, in which nothing runs, from the beginning.
 pub(super) async fn set_up(
     places: &Places,
     instance: &Instance,
@@ -67,7 +68,10 @@ pub(super) async fn set_up(
 ) -> Result<(), StepError> {
     let wanted = to_json(request, &places.network_request(instance))?;
     disconnect(places, instance).await?;
-    netns::create(&places.netns_file(instance))?;
+    match ids::of(places, instance)? {
+        Some(range) => user_ns::create_both(places, instance, range)?,
+        None => netns::create(&places.netns_file(instance))?,
+    }
     // Before the set-up, so that a set-up cut short can be torn down.
     write(&places.network_request(instance), &wanted)?;
     make_links(places, instance, request, &wanted).await
@@ -81,7 +85,10 @@ async fn make_links(
 ) -> Result<(), StepError> {
     netavark(places, instance, "setup", wanted).await?;
     request.cables().try_for_each(bridges::allow_hairpin)?;
-    write(&places.network_ready(instance), b"")
+    write(
+        &places.network_ready(instance),
+        whose(places, instance)?.as_bytes(),
+    )
 }
 
 fn to_json(request: &Request, path: &Path) -> Result<Vec<u8>, StepError> {
@@ -96,12 +103,21 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), StepError> {
         .map_err(StepError::file("write", path))
 }
 
+/// The ids that the network belongs to; nothing where it is the host's root's.
+fn whose(places: &Places, instance: &Instance) -> Result<String, StepError> {
+    let range = ids::of(places, instance)?;
+    Ok(range.map(|range| range.to_string()).unwrap_or_default())
+}
+
 fn is_connected(places: &Places, instance: &Instance, wanted: &[u8]) -> Result<bool, StepError> {
     let found = read_text(&places.network_request(instance))?;
-    let ready = read_text(&places.network_ready(instance))?.is_some();
-    Ok(ready
+    let ready = read_text(&places.network_ready(instance))?;
+    let mounts = mount_points()?;
+    let owner = whose(places, instance)?;
+    Ok(ready.is_some_and(|text| text == owner)
+        && (owner.is_empty() || mounts.contains(&places.userns_file(instance)))
         && found.is_some_and(|text| text.as_bytes() == wanted)
-        && mount_points()?.contains(&places.netns_file(instance)))
+        && mounts.contains(&places.netns_file(instance)))
 }
 
 /// Takes back what [`connect`] did, also where that was cut short. Idempotent.

@@ -13,9 +13,10 @@ use super::lease::Addresses;
 use super::name_server::{self, Tended};
 use super::names::name_files;
 use super::netavark::{Request, bridge_name, cable_name};
+use super::netns::{self, Namespace};
 use super::nft::Tables;
 use super::rules::{self, Publisher};
-use super::{bridges, netns, rules::TABLE};
+use super::{bridges, rules::TABLE};
 use orlop_config::{FIREWALL_TABLE, Name, NetDriver};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
@@ -219,7 +220,7 @@ impl Guard {
         let status = self.systemd.status(&unit_name(instance)).await?;
         let process = inside::process(container, &status, places);
         if let (true, Some(pid)) = (connected, process) {
-            return netns::keep_again(&netns, pid);
+            return netns::keep_new(Namespace::Net, &netns, pid);
         }
         log::warn!(container = name.as_str(); "{name} has lost its network; connecting it again");
         let request = Request::new(container, addresses);

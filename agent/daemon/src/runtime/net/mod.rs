@@ -21,4 +21,6 @@ pub(super) use connect::{connect, disconnect};
 pub(super) use guard::{Guard, watch};
 pub(super) use lease::{Addresses, Leases};
 pub(super) use netavark::Request;
-pub(super) use netns::{keep_namespace, unmount_all};
+pub(super) use netns::{
+    Namespace, keep_namespace, keep_new, remove as remove_namespace, unmount_all,
+};

@@ -10,8 +10,27 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
-/// The namespace of the thread that asks.
-const OWN: &str = "/proc/thread-self/ns/net";
+/// Which of a process's namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Namespace {
+    /// That of its network.
+    Net,
+    /// That of its ids.
+    User,
+}
+
+impl Namespace {
+    /// That of a process, or of the thread that asks (`thread-self`).
+    fn of(self, process: impl std::fmt::Display) -> String {
+        let kind = match self {
+            Self::Net => "net",
+            Self::User => "user",
+        };
+        format!("/proc/{process}/ns/{kind}")
+    }
+}
+
+const OWN: &str = "thread-self";
 const DIR_MODE: u32 = 0o755;
 
 /// Makes a new network namespace and keeps it at `path`, which must not hold one. It lives until
@@ -22,7 +41,7 @@ pub(super) fn create(path: &Path) -> Result<(), StepError> {
     // A thread of its own: its namespace must not stay with a thread that does other work later.
     let made = std::thread::spawn(move || -> io::Result<()> {
         unshare(CloneFlags::CLONE_NEWNET)?;
-        Ok(mount_bind(OWN, &target)?)
+        Ok(mount_bind(Namespace::Net.of(OWN), &target)?)
     });
     let made = made
         .join()
@@ -30,20 +49,24 @@ pub(super) fn create(path: &Path) -> Result<(), StepError> {
     made.map_err(StepError::file("make a network namespace at", path))
 }
 
-/// Keeps the network namespace of the process `pid` at `path` again, if it was kept there before: the
-/// file that it was mounted on is left then.
-pub(in super::super) fn keep_namespace(path: &Path, pid: u32) -> Result<(), StepError> {
+/// Keeps a namespace of the process `pid` at `path` again, if it was kept there before: the file that it
+/// was mounted on is left then.
+pub(in super::super) fn keep_namespace(
+    kind: Namespace,
+    path: &Path,
+    pid: u32,
+) -> Result<(), StepError> {
     if !path.exists() || mount_points()?.contains(path) {
         return Ok(());
     }
-    keep_again(path, pid)
+    keep_new(kind, path, pid)
 }
 
-/// Keeps the network namespace of the process `pid` at `path`, which holds none now. Refuses the
-/// agent's own: whoever takes a container's links away there cuts the node off.
-pub(super) fn keep_again(path: &Path, pid: u32) -> Result<(), StepError> {
-    let kept = StepError::file("keep the network namespace at", path);
-    match keep(path, &format!("/proc/{pid}/ns/net")) {
+/// Keeps a namespace of the process `pid` at `path`, which holds none now. Refuses the agent's own:
+/// whoever takes a container's links away there cuts the node off.
+pub(in super::super) fn keep_new(kind: Namespace, path: &Path, pid: u32) -> Result<(), StepError> {
+    let kept = StepError::file("keep a namespace at", path);
+    match keep(kind, path, pid) {
         Ok(true) => Ok(()),
         Ok(false) => Err(kept(io::Error::other(format!(
             "process {pid} is in the host's"
@@ -52,13 +75,17 @@ pub(super) fn keep_again(path: &Path, pid: u32) -> Result<(), StepError> {
     }
 }
 
-fn keep(path: &Path, namespace: &str) -> io::Result<bool> {
-    let (theirs, own) = (std::fs::metadata(namespace)?, std::fs::metadata(OWN)?);
+fn keep(kind: Namespace, path: &Path, pid: u32) -> io::Result<bool> {
+    let namespace = kind.of(pid);
+    let (theirs, own) = (
+        std::fs::metadata(&namespace)?,
+        std::fs::metadata(kind.of(OWN))?,
+    );
     if (theirs.dev(), theirs.ino()) == (own.dev(), own.ino()) {
         return Ok(false);
     }
     make_mount_point(path).map_err(io::Error::other)?;
-    mount_bind(namespace, path)?;
+    mount_bind(&namespace, path)?;
     Ok(true)
 }
 
@@ -108,7 +135,7 @@ mod tests {
     fn the_hosts_namespace_is_never_kept_as_a_containers() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("orlop-web");
-        let error = keep_again(&path, std::process::id()).unwrap_err();
+        let error = keep_new(Namespace::Net, &path, std::process::id()).unwrap_err();
         assert!(!path.exists(), "{error}");
     }
 }
