@@ -1,15 +1,20 @@
 //! A model of a whole node: disk, ESP, boot loader, machine and executor. Every step is an effect
 //! before which the power may be cut or the agent killed.
 
+mod effects;
+mod images;
+mod invariants;
+
+pub(crate) use images::{generation, os};
+
+use images::{fails_gate, hangs_late, has_no_agent, is_dead, panics_late};
 use orlop_config::{Digest, RootDigest};
 use orlop_core::boot::{
-    AgentFailure, BootSequence, Booted, CrashLog, Entry, EntryFile, EntryName, Remains, loader,
-    resolve_boot, used_up,
+    AgentFailure, BootSequence, Booted, CrashLog, Entry, Remains, loader, resolve_boot, used_up,
 };
 use orlop_core::{
-    Action, Asker, BootId, ContainerImage, Ends, Esp, Event, Generation, GenerationId, Goal,
-    Machine, NodeState, Observed, Origin, OsImage, Plan, Policy, Step, Then, Timestamp, Trigger,
-    Uptime, Verdict, plan,
+    Action, Asker, BootId, Ends, Esp, Event, Generation, GenerationId, Goal, Machine, NodeState,
+    Observed, OsImage, Plan, Policy, Step, Then, Timestamp, Trigger, Uptime, Verdict, plan,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,72 +38,6 @@ impl Cut {
         match self {
             Self::Power(at) | Self::Agent(at) => at,
         }
-    }
-}
-
-/// How an OS image, config or container behaves, by a word in its name.
-fn is_dead(version: &str) -> bool {
-    version.contains("dead")
-}
-
-/// Its kernel panics when the gate begins to judge.
-fn panics_late(version: &str) -> bool {
-    version.contains("panics")
-}
-
-/// It hangs when the gate begins to judge, and the watchdog bites.
-fn hangs_late(version: &str) -> bool {
-    version.contains("hangs")
-}
-
-/// Its agent never stays up.
-fn has_no_agent(version: &str) -> bool {
-    version.contains("no agent")
-}
-
-fn fails_gate(generation: &Generation) -> bool {
-    generation.os.version.contains("sick")
-        || generation.origin == Origin::Config && is_sick_config(generation)
-        || generation
-            .containers
-            .values()
-            .any(|image| image.reference.contains("sick"))
-}
-
-fn is_sick_config(generation: &Generation) -> bool {
-    generation.config == Digest::of(b"sick config")
-}
-
-pub(crate) fn os(version: &str, kernel: &str) -> OsImage {
-    OsImage {
-        reference: format!("registry/os:{version}"),
-        manifest: Digest::of(format!("manifest {version}").as_bytes()),
-        root: root(version),
-        version: version.to_owned(),
-        boot: Digest::of(kernel.as_bytes()),
-    }
-}
-
-pub(crate) fn root(version: &str) -> RootDigest {
-    Digest::of(format!("root {version}").as_bytes())
-        .hex()
-        .parse()
-        .unwrap()
-}
-
-pub(crate) fn generation(os: OsImage, config: &str, web: &str) -> Generation {
-    let image = ContainerImage {
-        reference: format!("registry/web:{web}"),
-        manifest: Digest::of(format!("web {web}").as_bytes()),
-        root: root(&format!("web {web}")),
-    };
-    Generation {
-        id: GenerationId(0),
-        os,
-        config: Digest::of(config.as_bytes()),
-        containers: BTreeMap::from([("web".to_owned(), image)]),
-        created: Timestamp(1000),
-        origin: Origin::Config,
     }
 }
 
@@ -507,151 +446,6 @@ impl Node {
         }
     }
 
-    fn apply(&mut self, step: &Step) {
-        match step {
-            Step::WriteConfig { path, .. } => {
-                let hex = path.rsplit('/').next().unwrap().trim_end_matches(".toml");
-                self.configs
-                    .insert(format!("sha256:{hex}").parse().unwrap());
-            }
-            Step::WriteGeneration { generation, .. } => {
-                assert!(
-                    self.configs.contains(&generation.config),
-                    "a name before its content"
-                );
-                self.generations
-                    .insert(generation.id, (**generation).clone());
-            }
-            Step::RemoveGeneration { generation, .. } => {
-                self.generations.remove(generation);
-            }
-            Step::RecordState { state, .. } => {
-                self.state = Some(NodeState::decode(&state.encode()).unwrap());
-            }
-            Step::RecordVerdict { verdict, .. } => {
-                let read = Verdict::decode(&verdict.encode()).unwrap();
-                self.verdicts.insert(verdict.number, read);
-            }
-            Step::WriteUki { root, size, .. } => {
-                assert!(*size <= self.esp.free, "the ESP is full");
-                self.esp.free -= size;
-                self.esp.ukis.insert(root.clone(), *size);
-            }
-            Step::RemoveUki { root, .. } => {
-                self.esp.free += self.esp.ukis.remove(root).unwrap_or_default();
-            }
-            Step::WriteEntry { path, content } => {
-                let name = file_name(path);
-                self.esp.entries.retain(|file| file.name != name);
-                self.esp.entries.push(EntryFile {
-                    name,
-                    content: content.clone(),
-                });
-            }
-            Step::RenameEntry { from, to } => {
-                let (from, to) = (file_name(from), file_name(to));
-                for file in self.esp.entries.iter_mut().filter(|file| file.name == from) {
-                    file.name.clone_from(&to);
-                }
-            }
-            Step::RemoveEntry { path } => {
-                let name = file_name(path);
-                self.esp.entries.retain(|file| file.name != name);
-            }
-            Step::RemoveConfig { path } => {
-                self.configs
-                    .retain(|config| orlop_core::paths::config(config) != *path);
-            }
-            Step::RemoveVerdict { .. } => {}
-            Step::RenderEtc { config, .. } => assert!(self.configs.contains(config)),
-            Step::ReplaceContainers { generation, .. } => {
-                assert!(self.generations.contains_key(generation));
-            }
-            Step::SwapRoot { .. } | Step::Reboot => {}
-        }
-    }
-
-    /// What must hold after every single effect.
-    fn check_invariants(&self) {
-        let mut numbers = BTreeSet::new();
-        for file in &self.esp.entries {
-            let entry = Entry::read(&file.content).unwrap();
-            let name: EntryName = file.name.parse().unwrap();
-            assert!(
-                self.esp.ukis.contains_key(&entry.root),
-                "{} before its UKI",
-                file.name
-            );
-            assert!(numbers.insert(name.sequence), "two entries with one number");
-        }
-        let good = self
-            .esp
-            .entries
-            .iter()
-            .filter(|file| !file.name.contains('+'));
-        let newest = good
-            .filter_map(|file| Entry::read(&file.content))
-            .max_by_key(|entry| entry.sequence)
-            .expect("no good entry");
-        assert!(
-            !is_dead(&self.images[&newest.root].version)
-                && !has_no_agent(&self.images[&newest.root].version),
-            "the good entry does not boot"
-        );
-        if let Some(state) = &self.state {
-            for id in state.generations.keys() {
-                assert!(
-                    self.generations.contains_key(id),
-                    "generation {id} before its file"
-                );
-            }
-            if let Some(armed) = state.trial.as_ref().and_then(|trial| trial.entry) {
-                assert!(armed < state.next_boot);
-            }
-        }
-    }
-
-    /// What must hold when nothing is left to do.
-    pub(crate) fn check_settled(&self) {
-        let state = self.state.as_ref().expect("no state");
-        assert_eq!(state.trial, None, "the trial goes on");
-        let current = &self.generations[&state.current.unwrap()];
-        assert_eq!(
-            self.booted.as_ref(),
-            Some(&current.os.root),
-            "another image runs"
-        );
-        let names: Vec<_> = self
-            .esp
-            .entries
-            .iter()
-            .map(|file| file.name.as_str())
-            .collect();
-        assert!(
-            names.iter().all(|name| !name.contains('+')),
-            "left over: {names:?}"
-        );
-        assert_eq!(
-            names.len(),
-            self.esp.ukis.len(),
-            "an entry for each UKI: {names:?}"
-        );
-        assert!(
-            names.len() <= 2,
-            "what is current, and what to go back to: {names:?}"
-        );
-        let next = loader::choose(&self.esp.entries, |_| true).unwrap();
-        assert_eq!(
-            Entry::read(&next.entry.content).unwrap().root,
-            current.os.root
-        );
-        for (id, generation) in &self.generations {
-            let known =
-                state.generations.contains_key(id) || generation.id == state.next_generation;
-            assert!(known, "generation {id} is left over");
-        }
-    }
-
     /// What ended the trial of the newest verdict.
     pub(crate) fn newest_trigger(&self) -> Option<&Trigger> {
         self.verdicts
@@ -659,8 +453,4 @@ impl Node {
             .next_back()
             .map(|verdict| &verdict.trigger)
     }
-}
-
-fn file_name(path: &str) -> String {
-    path.rsplit('/').next().unwrap().to_owned()
 }
