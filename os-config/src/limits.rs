@@ -41,6 +41,18 @@ pub const MIN_VOLUME_BYTES: u64 = 64 * 1024;
 /// (the figure is Docker's).
 pub const MIN_MEMORY_BYTES: u64 = 6 * 1024 * 1024;
 
+/// The slowest limit of a disk, in bytes a second: a page.
+pub const MIN_IO_RATE: u64 = 4096;
+/// The most operations a second that a limit of a disk may name (Linux, block/blk-throttle.c: `UINT_MAX`).
+pub const MAX_IO_OPS: u64 = u32::MAX as u64;
+/// The most disks that a container has limits for.
+pub const MAX_IO_DEVICES: usize = 64;
+
+/// The ends of `oom_score_adj` (Linux, `OOM_SCORE_ADJ_MAX`).
+pub const LAST_OOM_SCORE: i64 = 1000;
+/// The lowest `oom_score_adj` of a container without `privileged`: the agent has -900.
+pub const MIN_OOM_SCORE: i64 = -800;
+
 /// The most processors that a limit may name.
 pub const MAX_CPUS: f64 = 1024.0;
 

@@ -2,6 +2,7 @@
 
 mod confinement;
 mod container;
+mod io;
 mod lifecycle;
 mod lookup;
 mod network;
@@ -24,6 +25,7 @@ pub use confinement::{
 pub use container::{
     ByteSize, Container, Cpus, Health, Port, Probe, Protocol, Restart, Volume, VolumeMount,
 };
+pub use io::IoLimits;
 pub use lifecycle::{Condition, Kind, Lifecycle, Unhealthy, UpdateOrder};
 pub use lookup::{HostAddress, Lookup, Platform, PullPolicy};
 pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};

@@ -129,6 +129,7 @@ fn type_of(kind: &Kind) -> String {
         Kind::Bool => "`true` or `false`".to_owned(),
         Kind::Integer { min, max } if min == max => format!("`{min}`"),
         Kind::Integer { min, max } => format!("whole number, {min} to {max}"),
+        Kind::Signed { min, max } => format!("whole number, {min} to {max}"),
         Kind::Number { min, max } => format!("number, {min} to {max}"),
         Kind::TextList { form, .. } => format!("array of {}, `[\"{}\"]`", form.name, form.example),
         Kind::TextMap { name, .. } => format!("table of text, `{{ {} = \"…\" }}`", name.example),

@@ -86,6 +86,7 @@ fn value(kind: &Kind) -> Value {
         }
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        Kind::Signed { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
         Kind::TextList { form, min } => {
             json!({"type": "array", "items": text(form), "minItems": min})

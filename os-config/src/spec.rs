@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Bool,
     /// A whole number, both ends included.
     Integer { min: u64, max: u64 },
+    /// A whole number that may be negative, both ends included.
+    Signed { min: i64, max: i64 },
     /// A number, both ends included.
     Number { min: f64, max: f64 },
     /// An array of strings.
@@ -96,7 +98,7 @@ impl Kind {
         match self {
             Self::Text(_) | Self::Word(_) => "a string",
             Self::Bool => "`true` or `false`",
-            Self::Integer { .. } => "a whole number",
+            Self::Integer { .. } | Self::Signed { .. } => "a whole number",
             Self::Number { .. } => "a number",
             Self::TextList { .. } => "an array of strings",
             Self::NamesOrTables { .. } => "an array of names, or a table",

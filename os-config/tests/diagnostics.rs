@@ -215,6 +215,8 @@ fn a_bad_duration_or_size_is_said_with_a_good_one() {
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"64 kb\"",
         "schema = 1\n[container.web]\nimage = \"web\"\nmemory = \"1 MiB\"",
         "schema = 1\n[volume.data]\nsize = \"1 KiB\"",
+        "schema = 1\n[container.web]\nimage = \"web\"\n[container.web.io]\n\"/dev/vda\" = { read = \"1 MiB\", write = \"1 KiB/s\", read_ops = 0 }\n\
+         \"vda\" = { read = \"1 MiB/s\" }\n\"/dev/v%n\" = { write = \"1 MB/min\" }\n\"/dev/vdb\" = { }\n\"/dev/vdc\" = { raed = \"1 MiB/s\" }",
     ]);
     insta::assert_snapshot!(said);
 }
@@ -225,6 +227,9 @@ fn a_number_out_of_range_is_said_with_the_range() {
         "schema = 1\n[container.web]\nimage = \"web\"\ncpus = 0\npids = 0\nhealth = { tcp = 0, retries = 0 }",
         "schema = 1\n[container.web]\nimage = \"web\"\ncpus = nan\npids = -1\nhealth = { tcp = 65536 }",
         "schema = 1\n[[gate.check]]\nhttp = \"http://a/\"\nstatus = 99",
+        "schema = 1\n[container.web]\nimage = \"web\"\noom_score_adj = 1001\n[container.b]\nimage = \"b\"\noom_score_adj = \"5\"\n\
+         [container.c]\nimage = \"c\"\noom_score_adj = -801\n\
+         [container.d]\nimage = \"d\"\noom_score_adj = -1000\nprivileged = true",
     ]);
     insta::assert_snapshot!(said);
 }

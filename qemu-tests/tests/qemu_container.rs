@@ -33,7 +33,7 @@ fn a_container_has_its_credential_and_cannot_take_more_than_its_limits_nor_open_
     assert_eq!(node.wait_web("/started").body, started);
 
     let keys = format!(
-        "pids = {LIMIT}\ncapabilities = {{ add = [\"mknod\"] }}\n\
+        "pids = {LIMIT}\noom_score_adj = -250\ncapabilities = {{ add = [\"mknod\"] }}\n\
          secrets = {{ \"/run/token\" = \"token\" }}\n"
     );
     let secret = "[secret.token]\nfrom = \"credential\"\n";
@@ -47,7 +47,12 @@ fn a_container_has_its_credential_and_cannot_take_more_than_its_limits_nor_open_
     let greedy = wasteful("greedy", "memory", "memory = \"32 MiB\"");
     let busy = wasteful("busy", "processor", "cpus = 0.5");
     let volumes = volumes::toml(&rig, "4 MiB", "");
-    let config = rig.config_file_with(&keys, &[secret, &greedy, &busy, &volumes].concat());
+    let slow = format!(
+        "[container.slow]\nimage = \"{image}\"\nessential = false\n\
+         io = {{ \"/dev/vda\" = {{ write = \"1 MiB/s\" }} }}\nvolumes = [\"slow:/data\"]\n[volume.slow]\n"
+    );
+    let all = [secret, &greedy, &busy, &slow, &volumes];
+    let config = rig.config_file_with(&keys, &all.concat());
     node.orlop(&["config", "apply", config.to_str().unwrap()]);
     let status = node.wait_status("generation 2", |status| {
         status.trial.is_none() && status.current.as_ref().is_some_and(|view| view.id == 2)
@@ -60,9 +65,12 @@ fn a_container_has_its_credential_and_cannot_take_more_than_its_limits_nor_open_
     let refused = "made, but not opened: Operation not permitted";
     assert!(device.body.starts_with(refused), "{}", device.body);
     assert!((LIMIT - OWN_TASKS..LIMIT).contains(&made), "{made}");
+    let adjust = node.wait_web("/file/proc/self/oom_score_adj").body;
+    assert_eq!(adjust, "-250\n");
     memory_is_limited(&node);
     let percent = percent_of_processor(&node, "busy");
     assert!((20..60).contains(&percent), "{percent}");
+    volumes::are_written_no_faster_than_the_disks_limit(&node);
     expect_good(&node.wait_idle(), 2, "1");
     volumes::hold_no_more_than_their_size(&rig, &node);
     volumes::change_their_size_while_they_are_used(&rig, &node);
@@ -102,6 +110,7 @@ mod volumes {
     use super::rig::qemu::{Node, QemuRig, SWITCH, expect_good};
     use orlop_api::{ContainerState, VolumeView};
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     const MIB: u64 = 1 << 20;
     /// What the sample app fills a file with, where it may.
@@ -147,6 +156,18 @@ mod volumes {
             .strip_suffix(REFUSED)
             .and_then(|bytes| bytes.parse().ok());
         written.unwrap_or_else(|| panic!("{said}"))
+    }
+
+    /// 16 MiB at 1 MiB a second, next to a container without a limit.
+    pub(super) fn are_written_no_faster_than_the_disks_limit(node: &Node) {
+        let [slow, free] = ["slow", "roomy"].map(|name| {
+            wait_view(node, name, |view| view.state == ContainerState::Running);
+            let begun = Instant::now();
+            assert_eq!(fill(node, name, "a"), FULL);
+            begun.elapsed()
+        });
+        println!("16 MiB take {slow:?} at 1 MiB a second, and {free:?} without a limit");
+        assert!(slow >= Duration::from_secs(12) && free < slow / 2);
     }
 
     fn volume(node: &Node, name: &str) -> VolumeView {

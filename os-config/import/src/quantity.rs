@@ -78,6 +78,21 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
     (bytes < 9.2e18).then_some(bytes as u64)
 }
 
+/// A number with systemd's `K`, `M`, `G` or `T` of powers of 1000 (systemd.resource-control(5), `IOReadBandwidthMax=`).
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let factor: u64 = match unit {
+        "" => 1,
+        "K" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "T" => 1_000_000_000_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
 /// The same as the TOML writes it.
 pub(crate) fn size(text: &str) -> Option<String> {
     bytes(text).map(|bytes| ByteSize(bytes).to_string())

@@ -3,6 +3,7 @@
 mod firewall;
 mod host;
 mod host_path;
+mod io;
 mod lookup;
 mod machine;
 mod network;
@@ -15,6 +16,7 @@ mod rights;
 pub(crate) use firewall::allow;
 pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone, unit};
 pub(crate) use host_path::{Leave, bind, device, directory, leave, mode, path, umask};
+pub(crate) use io::{disk, rate};
 pub(crate) use lookup::{host_address, platform};
 pub(crate) use machine::{
     address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,

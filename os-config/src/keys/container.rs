@@ -1,6 +1,7 @@
 //! The keys of `[volume.NAME]` and `[container.NAME]`.
 
 mod health;
+mod io;
 mod lifecycle;
 mod lookup;
 mod process;
@@ -172,6 +173,8 @@ pub(super) const CONTAINER: Table = Table {
         resources::CPU_WEIGHT,
         resources::CPUSET_KEY,
         resources::IO_WEIGHT,
+        io::IO,
+        io::OOM_SCORE_ADJ,
         resources::LOG_LIMIT,
         security::CAPABILITIES,
         security::SECCOMP,

@@ -52,6 +52,16 @@ pub(super) const SIZE: Form = Form {
     pattern: Some("^[0-9]+ ?([KMGT]i?B|B)$"),
     example: "256 MiB",
 };
+pub(super) const RATE: Form = Form {
+    name: "size a second",
+    pattern: Some("^[0-9]+ ?([KMGT]i?B|B)/s$"),
+    example: "10 MiB/s",
+};
+pub(super) const DISK: Form = Form {
+    name: "block device",
+    pattern: Some("^/dev/[A-Za-z0-9_.:+=@/-]+$"),
+    example: "/dev/vda",
+};
 pub(super) const URL: Form = Form {
     name: "http URL",
     pattern: Some("^http://"),

@@ -1,9 +1,9 @@
 //! What a container may use and do.
 
 use super::user_namespace::UserNamespace;
-use super::{ByteSize, Name};
+use super::{ByteSize, IoLimits, Name};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Files and folders of the kernel that tell or change things of the host: a container sees them empty.
 pub const MASKED_PATHS: [&str; 12] = [
@@ -48,6 +48,12 @@ pub struct Resources {
     /// Its share of a busy disk, 1 to 10000; others have 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub io_weight: Option<u32>,
+    /// Its limits of disks, by their paths below `/dev`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub io: BTreeMap<String, IoLimits>,
+    /// How soon it is killed when the machine is out of memory, -1000 (never) to 1000; none is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i16>,
     /// So many lines of its log are kept in 30 s; none is journald's own limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_limit: Option<u32>,

@@ -1,6 +1,7 @@
 //! `[container.NAME]` and its health probe.
 
 mod beside;
+mod io;
 mod lifecycle;
 mod lookup;
 mod rights;

@@ -288,6 +288,11 @@ impl<'a> Section<'a> {
         integer(self.value(key)?.get_ref()).and_then(|number| u64::try_from(number).ok())
     }
 
+    /// A whole number that may be negative.
+    pub(crate) fn signed(&self, key: &str) -> Option<i64> {
+        integer(self.value(key)?.get_ref())
+    }
+
     /// A number.
     pub(crate) fn number(&self, key: &str) -> Option<f64> {
         number(self.value(key)?.get_ref())

@@ -37,6 +37,10 @@ pub(super) fn check_value(cx: &mut Context, key: &'static Key, value: &Located<'
                 .is_some_and(|number| (*min..=*max).contains(&number));
             check_range(cx, key, value, fits, format!("{min} to {max}"));
         }
+        (Kind::Signed { min, max }, number @ DeValue::Integer(_)) => {
+            let fits = integer(number).is_some_and(|number| (*min..=*max).contains(&number));
+            check_range(cx, key, value, fits, format!("{min} to {max}"));
+        }
         (Kind::Number { min, max }, found @ (DeValue::Integer(_) | DeValue::Float(_))) => {
             let fits = number(found).is_some_and(|number| (*min..=*max).contains(&number));
             check_range(cx, key, value, fits, format!("{min} to {max}"));
@@ -187,6 +191,7 @@ pub(super) fn example(kind: &Kind) -> String {
         Kind::Word(words) => format!("\"{}\"", words.first().map_or("", |(word, _)| word)),
         Kind::Bool => "true".to_owned(),
         Kind::Integer { min, .. } => min.to_string(),
+        Kind::Signed { max, .. } => max.to_string(),
         Kind::Number { .. } => "1.5".to_owned(),
         Kind::TextList { form, .. } => format!("[\"{}\"]", form.example),
         Kind::NamesOrTables { name, .. } => format!("[\"{}\"]", name.example),

@@ -66,6 +66,22 @@ pub(super) fn find(device: &Device) -> Result<HostDevice, StepError> {
         .ok_or_else(|| missing(std::io::Error::other("it is not a device")))
 }
 
+/// Makes sure that a disk is there: systemd passes over a limit of one that is not.
+///
+/// # Errors
+/// `NoDevice` where it is not there or no block device.
+pub(super) fn check_disk(path: &str) -> Result<(), StepError> {
+    let missing = |source| StepError::NoDevice {
+        path: PathBuf::from(path),
+        source,
+    };
+    let metadata = std::fs::metadata(path).map_err(missing)?;
+    if metadata.file_type().is_block_device() {
+        return Ok(());
+    }
+    Err(missing(std::io::Error::other("it is not a block device")))
+}
+
 /// Every device of the host but those that each container has anyway.
 pub(super) fn all() -> Result<Vec<HostDevice>, StepError> {
     let mut found = Vec::new();
@@ -116,6 +132,7 @@ mod tests {
             (Path::new("/dev/x"), "r")
         );
         for host in ["/dev", "/dev/there-is-no-such-device"] {
+            assert!(matches!(check_disk(host), Err(StepError::NoDevice { .. })));
             assert!(matches!(
                 find(&named(host)),
                 Err(StepError::NoDevice { .. })

@@ -74,6 +74,9 @@ impl Given {
         for file in &config.process.env_files {
             given.env.extend(host_path::env_file(file)?);
         }
+        for disk in config.resources.io.keys() {
+            devices::check_disk(disk)?;
+        }
         for bind in &config.storage.binds {
             host_path::check(bind, config.security.privileged)?;
         }

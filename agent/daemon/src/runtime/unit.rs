@@ -3,7 +3,8 @@
 use super::desired::{DesiredContainer, SpecHash};
 use super::instance::Instance;
 use super::places::{Places, SLICE};
-use orlop_config::{Kind, Restart};
+use orlop_config::{IoLimits, Kind, Restart};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -182,6 +183,10 @@ fn push_limits(text: &mut String, container: &DesiredContainer) {
     if let Some(weight) = more.io_weight {
         push(text, "IOWeight", weight);
     }
+    push_io(text, &more.io);
+    if let Some(adjust) = more.oom_score_adj {
+        push(text, "OOMScoreAdjust", adjust);
+    }
     if let Some(lines) = more.log_limit {
         push(text, "LogRateLimitIntervalSec", LOG_INTERVAL);
         push(text, "LogRateLimitBurst", lines);
@@ -196,6 +201,23 @@ fn push_limits(text: &mut String, container: &DesiredContainer) {
     }
     if let Some(pids) = config.pids {
         push(text, "TasksMax", pids);
+    }
+}
+
+/// Limits of disks. Their paths have no character that means more in a unit.
+fn push_io(text: &mut String, io: &BTreeMap<String, IoLimits>) {
+    for (disk, limits) in io {
+        let all = [
+            ("IOReadBandwidthMax", limits.read.map(|rate| rate.0)),
+            ("IOWriteBandwidthMax", limits.write.map(|rate| rate.0)),
+            ("IOReadIOPSMax", limits.read_ops.map(u64::from)),
+            ("IOWriteIOPSMax", limits.write_ops.map(u64::from)),
+        ];
+        for (key, limit) in all {
+            if let Some(limit) = limit {
+                push(text, key, format_args!("{disk} {limit}"));
+            }
+        }
     }
 }
 
@@ -298,6 +320,14 @@ mod tests {
             more.cpuset = Some("0-1".into());
             more.io_weight = Some(50);
             more.log_limit = Some(7);
+            more.oom_score_adj = Some(-250);
+            let limits = IoLimits {
+                read: Some(orlop_config::ByteSize(10 << 20)),
+                write: None,
+                read_ops: None,
+                write_ops: Some(500),
+            };
+            more.io = BTreeMap::from([("/dev/vda".to_owned(), limits)]);
         });
         for line in [
             "StartLimitIntervalSec=1h",
@@ -311,6 +341,9 @@ mod tests {
             "CPUWeight=200",
             "AllowedCPUs=0-1",
             "IOWeight=50",
+            "IOReadBandwidthMax=/dev/vda 10485760",
+            "IOWriteIOPSMax=/dev/vda 500",
+            "OOMScoreAdjust=-250",
             "LogRateLimitIntervalSec=30s",
             "LogRateLimitBurst=7",
         ] {

@@ -4,6 +4,7 @@ mod attach;
 mod declared;
 mod deploy;
 mod fill;
+pub(crate) mod io;
 mod lifecycle;
 mod lookup;
 mod process;

@@ -24,9 +24,8 @@ const FIRST: [&str; 6] = [
 ];
 
 /// Keys without a meaning on a node, or with none that Orlop has, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 29] = [
+const NOT_CARRIED: [(&str, &str); 27] = [
     ("attach", "logs are in the journal: `orlop container logs`"),
-    ("blkio_config", "write `io_weight`"),
     ("cgroup", "each container has a cgroup of its own"),
     ("cgroup_parent", "each container has a cgroup of its own"),
     ("cpu_count", "write `cpus`"),
@@ -56,10 +55,6 @@ const NOT_CARRIED: [(&str, &str); 29] = [
     ("label_file", "write the labels into `labels`"),
     ("mem_swappiness", "cgroups have no such setting any more"),
     ("oom_kill_disable", "cgroups have no such setting any more"),
-    (
-        "oom_score_adj",
-        "write a `spec_patch` with process.oomScoreAdj",
-    ),
     ("post_start", "there are no hooks: let the image do it"),
     ("pre_stop", "there are no hooks: let the image do it"),
     ("stdin_open", "a container of a node has no terminal"),
@@ -209,6 +204,7 @@ impl Service<'_, '_> {
             || self.lookup(key, value, place)
             || self.lifecycle(key, value, place)
             || self.rights(key, value, place)
+            || self.io(key, value, place)
             || self.resources(key, value, place);
         if known || key.starts_with("x-") || key == "profiles" {
             return;

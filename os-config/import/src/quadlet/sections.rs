@@ -1,6 +1,7 @@
 //! `[Service]` and `[Unit]` of a `.container` unit.
 
 use super::container::Reading;
+use crate::compose::io;
 use crate::note::Place;
 use crate::quantity;
 
@@ -46,6 +47,11 @@ impl Reading<'_, '_> {
             "TasksMax" => self.number("pids", value, place),
             "CPUWeight" => self.number("cpu_weight", value, place),
             "IOWeight" => self.number("io_weight", value, place),
+            "IOReadBandwidthMax" => self.disk("read", value, place),
+            "IOWriteBandwidthMax" => self.disk("write", value, place),
+            "IOReadIOPSMax" => self.disk("read_ops", value, place),
+            "IOWriteIOPSMax" => self.disk("write_ops", value, place),
+            "OOMScoreAdjust" => self.number("oom_score_adj", value, place),
             "AllowedCPUs" => self.out.set("cpuset", value.replace(' ', ","), place),
             "CPUQuota" => {
                 let percent = value
@@ -65,6 +71,25 @@ impl Reading<'_, '_> {
                 self.builder.left_out(place, why);
             }
             _ => self.builder.left_out(place, "containers have no such key"),
+        }
+    }
+
+    /// `DISK LIMIT`.
+    fn disk(&mut self, key: &str, value: &str, place: &Place) {
+        let limit = |text: &str| match key {
+            "read_ops" | "write_ops" => quantity::decimal(text)
+                .and_then(|number| i64::try_from(number).ok())
+                .map(toml::Value::from),
+            _ => {
+                let bytes = quantity::decimal(text)?;
+                let rate = orlop_config::ByteSize(bytes);
+                Some(toml::Value::from(format!("{rate}/s")))
+            }
+        };
+        let parts = value.split_once(char::is_whitespace);
+        match parts.and_then(|(disk, text)| Some((disk, limit(text.trim())?))) {
+            Some((disk, limit)) => io::set(&mut self.out, disk, key, limit, place),
+            None => self.builder.not_so(place, "a disk and a limit"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::context::Context;
 use super::super::section::Section;
+use super::io;
 use crate::forms::{self, Problem};
 use crate::model::{Container, MASKED_PATHS, READ_ONLY_PATHS, Resources, Security, UserNamespace};
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub(super) fn resources(cx: &mut Context, section: &Section<'_>) -> Resources {
         cpu_weight: number("cpu_weight"),
         cpuset: section.text(cx, "cpuset", forms::cpuset),
         io_weight: number("io_weight"),
+        io: io::io(cx, section),
+        oom_score_adj: io::oom_score_adj(cx, section),
         log_limit: number("log_limit"),
     }
 }
