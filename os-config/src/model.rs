@@ -1,5 +1,6 @@
 //! The validated node configuration. What is here has passed every check.
 
+mod cdi;
 mod confinement;
 mod container;
 mod io;
@@ -19,6 +20,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use cdi::CdiDevice;
 pub use confinement::{
     HostRight, MASKED_PATHS, NetworkMode, OciRuntime, READ_ONLY_PATHS, Resources, Security,
 };

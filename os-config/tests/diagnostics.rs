@@ -487,6 +487,9 @@ fn what_a_container_may_not_have_of_the_host_is_said() {
         &web(
             "capabilities = { drop = [\"chown\"], add = [\"CAP_NET_ADMIN\", \"all\", \"chown\"] }",
         ),
+        &web(
+            "devices = [\"nvidia.com/gpu=0\", \"nvidia.com/gpu=0\", \"nvidia.com/gpu\", \"gpu=0\", \"1a/b=0\", \"a/b=-\"]",
+        ),
         &web("privileged = true\nseccomp = \"off\""),
         &web("spec_patch = '[1]'"),
         &web("host = [\"network\"]\nports = [\"80:80\"]\nnetwork = \"none\""),

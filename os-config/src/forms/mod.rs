@@ -1,5 +1,6 @@
 //! The text forms of values: each read from a string into its type, or refused with a reason.
 
+mod cdi;
 mod firewall;
 mod host;
 mod host_path;
@@ -13,9 +14,10 @@ mod published;
 mod quantity;
 mod rights;
 
+pub(crate) use cdi::{DeviceWish, device_wish};
 pub(crate) use firewall::allow;
 pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone, unit};
-pub(crate) use host_path::{Leave, bind, device, directory, leave, mode, path, umask};
+pub(crate) use host_path::{Leave, bind, directory, leave, mode, path, umask};
 pub(crate) use io::{disk, rate};
 pub(crate) use lookup::{host_address, platform};
 pub(crate) use machine::{

@@ -195,5 +195,5 @@ pub(super) const CONTAINER: Table = Table {
         security::LABELS,
     ],
     one_of: &[],
-    later: &["tty", "cdi"],
+    later: &["tty"],
 };

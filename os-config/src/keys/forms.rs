@@ -206,7 +206,9 @@ pub(super) const BIND: Form = Form {
 };
 pub(super) const DEVICE: Form = Form {
     name: "device",
-    pattern: Some("^/dev/[^:]+(:/[^:]+)?(:[rwm]+)?$"),
+    pattern: Some(
+        "^/dev/[^:]+(:/[^:]+)?(:[rwm]+)?$|^[A-Za-z][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_.-]*=[A-Za-z0-9][A-Za-z0-9_.:-]*$",
+    ),
     example: "/dev/ttyUSB0",
 };
 pub(super) const USER: Form = Form {

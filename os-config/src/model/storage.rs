@@ -1,6 +1,6 @@
 //! What a container has in its file system beside its image.
 
-use super::{ByteSize, Name};
+use super::{ByteSize, CdiDevice, Name};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -25,6 +25,9 @@ pub struct Storage {
     /// Devices of the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
+    /// Devices by the names that their vendors give them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cdi: Vec<CdiDevice>,
 }
 
 /// A path of the host in a container, `/host/path:/path[:ro]`.

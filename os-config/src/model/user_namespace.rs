@@ -79,6 +79,9 @@ impl Container {
         if let Some(device) = storage.devices.first() {
             return Some(("devices", format!("the device {}", device.host)));
         }
+        if let Some(device) = storage.cdi.first() {
+            return Some(("devices", format!("the device {device}")));
+        }
         let is_open = |host: &str| {
             let mut open = OPEN_TO_ALL.iter();
             open.any(|open| Path::new(host).starts_with(open))
@@ -132,6 +135,10 @@ mod tests {
                 "the capability `sys_time`",
             ),
             ("devices = [\"/dev/kvm\"]", "the device /dev/kvm"),
+            (
+                "devices = [\"vendor.com/gpu=0\"]",
+                "the device vendor.com/gpu=0",
+            ),
             ("binds = [\"/mnt/data:/data\"]", "the host's /mnt/data"),
             ("runtime = \"runc\"", "`runtime = \"runc\"`"),
             (

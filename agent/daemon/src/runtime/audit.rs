@@ -19,6 +19,8 @@ pub(super) fn audit(container: &DesiredContainer) {
             .map(|right| format!("host {}", right.as_str())),
     );
     rights.extend(security.unmask.iter().map(|path| format!("unmask {path}")));
+    let devices = &container.config.storage.cdi;
+    rights.extend(devices.iter().map(|device| format!("cdi {device}")));
     if security.spec_patch.is_some() {
         rights.push("spec_patch".to_owned());
     }

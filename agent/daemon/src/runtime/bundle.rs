@@ -160,7 +160,9 @@ pub(super) fn write_bundle(
     let write_all = || -> Result<(), StepError> {
         let (rootfs, bundle) = (places.rootfs(instance), places.bundle(instance));
         let given = Given::prepare(places, container, secrets)?;
-        if let Some(mark) = os_files::mark(&container.config.storage.binds)? {
+        let binds = &container.config.storage.binds;
+        let held = binds.iter().map(|bind| Path::new(&bind.host));
+        if let Some(mark) = os_files::mark(held.chain(given.cdi.host_paths()))? {
             write(&places.os_mark(instance), mark.as_bytes(), PRIVATE_FILE)?;
         }
         if container.config.process.init {

@@ -34,7 +34,8 @@ pub(super) struct HostDevice {
 }
 
 impl HostDevice {
-    fn of(metadata: &Metadata, path: PathBuf, access: &str) -> Option<Self> {
+    /// A node of it at `path`; none where it is no device.
+    pub(super) fn of(metadata: &Metadata, path: PathBuf, access: &str) -> Option<Self> {
         let kind = metadata.file_type();
         if !kind.is_block_device() && !kind.is_char_device() {
             return None;

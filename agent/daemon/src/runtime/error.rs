@@ -1,5 +1,6 @@
 //! What can go wrong with containers: which container, in which step, why.
 
+use super::cdi::CdiError;
 use orlop_api::{Fault, FaultKind};
 use orlop_config::Name;
 use std::error::Error;
@@ -258,6 +259,9 @@ pub enum StepError {
         /// Why.
         source: std::io::Error,
     },
+    /// A device cannot be had by its vendor's name.
+    #[error(transparent)]
+    Cdi(Box<CdiError>),
     /// `spec_patch` leaves no spec.
     #[error("cannot use the spec as `spec_patch` leaves it")]
     Patch(#[source] serde_json::Error),
@@ -303,6 +307,13 @@ pub enum StepError {
     Worker(#[source] tokio::task::JoinError),
 }
 
+impl From<CdiError> for StepError {
+    /// In a box: it tells far more than the others.
+    fn from(error: CdiError) -> Self {
+        Self::Cdi(Box::new(error))
+    }
+}
+
 impl StepError {
     /// For `map_err`: a system call on `path` failed.
     pub(super) fn file(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
@@ -322,6 +333,7 @@ impl StepError {
             | Self::NoSecret { .. }
             | Self::UnknownSecret(_)
             | Self::NoDevice { .. }
+            | Self::Cdi(_)
             | Self::Patch(_)
             | Self::BeyondIds(_)
             | Self::NoAddress { .. } => FaultKind::Config,
@@ -343,6 +355,9 @@ impl StepError {
             Self::NoDevice { .. } => {
                 Some(format!("plug it in, or remove it from [container.{name}]"))
             }
+            Self::Cdi(_) => Some(format!(
+                "have its vendor's tool write a spec, or remove it from [container.{name}]"
+            )),
             Self::NoCommand => Some(format!("set `command` in [container.{name}]")),
             Self::NoAddress { net, .. } => Some(format!(
                 "take a larger `subnet` in [net.{net}], or remove containers"

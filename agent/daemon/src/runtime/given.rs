@@ -2,6 +2,7 @@
 //! is set up. All blocking.
 
 use super::capabilities::Possible;
+use super::cdi::Grants;
 use super::desired::DesiredContainer;
 use super::devices::{self, HostDevice};
 use super::error::StepError;
@@ -45,6 +46,8 @@ pub(super) struct Given {
     pub(super) journal: Vec<&'static str>,
     /// Devices of the host.
     pub(super) devices: Vec<HostDevice>,
+    /// What comes with devices that have a vendor's name.
+    pub(super) cdi: Grants,
 }
 
 impl Given {
@@ -80,6 +83,7 @@ impl Given {
         for bind in &config.storage.binds {
             host_path::check(bind, config.security.privileged)?;
         }
+        given.add_cdi(places, config)?;
         given.write_files(places, container, &accounts)?;
         given.write_secrets(places, container, known)?;
         Ok(given)

@@ -10,6 +10,7 @@ mod audit;
 mod bundle;
 mod capabilities;
 mod carry;
+mod cdi;
 mod change;
 mod command;
 mod containers;

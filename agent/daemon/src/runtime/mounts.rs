@@ -1,5 +1,6 @@
 //! What is mounted in a container. Pure.
 
+use super::cdi;
 use super::desired::DesiredContainer;
 use super::given::Given;
 use super::init_program;
@@ -32,6 +33,7 @@ pub(super) fn mounts(
         more.push(bind(path, source, given)?);
     }
     more.extend(of_host(container, given)?);
+    more.extend(cdi::mounts(&given.cdi)?);
     if container.config.process.init {
         let options = ["bind", "ro", "nosuid", "nodev", "rprivate"];
         let source = places.init_copy();

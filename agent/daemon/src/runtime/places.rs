@@ -21,6 +21,8 @@ pub struct Places {
     pub timers: PathBuf,
     /// Named network namespaces, where iproute2 looks for them: `/run/netns`.
     pub netns: PathBuf,
+    /// Specs of devices (`cdi/`), the last ones first: `/etc/cdi`, `/state/orlop/cdi`, `/run/cdi`.
+    pub cdi: [PathBuf; 3],
     /// The OS's small init for containers: `/usr/bin/catatonit`.
     pub os_init: PathBuf,
 }
@@ -46,6 +48,7 @@ impl Places {
             credentials: root.join("run/credentials/orlopd.service"),
             timers: root.join("var/lib/systemd/timers"),
             netns: root.join("run/netns"),
+            cdi: ["etc/cdi", "state/orlop/cdi", "run/cdi"].map(|dir| root.join(dir)),
             os_init: root.join("usr/bin/catatonit"),
         }
     }

@@ -9,9 +9,9 @@ use super::instance::Instance;
 use super::merge_patch::merge;
 use super::mounts::mounts;
 use super::places::{Places, SLICE, unit_name};
-use super::process;
 use super::seccomp;
 use super::unit::PAYLOAD_GROUP;
+use super::{cdi, process};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     Linux, LinuxBuilder, LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup,
@@ -65,14 +65,16 @@ fn build(
         .path(places.rootfs(&container.instance()))
         .readonly(container.config.read_only)
         .build()?;
-    SpecBuilder::default()
+    let mut spec = SpecBuilder::default()
         .version(SPEC_VERSION)
         .hostname(process::host_name(container))
         .root(root)
         .process(process)
         .mounts(mounts(container, given, places)?)
         .linux(linux(container, given, places)?)
-        .build()
+        .build()?;
+    spec.set_hooks(cdi::hooks(&given.cdi)?);
+    Ok(spec)
 }
 
 fn process(container: &DesiredContainer, given: &Given) -> Result<Process, StepError> {
@@ -202,7 +204,8 @@ fn device_rules(
     let every = security.privileged || security.host.contains(&HostRight::Devices);
     let rule = LinuxDeviceCgroupBuilder::default().access("rwm");
     let mut rules = vec![rule.allow(every).build()?];
-    for device in given.devices.iter().filter(|_| !every) {
+    let usable = |device: &&HostDevice| !every && !device.access.is_empty();
+    for device in given.devices.iter().filter(usable) {
         let rule = LinuxDeviceCgroupBuilder::default()
             .allow(true)
             .typ(kind(device))

@@ -1,6 +1,7 @@
 //! The resources of a service: its own keys and those of `deploy:`.
 
 use super::service::Service;
+use super::shape;
 use crate::draft::Item;
 use crate::note::Place;
 use crate::quantity;
@@ -130,12 +131,25 @@ impl Service<'_, '_> {
                         let why = "processors are not set aside: give it a `cpu_weight`";
                         self.builder.left_out(&place, why);
                     }
-                    ("reservations", "devices") => {
-                        self.builder
-                            .left_out(&place, "name the devices in `devices`");
-                    }
+                    ("reservations", "devices") => self.reserved(value, &place),
                     _ => self.builder.left_out(&place, "there is no such resource"),
                 }
+            }
+        }
+    }
+
+    /// Devices by the names of the Container Device Interface; what other drivers find is known to Docker alone.
+    fn reserved(&mut self, value: &Node, place: &Place) {
+        for one in value.elements().unwrap_or_default() {
+            let place = place.at(one.line);
+            if one.get("driver").and_then(Node::text) != Some("cdi") {
+                let why = "only the driver `cdi` names devices: write them into `devices`, such as nvidia.com/gpu=all";
+                self.builder.left_out(&place, why);
+                continue;
+            }
+            let ids = one.get("device_ids").and_then(shape::texts);
+            for (id, line) in ids.unwrap_or_default() {
+                self.out.push("devices", id, &place.at(line));
             }
         }
     }

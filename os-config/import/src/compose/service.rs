@@ -50,7 +50,10 @@ const NOT_CARRIED: [(&str, &str); 27] = [
         "external_links",
         "name the network and the container in this file",
     ),
-    ("gpus", "name the devices in `devices`"),
+    (
+        "gpus",
+        "name the devices in `devices`, such as nvidia.com/gpu=all",
+    ),
     ("isolation", "it is Windows' own"),
     ("label_file", "write the labels into `labels`"),
     ("mem_swappiness", "cgroups have no such setting any more"),

@@ -58,7 +58,7 @@ pub(super) const DEVICES: Key = Key {
         min: 0,
     },
     presence: Presence::Default("[]"),
-    doc: "Devices of the host, `/dev/host[:/dev/path][:rwm]`; to read and write (`rw`) if nothing else is said. They must be there when the container is set up.",
+    doc: "Devices of the host, `/dev/host[:/dev/path][:rwm]`; to read and write (`rw`) if nothing else is said; or by the names of the Container Device Interface, `vendor.com/class=name`, with all that their vendors' specs in `/etc/cdi`, `/state/orlop/cdi` and `/run/cdi` say that they need. They must be there when the container is set up.",
 };
 
 /// The most files of a container: each is a mount.

@@ -4,9 +4,9 @@ use super::super::context::{Context, Noun};
 use super::super::node::name;
 use super::super::section::Section;
 use super::said;
-use crate::forms::{self, Leave, Problem};
-use crate::model::{Bind, ByteSize, Device, InlineFile, Name, Storage, VolumeMount};
-use std::collections::BTreeMap;
+use crate::forms::{self, DeviceWish, Leave, Problem};
+use crate::model::{Bind, ByteSize, CdiDevice, Device, InlineFile, Name, Storage, VolumeMount};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 const DEFAULT_SHM: ByteSize = ByteSize(64 * 1024 * 1024);
@@ -32,13 +32,15 @@ pub(super) fn storage(cx: &mut Context, section: &Section<'_>) -> (Vec<VolumeMou
     let mut taken = Taken::default();
     let privileged = section.boolean("privileged").unwrap_or(false);
     let volumes = volumes(cx, section, &mut taken);
+    let (devices, cdi) = devices(cx, section);
     let storage = Storage {
         binds: binds(cx, section, &mut taken, privileged),
         tmpfs: tmpfs(cx, section, &mut taken),
         shm_size: said(section.text(cx, "shm_size", forms::size), DEFAULT_SHM),
         files: files(cx, section, &mut taken),
         secrets: secrets(cx, section, &mut taken),
-        devices: devices(cx, section),
+        devices,
+        cdi,
     };
     (volumes, storage)
 }
@@ -161,19 +163,25 @@ fn secrets(cx: &mut Context, section: &Section<'_>, taken: &mut Taken) -> BTreeM
         .collect()
 }
 
-fn devices(cx: &mut Context, section: &Section<'_>) -> Vec<Device> {
-    let devices = section
-        .texts(cx, "devices", forms::device)
+fn devices(cx: &mut Context, section: &Section<'_>) -> (Vec<Device>, Vec<CdiDevice>) {
+    let wishes = section
+        .texts(cx, "devices", forms::device_wish)
         .unwrap_or_default();
-    let mut seen: BTreeMap<&str, ()> = BTreeMap::new();
-    for (span, device) in &devices {
-        if seen.insert(&device.path, ()).is_some() {
-            let problem = Problem::new(format!("`{}` is there already", device.path));
-            cx.report(
-                span.clone(),
-                problem.help("give each device a path of its own"),
-            );
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let (mut devices, mut cdi) = (Vec::new(), Vec::new());
+    for (span, wish) in wishes {
+        let (name, help) = match &wish {
+            DeviceWish::Path(device) => (&*device.path, "give each device a path of its own"),
+            DeviceWish::Cdi(device) => (device.as_str(), "remove one of the two"),
+        };
+        if !seen.insert(name.to_owned()) {
+            let problem = Problem::new(format!("`{name}` is there already"));
+            cx.report(span, problem.help(help));
+        }
+        match wish {
+            DeviceWish::Path(device) => devices.push(device),
+            DeviceWish::Cdi(device) => cdi.push(device),
         }
     }
-    devices.into_iter().map(|(_, device)| device).collect()
+    (devices, cdi)
 }
