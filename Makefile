@@ -40,7 +40,7 @@ else
 	cargo build --release --locked -p orlopd -p orlop
 endif
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked \
-		--target x86_64-unknown-linux-gnu --target-dir $(INITRD_TARGET) -p orlop-initrd
+		--target x86_64-unknown-linux-gnu --target-dir $(INITRD_TARGET) -p orlop-initrd -p orlop-terminal
 	cargo build --locked -p orlop -p orlop-image-tool -p orlop-machines
 
 .PHONY: images
@@ -49,7 +49,7 @@ images: programs ## build OS images 1 to 4 and the sample containers
 
 # Version 3 differs from 2 by its name alone: in the demo it is its container that is sick. Version 4's
 # kernel is told to start a program that is not in its initrd, so it panics.
-IMAGE_INPUTS := $(AGENT)/orlopd $(AGENT)/orlop $(TOOLS)/orlop-image $(TOOLS)/orlop-test-app $(INITRD)/orlop-initrd \
+IMAGE_INPUTS := $(AGENT)/orlopd $(AGENT)/orlop $(TOOLS)/orlop-image $(TOOLS)/orlop-test-app $(INITRD)/orlop-initrd $(INITRD)/orlop-terminal \
 	$(shell find buildroot -type f -not -path 'buildroot/initrd/*')
 $(IMAGES)/built-$(PROFILE): $(IMAGE_INPUTS)
 	@$(SUDO) rm -rf $(IMAGES).new && mkdir -p $(IMAGES).new

@@ -164,10 +164,23 @@ fn what_this_version_does_not_support_is_said_and_not_passed_over() {
     let said = said_about(&[
         "schema = 1\n[log]\nforward = {}\n[kernel]\nargs = [\"quiet\"]",
         "schema = 1\n[os]\nimage = \"os:1\"\nverify = [\"k\"]",
-        "schema = 1\n[container.web]\nimage = \"web\"\ntty = true",
         "schema = 1\n[update]\nlock = \"https://lock.lab\"",
     ]);
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_terminal_that_the_runtime_cannot_give_is_said() {
+    let said = said_about(&[
+        "schema = 1\n[container.job]\nimage = \"job\"\nkind = \"task\"\nruntime = \"runc\"\ntty = true",
+        "schema = 1\n[container.job]\nimage = \"job\"\ntty = \"yes\"\nstdin = 1",
+    ]);
+    insta::assert_snapshot!(said);
+    for good in ["kind = \"task\"", "runtime = \"runc\""] {
+        let text = format!("schema = 1\n[container.job]\nimage = \"job\"\ntty = true\n{good}");
+        let node = orlop_config::parse("node.toml", &text).unwrap();
+        assert!(node.container.values().all(|one| one.process.tty));
+    }
 }
 
 #[test]

@@ -31,6 +31,14 @@ pub struct ExecRequest {
     pub terminal: Option<WindowSize>,
 }
 
+/// Join a container's terminal or its input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttachRequest {
+    /// The size of the client's terminal, where it has one.
+    pub terminal: Option<WindowSize>,
+}
+
 /// The size of a terminal, in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowSize {

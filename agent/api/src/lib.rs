@@ -23,8 +23,8 @@ pub use diff::{
 };
 pub use event::{Event, EventKind};
 pub use exec::{
-    BadFrame, EXEC_PROTOCOL, ExecRequest, Frame, FrameDecoder, FrameKind, MAX_FRAME_BYTES,
-    WindowSize,
+    AttachRequest, BadFrame, EXEC_PROTOCOL, ExecRequest, Frame, FrameDecoder, FrameKind,
+    MAX_FRAME_BYTES, WindowSize,
 };
 pub use fault::{Fault, FaultKind};
 pub use job::{Job, JobId, JobState, Operation, Progress};

@@ -21,6 +21,12 @@ pub struct ContainerDetail {
     /// Why it is in the host's user namespace; empty where it is in its own.
     #[serde(default)]
     pub userns: String,
+    /// Whether it has a terminal.
+    #[serde(default)]
+    pub tty: bool,
+    /// Whether its input is open.
+    #[serde(default)]
+    pub stdin: bool,
     /// Its unit of systemd.
     pub unit: String,
     /// Its control group, below the mount point of cgroup2.

@@ -174,7 +174,7 @@ pub(crate) enum Container {
     Ls,
     /// Run a command in a container; its exit status becomes this command's.
     Exec(container_exec::Options),
-    /// Follow a container's output from now on.
+    /// Join a container's terminal or its input, or follow its output.
     Attach(container_attach::Options),
     /// Follow what becomes of the containers, or of one.
     Events {

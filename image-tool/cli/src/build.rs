@@ -27,7 +27,11 @@ use std::path::{Path, PathBuf};
 use tree::{Content, Node, Tree};
 
 /// Programs of ours that go into the image, and where to.
-const PROGRAMS: [(&str, &str); 2] = [("orlopd", "usr/bin/orlopd"), ("orlop", "usr/bin/orlop")];
+const PROGRAMS: [(&str, &str); 3] = [
+    ("orlopd", "usr/bin/orlopd"),
+    ("orlop", "usr/bin/orlop"),
+    ("orlop-terminal", "usr/lib/orlop/orlop-terminal"),
+];
 
 /// The initrd's PID 1.
 const INITRD_PROGRAM: &str = "orlop-initrd";
@@ -47,7 +51,7 @@ pub(crate) struct BuildArgs {
     /// Version of the image: letters, digits, `.`, `_` and `-`
     #[arg(long, value_parser = version)]
     version: String,
-    /// Directory with the built programs orlopd, orlop and orlop-initrd; may be given several times
+    /// Directory with the built programs orlopd, orlop, orlop-terminal and orlop-initrd; may be given several times
     #[arg(long, value_name = "DIR", default_values = ["target/release", "target/static/x86_64-unknown-linux-gnu/release"])]
     bin: Vec<PathBuf>,
     /// A word for the kernel's command line, after those of the recipe; may be given several times

@@ -150,6 +150,8 @@ pub(super) const CONTAINER: Table = Table {
         process::HOSTNAME,
         process::UMASK_KEY,
         process::INIT,
+        process::TTY,
+        process::STDIN,
         process::STOP_SIGNAL,
         process::STOP_TIMEOUT,
         process::ULIMITS,
@@ -195,5 +197,5 @@ pub(super) const CONTAINER: Table = Table {
         security::LABELS,
     ],
     one_of: &[],
-    later: &["tty"],
+    later: &[],
 };

@@ -40,6 +40,12 @@ pub struct Process {
     /// Whether its first process is the node's small init. Default false.
     #[serde(skip_serializing_if = "is_false")]
     pub init: bool,
+    /// Whether its program has a terminal. Default false.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tty: bool,
+    /// Whether its program's input is open. Default false.
+    #[serde(skip_serializing_if = "is_false")]
+    pub stdin: bool,
 }
 
 /// Serialised as it was before there was the key: containers do not change by it.

@@ -209,7 +209,21 @@ fn process(cx: &mut Context, section: &Section<'_>) -> Process {
         hostname: section.text(cx, "hostname", forms::host_name),
         umask: said(section.text(cx, "umask", forms::umask), DEFAULT_UMASK),
         init: section.boolean("init").unwrap_or(false),
+        tty: tty(cx, section),
+        stdin: section.boolean("stdin").unwrap_or(false),
     }
+}
+
+fn tty(cx: &mut Context, section: &Section<'_>) -> bool {
+    let tty = section.boolean("tty").unwrap_or(false);
+    let by_runc = section.word("runtime") == Some("runc");
+    // It hands a terminal on only where it does not stay to wait for the program.
+    if tty && by_runc && section.word("kind") == Some("task") {
+        let problem = Problem::new("runc gives a task no terminal");
+        let help = "remove `runtime`: crun does, or remove `tty`";
+        cx.report(section.span_of("tty"), problem.help(help));
+    }
+    tty
 }
 
 /// What is written out as the default is as if it was left out: nothing changes by it.

@@ -19,6 +19,7 @@ pub(crate) mod qemu;
 pub(crate) mod raw_disk;
 pub(crate) mod remains;
 pub(crate) mod remote;
+pub(crate) mod screen;
 pub(crate) mod session;
 pub(crate) mod shop;
 pub(crate) mod small_disk;

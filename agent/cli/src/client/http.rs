@@ -10,7 +10,7 @@ use hyper::client::conn::http1;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use orlop_api::{EXEC_PROTOCOL, ExecRequest, Fault, FaultKind, StreamEnd};
+use orlop_api::{EXEC_PROTOCOL, Fault, FaultKind, StreamEnd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -88,10 +88,10 @@ impl Client {
     }
 
     /// Asks for a connection that is no longer HTTP.
-    pub(crate) async fn upgrade(
+    pub(crate) async fn upgrade<B: Serialize>(
         &self,
         path: &str,
-        request: &ExecRequest,
+        request: &B,
     ) -> Result<TokioIo<Upgraded>, Fault> {
         let answer = self
             .send(

@@ -1,17 +1,10 @@
 //! `orlop container exec`: runs a command in a container.
 
 use super::raw_terminal::{self, RawTerminal};
+use super::session::{self, End, Input};
 use super::{Ending, Outcome, container_name};
 use crate::client::Client;
-use orlop_api::{ExecRequest, Fault, FaultKind, Frame, FrameDecoder, FrameKind, MAX_FRAME_BYTES};
-use std::io::{self, Write};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// What shells add to a signal's number for an exit status, and two of the numbers (signal(7)).
-const BY_SIGNAL: u8 = 128;
-const SIGHUP: u8 = 1;
-const SIGTERM: u8 = 15;
+use orlop_api::{ExecRequest, Fault, FaultKind};
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -58,90 +51,21 @@ pub(crate) async fn run(client: &Client, options: Options) -> Outcome {
     };
     let path = format!("/v1/containers/{name}/exec");
     let connection = client.upgrade(&path, &request).await?;
-    let (reader, writer) = split(connection);
-    let input = async {
-        // Where the connection has gone, the reader tells.
-        let _ = send_input(writer, (options.interactive, options.tty)).await;
-        std::future::pending::<()>().await;
+    let input = Input {
+        typed: options.interactive,
+        sized: options.tty,
+        detach: None,
     };
-    let (mut terminate, mut hang_up) = (
-        ending(SignalKind::terminate())?,
-        ending(SignalKind::hangup())?,
-    );
-    let status = tokio::select! {
-        status = show_output(reader) => status,
-        () = input => Ok(None),
-        // Ended by these, it could not set the terminal back.
-        _ = terminate.recv() => Ok(Some(BY_SIGNAL + SIGTERM)),
-        _ = hang_up.recv() => Ok(Some(BY_SIGNAL + SIGHUP)),
-    };
+    let end = session::run(connection, input).await;
     drop(terminal);
-    match status {
-        Ok(Some(status)) => Ok(Ending::Exited(status)),
-        Ok(None) => Err(lost("it ended before the command did")),
-        Err(error) => Err(lost(&error.to_string())),
+    match end? {
+        End::Exited(status) => Ok(Ending::Exited(status)),
+        End::Detached => Ok(Ending::Done),
+        End::Lost(why) => Err(lost(&why)),
     }
 }
 
 fn lost(why: &str) -> Fault {
     let message = format!("cannot go on with the command: the connection is lost: {why}");
     Fault::new(FaultKind::Transient, message).hint("the command does not outlive its connection")
-}
-
-fn ending(kind: SignalKind) -> Result<Signal, Fault> {
-    signal(kind).map_err(|error| {
-        let message = format!("cannot wait for signals: {error}");
-        Fault::new(FaultKind::Internal, message)
-    })
-}
-
-/// Sends what is typed, and the sizes that the terminal takes on.
-async fn send_input(
-    mut writer: impl AsyncWrite + Unpin,
-    (mut typed, sized): (bool, bool),
-) -> io::Result<()> {
-    let mut stdin = tokio::io::stdin();
-    let mut sizes = signal(SignalKind::window_change())?;
-    let mut buffer = vec![0; MAX_FRAME_BYTES];
-    while typed || sized {
-        let frame = tokio::select! {
-            read = stdin.read(&mut buffer), if typed => {
-                let read = read?;
-                typed = read > 0;
-                Frame::encode(FrameKind::Stdin, &buffer[..read])
-            }
-            _ = sizes.recv(), if sized => {
-                Frame::encode(FrameKind::Resize, &raw_terminal::size()?.encode())
-            }
-        };
-        writer.write_all(&frame).await?;
-        writer.flush().await?;
-    }
-    Ok(())
-}
-
-/// The exit status; none where the connection ended without one.
-async fn show_output(mut reader: impl AsyncRead + Unpin) -> io::Result<Option<u8>> {
-    let mut decoder = FrameDecoder::default();
-    let mut buffer = vec![0; MAX_FRAME_BYTES];
-    loop {
-        let read = reader.read(&mut buffer).await?;
-        if read == 0 {
-            return Ok(None);
-        }
-        decoder.push(&buffer[..read]);
-        while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
-            match frame.kind {
-                FrameKind::Stdout => show(&mut io::stdout().lock(), &frame.content)?,
-                FrameKind::Stderr => show(&mut io::stderr().lock(), &frame.content)?,
-                FrameKind::Exit => return Ok(Some(frame.content.first().copied().unwrap_or(1))),
-                FrameKind::Stdin | FrameKind::Alive | FrameKind::Resize => {}
-            }
-        }
-    }
-}
-
-fn show(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    out.write_all(bytes)?;
-    out.flush()
 }

@@ -186,6 +186,26 @@ async fn a_command_gets_all_input_and_its_end() {
 }
 
 #[tokio::test]
+async fn what_is_typed_at_an_attached_container_reaches_it_and_its_end_is_the_commands() {
+    let door = Door::new(MemoryNode::default());
+    let mut child = door
+        .command(&["container", "attach", "web"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"hello\n").await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "got hello\n");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "what is typed goes to web; Ctrl-C leaves it\n");
+    assert_eq!(output.status.code(), Some(4));
+    drop(stdin);
+}
+
+#[tokio::test]
 async fn a_command_ends_with_the_client_that_asked_for_it() {
     let door = Door::new(MemoryNode::default());
     let (reader, writer) = std::io::pipe().unwrap();
@@ -242,7 +262,7 @@ async fn a_command_beyond_those_that_may_run_at_once_is_refused_and_not_started(
     let one_more = door.command(&script).output().await.unwrap();
     let said = String::from_utf8_lossy(&one_more.stderr).into_owned();
     assert_eq!(one_more.status.code(), Some(6), "{said}");
-    assert!(said.contains("32 run already"), "{said}");
+    assert!(said.contains("32 sessions run already"), "{said}");
     assert_eq!(door.node.asked.lock().unwrap().len(), MOST_SESSIONS);
 }
 

@@ -5,74 +5,25 @@ use super::access::Peer;
 use super::connection::Stopping;
 use super::reply::Reply;
 use super::routes::Endpoint;
+use super::session::{Opened, switch, take_slot, take_upgrade};
 use super::{audit, body};
-use crate::ops::{Operations, Session};
+use crate::ops::Operations;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use orlop_api::{
-    EXEC_PROTOCOL, ExecRequest, Fault, FaultKind, Frame, FrameDecoder, FrameKind, MAX_FRAME_BYTES,
-    WindowSize,
-};
-use rustix::termios::{Winsize, tcsetwinsize};
-use std::io;
-use std::os::fd::OwnedFd;
+use orlop_api::{ExecRequest, Fault, FaultKind};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{interval, sleep};
-
-/// The most commands at once, over all connections.
-const MOST_SESSIONS: usize = 32;
-static SESSIONS: Semaphore = Semaphore::const_new(MOST_SESSIONS);
-/// The kernel's number of `EIO` (errno(3)).
-const IO_ERROR: i32 = 5;
-/// How often the client is told that the command goes on; so it is found out that it has gone.
-const ALIVE_EVERY: Duration = Duration::from_secs(5);
-/// How long a command that has ended may keep silent before its output counts as ended too: what it left
-/// behind may hold its pipes open.
-const DRAIN: Duration = Duration::from_millis(500);
 
 pub(crate) async fn exec<O: Operations>(
     State(ops): State<Arc<O>>,
     Extension(peer): Extension<Peer>,
-    Extension(Stopping(stop)): Extension<Stopping>,
+    Extension(stopping): Extension<Stopping>,
     Path(name): Path<String>,
     request: Request,
 ) -> Reply {
     let result = open(&*ops, &peer, &name, request).await;
     let outcome = result.as_ref().map(drop).map_err(Clone::clone);
     audit::record_on(&peer.caller, Endpoint::Exec.as_str(), &name, &outcome);
-    let Opened {
-        session,
-        upgrade,
-        slot,
-    } = result?;
-    tokio::spawn(async move {
-        let _slot = slot;
-        let work = async {
-            match upgrade.await {
-                Ok(connection) => relay(connection, session).await,
-                Err(error) => log::debug!(error:% = error; "ignoring a client that went away"),
-            }
-        };
-        tokio::select! {
-            () = work => {}
-            () = stop.cancelled() => {}
-        }
-    });
-    Ok(switching())
-}
-
-/// A command that runs, and the connection that is to be its own.
-struct Opened {
-    session: Session,
-    upgrade: OnUpgrade,
-    slot: SemaphorePermit<'static>,
+    switch(result?, stopping)
 }
 
 /// Starts the command last: nothing runs for a request that is refused.
@@ -83,11 +34,7 @@ async fn open<O: Operations>(
     request: Request,
 ) -> Result<Opened, Fault> {
     let (mut parts, body) = request.into_parts();
-    let wanted = parts.headers.get(header::UPGRADE);
-    let upgrade = wanted
-        .filter(|wanted| *wanted == EXEC_PROTOCOL)
-        .and_then(|_| parts.extensions.remove::<OnUpgrade>())
-        .ok_or_else(no_upgrade)?;
+    let upgrade = take_upgrade(&mut parts, "run a command", "orlop container exec")?;
     let request: ExecRequest = body::read_json(body).await?;
     if request.command.first().is_none_or(String::is_empty) {
         let message = format!("cannot run a command in {name}: there is none");
@@ -97,164 +44,11 @@ async fn open<O: Operations>(
         let message = format!("cannot run a command in {workdir:?}: it is no absolute path");
         return Err(Fault::new(FaultKind::Usage, message));
     }
-    let Ok(slot) = SESSIONS.try_acquire() else {
-        let message = format!("cannot run a command in {name}: {MOST_SESSIONS} run already");
-        return Err(Fault::new(FaultKind::Refused, message));
-    };
+    let slot = take_slot("run a command in", name)?;
     let session = ops.exec(name, request, peer.caller.clone()).await?;
     Ok(Opened {
         session,
         upgrade,
         slot,
     })
-}
-
-fn no_upgrade() -> Fault {
-    let message = "cannot run a command over a connection that stays HTTP";
-    Fault::new(FaultKind::Usage, message).hint(format!(
-        "send `Connection: upgrade` and `Upgrade: {EXEC_PROTOCOL}`, or use `orlop container exec`"
-    ))
-}
-
-fn switching() -> Response {
-    let headers = [
-        (header::CONNECTION, "upgrade"),
-        (header::UPGRADE, EXEC_PROTOCOL),
-    ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
-}
-
-type Connection = TokioIo<Upgraded>;
-
-/// Returns when the command has ended and the client knows, or when the client has gone.
-async fn relay(connection: Upgraded, session: Session) {
-    let (reader, mut writer) = split(TokioIo::new(connection));
-    let Session {
-        stdin,
-        stdout,
-        stderr,
-        terminal,
-        ended,
-    } = session;
-    let outputs = send_outputs(&mut writer, [stdout, stderr], ended);
-    let result = tokio::select! {
-        result = outputs => result,
-        result = take_input(reader, stdin, terminal) => result,
-    };
-    if let Err(error) = result {
-        log::debug!(error:% = error; "ignoring a broken connection to a command");
-    }
-}
-
-type Output = Option<Box<dyn AsyncRead + Send + Unpin>>;
-
-async fn send_outputs(
-    writer: &mut WriteHalf<Connection>,
-    [mut out, mut err]: [Output; 2],
-    mut ended: impl Future<Output = io::Result<u8>> + Unpin,
-) -> io::Result<()> {
-    let (mut of_out, mut of_err) = (vec![0; MAX_FRAME_BYTES], vec![0; MAX_FRAME_BYTES]);
-    let mut alive = interval(ALIVE_EVERY);
-    let mut status = None;
-    while status.is_none() || out.is_some() || err.is_some() {
-        tokio::select! {
-            read = next(&mut out, &mut of_out), if out.is_some() => {
-                send(writer, FrameKind::Stdout, &of_out[..read?]).await?;
-            }
-            read = next(&mut err, &mut of_err), if err.is_some() => {
-                send(writer, FrameKind::Stderr, &of_err[..read?]).await?;
-            }
-            result = &mut ended, if status.is_none() => status = Some(result?),
-            () = sleep(DRAIN), if status.is_some() => break,
-            _ = alive.tick() => {
-                writer.write_all(&Frame::encode(FrameKind::Alive, b"")).await?;
-                writer.flush().await?;
-            }
-        }
-    }
-    let status = status.unwrap_or(u8::MAX);
-    writer
-        .write_all(&Frame::encode(FrameKind::Exit, &[status]))
-        .await?;
-    writer.shutdown().await
-}
-
-/// Reads some; at the end there is no output any more.
-async fn next(output: &mut Output, buffer: &mut [u8]) -> io::Result<usize> {
-    let Some(pipe) = output else {
-        return Ok(0);
-    };
-    let read = match pipe.read(buffer).await {
-        // How a terminal tells that nobody has it open any more (pty(7)).
-        Err(error) if error.raw_os_error() == Some(IO_ERROR) => 0,
-        read => read?,
-    };
-    if read == 0 {
-        *output = None;
-    }
-    Ok(read)
-}
-
-async fn send(
-    writer: &mut WriteHalf<Connection>,
-    kind: FrameKind,
-    content: &[u8],
-) -> io::Result<()> {
-    if content.is_empty() {
-        return Ok(());
-    }
-    writer.write_all(&Frame::encode(kind, content)).await?;
-    writer.flush().await
-}
-
-/// Returns when the client has gone.
-async fn take_input(
-    mut reader: ReadHalf<Connection>,
-    mut stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    terminal: Option<OwnedFd>,
-) -> io::Result<()> {
-    let mut decoder = FrameDecoder::default();
-    let mut buffer = vec![0; MAX_FRAME_BYTES];
-    loop {
-        let read = reader.read(&mut buffer).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        decoder.push(&buffer[..read]);
-        while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
-            if let (FrameKind::Resize, Some(terminal)) = (frame.kind, &terminal) {
-                resize(terminal, &frame.content);
-            }
-            if frame.kind != FrameKind::Stdin {
-                continue;
-            }
-            let Some(pipe) = &mut stdin else {
-                continue;
-            };
-            let written = match frame.content.is_empty() {
-                true => Err(io::ErrorKind::BrokenPipe.into()),
-                false => pipe.write_all(&frame.content).await,
-            };
-            // The end of the input, or a command that does not want more.
-            if written.is_err() {
-                stdin = None;
-            }
-        }
-    }
-}
-
-/// Gives a terminal another size; the kernel tells whoever works in it.
-fn resize(terminal: &OwnedFd, content: &[u8]) {
-    let Some(size) = WindowSize::decode(content) else {
-        return;
-    };
-    let size = Winsize {
-        ws_row: size.rows,
-        ws_col: size.columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    if let Err(error) = tcsetwinsize(terminal, size) {
-        log::debug!(error:% = error; "ignoring a size that a terminal does not take");
-    }
 }

@@ -2,6 +2,7 @@
 //! that the caller may, calls [`crate::ops::Operations`] and words the answer.
 
 mod access;
+mod attach;
 mod audit;
 mod body;
 mod bus;
@@ -15,6 +16,7 @@ pub mod pki;
 mod reply;
 mod routes;
 mod server;
+mod session;
 mod stored_handlers;
 mod tar_handlers;
 mod tls;

@@ -3,8 +3,8 @@
 use super::access::{Peer, Role};
 use super::connection::Connected;
 use super::reply::FaultReply;
+use super::{attach, container_handlers, exec, handlers, stored_handlers, tar_handlers};
 use super::{audit, body};
-use super::{container_handlers, exec, handlers, stored_handlers, tar_handlers};
 use crate::ops::{Caller, Operations};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -55,6 +55,8 @@ pub enum Endpoint {
     Processes,
     /// Runs a command in a container.
     Exec,
+    /// Joins a container's terminal or its input.
+    Attach,
     /// Files of a container.
     CopyOut,
     /// Files into a container.
@@ -188,6 +190,11 @@ pub const ROUTES: &[Route] = &[
     change("/v1/jobs/{id}/cancel", Endpoint::Cancel),
     admin(Method::Post, "/v1/containers/{name}/exec", Endpoint::Exec),
     admin(
+        Method::Post,
+        "/v1/containers/{name}/attach",
+        Endpoint::Attach,
+    ),
+    admin(
         Method::Get,
         "/v1/volumes/{name}/export",
         Endpoint::ExportVolume,
@@ -251,6 +258,7 @@ fn handler<O: Operations>(endpoint: Endpoint) -> MethodRouter<Arc<O>> {
         Endpoint::Stats => get(container_handlers::stats::<O>),
         Endpoint::Processes => get(container_handlers::processes::<O>),
         Endpoint::Exec => post(exec::exec::<O>),
+        Endpoint::Attach => post(attach::attach::<O>),
         Endpoint::CopyOut => get(tar_handlers::copy_out::<O>),
         Endpoint::CopyIn => post(tar_handlers::copy_in::<O>),
         Endpoint::StopContainer => post(container_handlers::stop::<O>),
@@ -344,6 +352,7 @@ impl Endpoint {
             Self::Stats => "stats",
             Self::Processes => "processes",
             Self::Exec => "exec",
+            Self::Attach => "attach",
             Self::CopyOut => "copy-out",
             Self::CopyIn => "copy-in",
             Self::StopContainer => "stop-container",
@@ -409,6 +418,7 @@ mod tests {
             let data = matches!(
                 route.endpoint,
                 Endpoint::Exec
+                    | Endpoint::Attach
                     | Endpoint::ExportVolume
                     | Endpoint::ImportVolume
                     | Endpoint::CopyOut

@@ -5,7 +5,8 @@ use crate::clock;
 use crate::ops::{Caller, ContainerOperations, Order, Session, Tar};
 use crate::runtime::Wish;
 use orlop_api::{
-    ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault, ProcessView,
+    AttachRequest, ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault,
+    ProcessView,
 };
 
 impl ContainerOperations for Host {
@@ -34,6 +35,17 @@ impl ContainerOperations for Host {
         );
         let runtime = self.shared().live.runtime();
         Ok(runtime.open_session(container, request).await?)
+    }
+
+    async fn attach(
+        &self,
+        container: &str,
+        request: AttachRequest,
+        caller: Caller,
+    ) -> Result<Session, Fault> {
+        log::info!(container, caller:% = caller; "{caller} attaches to container {container}");
+        let runtime = self.shared().live.runtime();
+        Ok(runtime.attach(container, request).await?)
     }
 
     async fn copy_out(&self, container: &str, path: &str, caller: Caller) -> Result<Tar, Fault> {

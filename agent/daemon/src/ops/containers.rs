@@ -4,8 +4,8 @@ use super::{Caller, Tar};
 use crate::runtime::SignalName;
 use futures_util::future::BoxFuture;
 use orlop_api::{
-    ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault, FaultKind,
-    ProcessView,
+    AttachRequest, ContainerDetail, ContainerStats, ContainerView, CopyInQuery, ExecRequest, Fault,
+    FaultKind, ProcessView,
 };
 use std::fmt;
 use std::future::Future;
@@ -44,7 +44,8 @@ impl Order {
     }
 }
 
-/// A command that runs in a container for somebody. It is killed when `ended` is dropped.
+/// A command that runs in a container for somebody, which is killed when `ended` is dropped; or a container itself that
+/// somebody has joined, which goes on.
 pub struct Session {
     /// Its input, where it has one.
     pub stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
@@ -80,6 +81,13 @@ pub trait ContainerOperations: Send + Sync + 'static {
         &self,
         container: &str,
         request: ExecRequest,
+        caller: Caller,
+    ) -> impl Future<Output = Result<Session, Fault>> + Send;
+    /// Joins a container's terminal, or its input.
+    fn attach(
+        &self,
+        container: &str,
+        request: AttachRequest,
         caller: Caller,
     ) -> impl Future<Output = Result<Session, Fault>> + Send;
     /// What is at a path of a container, as the container sees it.

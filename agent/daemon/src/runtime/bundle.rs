@@ -16,7 +16,7 @@ use super::places::Places;
 use super::plan::Layer;
 use super::root_mount::RootMounter;
 use super::user_ns::Holder;
-use super::{init_program, os_files, process, spec};
+use super::{far_end, init_program, os_files, process, spec};
 use crate::id_range::IdRange;
 use orlop_config::{Name, Secret, VolumeMount};
 use orlop_initrd::atomic_write::atomic_write;
@@ -168,6 +168,7 @@ pub(super) fn write_bundle(
         if container.config.process.init {
             init_program::provide(places)?;
         }
+        far_end::provide(container, places)?;
         for volume in &container.config.volumes {
             make_volume(places, &rootfs, volume, &given)?;
         }

@@ -45,6 +45,8 @@ pub enum Step {
     Signal,
     /// Run a command in it.
     Exec,
+    /// Join its terminal or its input.
+    Attach,
 }
 
 impl fmt::Display for Step {
@@ -66,6 +68,7 @@ impl fmt::Display for Step {
             Self::ReadLog => "read the log of",
             Self::Signal => "send a signal to",
             Self::Exec => "run a command in",
+            Self::Attach => "attach to",
         })
     }
 }

@@ -7,6 +7,7 @@ use super::change::{Outcome, Outcomes};
 use super::command::find;
 use super::desired::{Desired, DesiredContainer, Network, SpecHash};
 use super::error::{RuntimeError, Step, StepError};
+use super::far_end;
 use super::init_program;
 use super::inside;
 use super::instance::Instance;
@@ -170,20 +171,28 @@ impl Executor {
         }
     }
 
+    /// Copies the programs of the OS that runs now that `container` needs for its next start.
+    async fn provide_programs(&self, container: &DesiredContainer) -> Result<(), RuntimeError> {
+        let (places, owned) = (self.places.clone(), container.clone());
+        let work = move || {
+            let provide = || {
+                if owned.config.process.init {
+                    init_program::provide(&places)?;
+                }
+                far_end::provide(&owned, &places)
+            };
+            provide().map_err(RuntimeError::of(&owned.name, Step::MountRoot))
+        };
+        blocking(work, &container.name, Step::MountRoot).await
+    }
+
     async fn carry_over(
         &self,
         container: &DesiredContainer,
         desired: &Desired,
     ) -> Result<(), RuntimeError> {
         let (name, instance) = (&container.name, container.instance());
-        if container.config.process.init {
-            // For its next start.
-            let (places, owned) = (self.places.clone(), name.clone());
-            let work = move || {
-                init_program::provide(&places).map_err(RuntimeError::of(&owned, Step::MountRoot))
-            };
-            blocking(work, name, Step::MountRoot).await?;
-        }
+        self.provide_programs(container).await?;
         let status = self.systemd.status(&unit_name(&instance)).await;
         let status = status.map_err(RuntimeError::of(name, Step::MountRoot))?;
         let Some(pid) = inside::process(container, &status, &self.places) else {

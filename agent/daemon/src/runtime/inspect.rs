@@ -76,6 +76,8 @@ impl Runtime {
             config: config.expect("plain data with string keys serialises"),
             command: process::arguments(&known.container).unwrap_or_default(),
             mounts,
+            tty: known.container.config.process.tty,
+            stdin: known.container.config.process.stdin,
             cgroup: unit_group(&unit).display().to_string(),
             unit,
             userns: match (range, why) {

@@ -1,5 +1,6 @@
 //! The containers as the agent knows them at this moment, kept fresh by the watch and the probes.
 
+mod ending;
 mod whole;
 
 pub(super) use whole::Coming;

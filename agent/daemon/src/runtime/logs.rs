@@ -76,6 +76,8 @@ pub(super) enum Reach {
     ThisBoot,
     /// Also those that are still to come.
     Follow,
+    /// Only those from this moment since 1970 on, and those that are still to come.
+    From(Duration),
 }
 
 /// The newest `lines` lines of `name`. The child process ends when the stream is dropped.
@@ -83,6 +85,10 @@ pub(super) fn read(name: &Name, lines: u32, reach: Reach) -> Result<LogStream, R
     let first = Instance::first(name);
     // It may have been in either: matches of one field are taken together (journalctl(1)).
     let units = [unit_name(&first), unit_name(&first.sibling())];
+    let lines = match reach {
+        Reach::From(_) => "all".to_owned(),
+        Reach::Past | Reach::ThisBoot | Reach::Follow => lines.to_string(),
+    };
     let mut command = Command::new(JOURNALCTL);
     command
         .args([
@@ -113,6 +119,10 @@ pub(super) fn read(name: &Name, lines: u32, reach: Reach) -> Result<LogStream, R
         }
         Reach::Follow => {
             command.arg("--follow");
+        }
+        Reach::From(since) => {
+            let since = format!("--since=@{}.{:06}", since.as_secs(), since.subsec_micros());
+            command.arg("--follow").arg(since);
         }
     }
     let fail = RuntimeError::of(name, Step::ReadLog);

@@ -6,6 +6,7 @@
 //! systemd, the mount table and the files, so that an agent that was killed goes on where it was.
 
 mod absent;
+mod attach;
 mod audit;
 mod bundle;
 mod capabilities;
@@ -22,6 +23,7 @@ mod devices;
 mod error;
 mod exec;
 mod execute;
+mod far_end;
 #[cfg(test)]
 mod fixture;
 mod given;
@@ -52,6 +54,7 @@ mod process;
 mod remove;
 mod rising;
 mod root_mount;
+mod run_copy;
 mod seccomp;
 mod secrets;
 mod session;

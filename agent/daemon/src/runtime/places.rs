@@ -25,6 +25,8 @@ pub struct Places {
     pub cdi: [PathBuf; 3],
     /// The OS's small init for containers: `/usr/bin/catatonit`.
     pub os_init: PathBuf,
+    /// The OS's holder of terminals: `/usr/lib/orlop/orlop-terminal`.
+    pub os_terminal: PathBuf,
 }
 
 const UNIT_PREFIX: &str = "orlop-container-";
@@ -50,6 +52,7 @@ impl Places {
             netns: root.join("run/netns"),
             cdi: ["etc/cdi", "state/orlop/cdi", "run/cdi"].map(|dir| root.join(dir)),
             os_init: root.join("usr/bin/catatonit"),
+            os_terminal: root.join("usr/lib/orlop/orlop-terminal"),
         }
     }
 
@@ -111,6 +114,21 @@ impl Places {
     /// Where its writable layer is mounted with the container's ids while its root is put together.
     pub(super) fn mapped_layer(&self, instance: &Instance) -> PathBuf {
         self.bundle(instance).join("layer")
+    }
+
+    /// The copy of the OS's holder of terminals that units start.
+    pub(super) fn terminal_copy(&self) -> PathBuf {
+        self.run.join("orlop-terminal")
+    }
+
+    /// Where operators join a container's terminal or give it input.
+    pub(super) fn attach_socket(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("attach.sock")
+    }
+
+    /// Where the OCI runtime sends a container's terminal to.
+    pub(super) fn console_socket(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("console.sock")
     }
 
     /// The process id of the container's first process, written by the OCI runtime.

@@ -2,6 +2,7 @@
 
 use super::desired::DesiredContainer;
 use super::error::StepError;
+use super::far_end::TERM;
 use super::init_program::INSIDE;
 use std::collections::BTreeMap;
 
@@ -36,6 +37,9 @@ pub(super) fn environment(
     given: &BTreeMap<String, String>,
 ) -> Vec<String> {
     let mut all = BTreeMap::from([("PATH", PATH)]);
+    if container.config.process.tty {
+        all.insert("TERM", TERM);
+    }
     // What has no `=` is no variable.
     all.extend(
         container
@@ -124,6 +128,21 @@ mod tests {
         container.config.args = None;
         container.image.run.cmd.clear();
         assert!(matches!(arguments(&container), Err(StepError::NoCommand)));
+    }
+
+    #[test]
+    fn one_with_a_terminal_knows_its_kind_if_nobody_says_another() {
+        let mut container = desired_web().containers.remove(0);
+        let kinds = |container: &DesiredContainer| {
+            let env = environment(container, &BTreeMap::new());
+            let kinds = env.into_iter().filter(|line| line.starts_with("TERM="));
+            kinds.collect::<Vec<_>>()
+        };
+        assert!(kinds(&container).is_empty());
+        container.config.process.tty = true;
+        assert_eq!(kinds(&container), ["TERM=xterm"]);
+        container.image.run.env = vec!["TERM=vt100".into()];
+        assert_eq!(kinds(&container), ["TERM=vt100"]);
     }
 
     #[test]

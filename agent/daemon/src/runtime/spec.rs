@@ -4,6 +4,7 @@ use super::capabilities::{bounding, capabilities};
 use super::desired::{DesiredContainer, Network};
 use super::devices::HostDevice;
 use super::error::StepError;
+use super::far_end;
 use super::given::Given;
 use super::instance::Instance;
 use super::merge_patch::merge;
@@ -14,7 +15,7 @@ use super::unit::PAYLOAD_GROUP;
 use super::{cdi, process};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Linux, LinuxBuilder, LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup,
+    BoxBuilder, Linux, LinuxBuilder, LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup,
     LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxNamespace, LinuxNamespaceBuilder,
     LinuxNamespaceType, LinuxResourcesBuilder, PosixRlimit, PosixRlimitBuilder, Process,
     ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
@@ -80,6 +81,7 @@ fn build(
 fn process(container: &DesiredContainer, given: &Given) -> Result<Process, StepError> {
     let arguments = process::arguments(container)?;
     let security = &container.config.security;
+    let tty = container.config.process.tty;
     let build = || {
         let identity = &given.identity;
         let user = UserBuilder::default()
@@ -89,7 +91,7 @@ fn process(container: &DesiredContainer, given: &Given) -> Result<Process, StepE
             .umask(container.config.process.umask.unwrap_or(UMASK))
             .build()?;
         let mut process = ProcessBuilder::default()
-            .terminal(false)
+            .terminal(tty)
             .user(user)
             .args(arguments)
             .env(process::environment(container, &given.env))
@@ -97,6 +99,12 @@ fn process(container: &DesiredContainer, given: &Given) -> Result<Process, StepE
             .capabilities(capabilities(security, given.possible, identity.uid)?)
             .no_new_privileges(!security.new_privileges && !security.privileged)
             .build()?;
+        if tty {
+            let size = BoxBuilder::default()
+                .height(far_end::FIRST_ROWS)
+                .width(far_end::FIRST_COLUMNS);
+            process.set_console_size(Some(size.build()?));
+        }
         // The crate's default is a limit of 1024 open files; systemd's (1024 to begin with, 524288
         // for who asks) comes with the unit.
         process.set_rlimits(rlimits(container)?);

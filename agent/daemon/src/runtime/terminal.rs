@@ -63,7 +63,11 @@ impl ConsoleSocket {
                 let received = stream.try_io(tokio::io::Interest::READABLE, || receive(&stream));
                 match received {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    received => return split(received?),
+                    received => {
+                        let (_, descriptor) = received?;
+                        let missing = || io::Error::other("it sent no descriptor");
+                        return split(descriptor.ok_or_else(missing)?);
+                    }
                 }
             }
         };
@@ -77,8 +81,8 @@ impl ConsoleSocket {
     }
 }
 
-/// The one descriptor of a message (unix(7), SCM_RIGHTS).
-fn receive(stream: &tokio::net::UnixStream) -> io::Result<OwnedFd> {
+/// A message of a few bytes: how many, and the descriptor that came with it, if one did (unix(7), SCM_RIGHTS).
+pub(super) fn receive(stream: &tokio::net::UnixStream) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut name = [0; LONGEST_NAME];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -97,7 +101,7 @@ fn receive(stream: &tokio::net::UnixStream) -> io::Result<OwnedFd> {
         _ => None,
     });
     let first = descriptors.next().and_then(|mut all| all.next());
-    first.ok_or_else(|| io::Error::other("it sent no descriptor"))
+    Ok((message.bytes, first))
 }
 
 /// Pipes of tokio will do for anything that can be polled.

@@ -1,7 +1,7 @@
 //! The text of a container's systemd unit and of the slice (systemd.service(5)).
 
 use super::desired::{DesiredContainer, SpecHash};
-use super::instance::Instance;
+use super::far_end;
 use super::places::{Places, SLICE};
 use orlop_config::{IoLimits, Kind, Restart};
 use std::collections::BTreeMap;
@@ -59,12 +59,15 @@ pub(super) fn container_unit(
         places.runtime_state(container.config.runtime).display()
     );
     let start = match container.config.lifecycle.kind {
-        Kind::Service => start_of_service(instance, places, &crun),
-        Kind::Task => format!(
-            "Type=exec\nExecStart={crun} run --pid-file={} --bundle={} {instance}\n",
-            places.pid_file(instance).display(),
-            places.bundle(instance).display()
-        ),
+        Kind::Service => start_of_service(container, places, &crun),
+        Kind::Task => {
+            let run = far_end::command(container, places, &crun, "run");
+            format!(
+                "Type=exec\nExecStart={run} --pid-file={} --bundle={} {instance}\n",
+                places.pid_file(instance).display(),
+                places.bundle(instance).display()
+            )
+        }
     };
     let mut text = format!(
         "# Written by orlopd, and again whenever the container changes.\n\
@@ -79,6 +82,7 @@ pub(super) fn container_unit(
          {start}\
          Delegate=yes\n\
          DelegateSubgroup={SUBGROUP}\n\
+         {last_words}\
          ExecStopPost=-{crun} delete --force {instance}\n\
          StandardInput=file:{input}\n\
          TimeoutStartSec={START_LIMIT_SECS}\n\
@@ -87,6 +91,7 @@ pub(super) fn container_unit(
          SyslogIdentifier={name}\n\
          OOMPolicy=continue\n",
         spec = hash.as_str(),
+        last_words = far_end::last_words(container, places),
         // Its user becomes the owner of what it is started with, which must not be the host's /dev/null.
         input = places.input(instance).display(),
         start_limit = start_limit(container.config.lifecycle.restart_limit),
@@ -104,7 +109,9 @@ fn push(text: &mut String, key: &str, value: impl std::fmt::Display) {
     writeln!(text, "{key}={value}").expect("a String takes every write");
 }
 
-fn start_of_service(instance: &Instance, places: &Places, crun: &str) -> String {
+fn start_of_service(container: &DesiredContainer, places: &Places, crun: &str) -> String {
+    let instance = &container.instance();
+    let create = far_end::command(container, places, crun, "create");
     let pid_file = places.pid_file(instance);
     let pid_file = pid_file.display();
     let bundle = places.bundle(instance);
@@ -112,7 +119,7 @@ fn start_of_service(instance: &Instance, places: &Places, crun: &str) -> String 
     format!(
         "Type=forking\n\
          PIDFile={pid_file}\n\
-         ExecStart={crun} create --pid-file={pid_file} --bundle={bundle} {instance}\n\
+         ExecStart={create} --pid-file={pid_file} --bundle={bundle} {instance}\n\
          ExecStartPost={crun} start {instance}\n"
     )
 }
@@ -200,7 +207,7 @@ fn push_limits(text: &mut String, container: &DesiredContainer) {
         );
     }
     if let Some(pids) = config.pids {
-        push(text, "TasksMax", pids);
+        push(text, "TasksMax", pids + far_end::processes(container));
     }
 }
 
@@ -267,6 +274,22 @@ mod tests {
     fn the_unit_is_as_recorded() {
         insta::assert_snapshot!(text(|_| ()));
         insta::assert_snapshot!("slice", slice_unit());
+    }
+
+    #[test]
+    fn one_with_a_terminal_or_an_open_input_is_started_by_their_holder_as_recorded() {
+        insta::assert_snapshot!(text(|c| {
+            c.config.process.tty = true;
+            c.config.pids = Some(20);
+        }));
+        let input = text(|c| {
+            c.config.process.stdin = true;
+            c.config.lifecycle.kind = Kind::Task;
+        });
+        let start = "\nExecStart=/run/orlop/orlop-terminal start input /run/orlop/containers/web \
+                     /run/orlop/containers/web/pid /usr/bin/crun --root=/run/orlop/crun run --pid-file=";
+        assert!(input.contains(start), "{input}");
+        assert!(!input.contains("--console-socket"), "{input}");
     }
 
     #[test]

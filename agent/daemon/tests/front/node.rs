@@ -4,10 +4,10 @@
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use orlop_api::{
-    ApplyConfigRequest, ApplyRequest, Change, CheckView, ConfigEntry, ConfigQuery, ConfigReport,
-    ConfigView, ConfirmView, ContainerDetail, ContainerDiff, ContainerState, ContainerStats,
-    ContainerView, DiagnosticView, Diff, DiffQuery, Event, EventKind, ExecRequest, Fault,
-    FaultKind, FileChange, FileChanges, Freed, GateView, GenerationStatus, GenerationView,
+    ApplyConfigRequest, ApplyRequest, AttachRequest, Change, CheckView, ConfigEntry, ConfigQuery,
+    ConfigReport, ConfigView, ConfirmView, ContainerDetail, ContainerDiff, ContainerState,
+    ContainerStats, ContainerView, DiagnosticView, Diff, DiffQuery, Event, EventKind, ExecRequest,
+    Fault, FaultKind, FileChange, FileChanges, Freed, GateView, GenerationStatus, GenerationView,
     HealthState, HeldView, ImageView, Job, JobId, JobState, KeyChange, LayerView, LogLine,
     LogQuery, MountView, NetworkMember, NetworkView, Operation, OsDiff, PackageChange, Phase,
     ProbeView, ProcessView, Progress, ReleaseRequest, RollBackRequest, StageRequest, Status,
@@ -285,6 +285,8 @@ impl ContainerOperations for MemoryNode {
             }],
             host_ids: Some("524288-589823".to_owned()),
             userns: String::new(),
+            tty: false,
+            stdin: true,
             unit: format!("orlop-container-{container}.service"),
             cgroup: "/orlop.slice".to_owned(),
             last_exit: Some("signal 9".to_owned()),
@@ -349,6 +351,23 @@ impl ContainerOperations for MemoryNode {
             }
             .boxed(),
         })
+    }
+
+    /// A shell on this machine instead of the container's program.
+    async fn attach(
+        &self,
+        container: &str,
+        request: AttachRequest,
+        caller: Caller,
+    ) -> Result<Session, Fault> {
+        self.note(format!("attach {request:?} to {container}"), &caller)?;
+        let command = ["sh", "-c", "read -r line; echo \"got $line\"; exit 4"];
+        let request = ExecRequest {
+            command: command.map(str::to_owned).to_vec(),
+            stdin: true,
+            ..ExecRequest::default()
+        };
+        self.exec(container, request, caller).await
     }
 
     async fn copy_out(&self, container: &str, path: &str, caller: Caller) -> Result<Tar, Fault> {

@@ -20,6 +20,8 @@ impl Service<'_, '_> {
             "user" => self.text("user", value, place),
             "hostname" => self.text("hostname", value, place),
             "init" => self.flag("init", value, place),
+            "tty" => self.flag("tty", value, place),
+            "stdin_open" => self.flag("stdin", value, place),
             "group_add" => self.list("groups", value, place),
             "stop_signal" => self.read_text("stop_signal", value, place, "a signal", |text| {
                 Some(match text.starts_with("SIG") {

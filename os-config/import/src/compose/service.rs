@@ -24,7 +24,7 @@ const FIRST: [&str; 6] = [
 ];
 
 /// Keys without a meaning on a node, or with none that Orlop has, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 27] = [
+const NOT_CARRIED: [(&str, &str); 25] = [
     ("attach", "logs are in the journal: `orlop container logs`"),
     ("cgroup", "each container has a cgroup of its own"),
     ("cgroup_parent", "each container has a cgroup of its own"),
@@ -60,9 +60,7 @@ const NOT_CARRIED: [(&str, &str); 27] = [
     ("oom_kill_disable", "cgroups have no such setting any more"),
     ("post_start", "there are no hooks: let the image do it"),
     ("pre_stop", "there are no hooks: let the image do it"),
-    ("stdin_open", "a container of a node has no terminal"),
     ("storage_opt", "the root has no size of its own"),
-    ("tty", "a container of a node has no terminal"),
     (
         "volumes_from",
         "name the volumes in `volumes` of this service too",
@@ -226,7 +224,7 @@ impl Service<'_, '_> {
         // Values that say what is so anyway.
         let plain = matches!(
             (key, value.text()),
-            ("tty" | "stdin_open" | "oom_kill_disable", Some("false")) | ("attach", Some(_))
+            ("oom_kill_disable", Some("false")) | ("attach", Some(_))
         );
         if plain {
             return;

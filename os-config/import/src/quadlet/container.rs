@@ -11,7 +11,7 @@ use orlop_config::{MASKED_PATHS, READ_ONLY_PATHS};
 use toml::Value;
 
 /// Keys that Orlop has nothing for, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 29] = [
+const NOT_CARRIED: [(&str, &str); 28] = [
     ("Annotation", "write a `spec_patch` with annotations"),
     ("AppArmor", "there is no AppArmor"),
     (
@@ -45,7 +45,6 @@ const NOT_CARRIED: [(&str, &str); 29] = [
         "Pod",
         "write `network = \"container:NAME\"` to share a network",
     ),
-    ("PodmanArgs", "there is no Podman: write the key for it"),
     ("ReloadCmd", "send a signal by the program's own means"),
     ("ReloadSignal", "send a signal by the program's own means"),
     ("Retry", "pulls are tried again by the agent"),
@@ -191,6 +190,7 @@ impl Reading<'_, '_> {
             },
             "Memory" => self.size("memory", value, place),
             "PidsLimit" => self.number("pids", value, place),
+            "PodmanArgs" => self.podman_args(value, place),
             "ContainerName" | "ServiceName" => {}
             "LogDriver" if matches!(value, "journald" | "passthrough" | "k8s-file") => {
                 self.builder.changed(place, "logs go to the journal");

@@ -5,6 +5,7 @@ mod container;
 mod declared;
 mod health;
 mod mounts;
+mod podman_args;
 mod sections;
 mod unit;
 

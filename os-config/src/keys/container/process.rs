@@ -60,6 +60,20 @@ pub(super) const INIT: Key = Key {
     doc: "Whether its first process is a small init, `/dev/init`, which passes signals on to the program and takes care of children that were left behind. For programs that were not written to be the first process.",
 };
 
+pub(super) const TTY: Key = Key {
+    name: "tty",
+    kind: Kind::Bool,
+    presence: Presence::Default("false"),
+    doc: "Whether its program has a terminal: for programs that insist on one. `orlop container attach` joins it. A task with `runtime = \"runc\"` cannot have one.",
+};
+
+pub(super) const STDIN: Key = Key {
+    name: "stdin",
+    kind: Kind::Bool,
+    presence: Presence::Default("false"),
+    doc: "Whether its program's input is open, and takes what is typed at `orlop container attach`; else the program reads an empty file. With `tty` the terminal is its input anyway.",
+};
+
 pub(super) const STOP_SIGNAL: Key = Key {
     name: "stop_signal",
     kind: Kind::Text(&SIGNAL),

@@ -1,4 +1,4 @@
-//! A talk with whoever sits at the input: who and where it runs, and each line repeated.
+//! A talk with whoever sits at the input: who and where it runs, and each line repeated, until one is `end`.
 
 use nix::sys::signal::{SigSet, Signal};
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -7,6 +7,9 @@ use std::thread;
 /// What the last line of a talk is, and how it ends then.
 const END: &str = "end";
 const END_STATUS: i32 = 3;
+/// The line that is answered by so many.
+const FLOOD: &str = "flood";
+const FLOOD_LINES: u32 = 50_000;
 
 pub(crate) fn talk() -> io::Result<()> {
     let mut sizes = SigSet::empty();
@@ -32,7 +35,13 @@ pub(crate) fn talk() -> io::Result<()> {
     });
     for line in io::stdin().lock().lines() {
         let line = line?;
+        if line == FLOOD {
+            for number in 0..FLOOD_LINES {
+                say(&format!("flood {number}"))?;
+            }
+        }
         if line == END {
+            say("bye")?;
             std::process::exit(END_STATUS);
         }
         say(&format!("heard {line}"))?;
