@@ -2,11 +2,12 @@
 
 use crate::store_error::StoreError;
 use orlop_config::RootDigest;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::Read;
 
 /// The fs-verity SHA-256 digest (4 KiB blocks) of an object: its name in the store.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectDigest(pub(crate) [u8; 32]);
 
 /// A store of objects, and of images made of them.

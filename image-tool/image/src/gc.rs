@@ -61,6 +61,7 @@ impl Store {
                 remove(&uki)?;
             }
         }
+        self.forget_layers()?;
         for partial in list(&self.side("partial"))? {
             if is_stale(&partial) {
                 report.partials += u64::from(remove(&partial)?);
@@ -74,6 +75,7 @@ impl Store {
     /// Removes the objects that no image here is made of: what a pull that will never succeed has
     /// unpacked. Images stay, with or without record. The caller holds the store's lock.
     pub(crate) fn drop_strays(&self) -> Result<(), StoreError> {
+        self.forget_layers()?;
         let images = self.dir().join("images");
         let named = if images.exists() {
             list(&images)?

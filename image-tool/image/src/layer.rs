@@ -10,6 +10,7 @@ use crate::limits::{
 use crate::store_error::StoreError;
 use crate::tar_header::{EntryKind, TarEntry};
 use crate::tar_reader::TarReader;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) const MAX_INLINE_BYTES: u64 = 64;
 
 /// Mode, owner, time and extended attributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) mode: u32,
     pub(crate) uid: u32,
@@ -30,7 +31,7 @@ pub(crate) struct Metadata {
 }
 
 /// What a leaf holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Content {
     Inline(Box<[u8]>),
     Object { digest: ObjectDigest, size: u64 },
@@ -41,7 +42,7 @@ pub(crate) enum Content {
 }
 
 /// What a layer puts at a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum What {
     Directory,
     Leaf(Content),
@@ -49,7 +50,7 @@ pub(crate) enum What {
 }
 
 /// One entry of a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LayerEntry {
     /// Relative to the root, without `.`, `..` and empty names; empty is the root itself.
     pub(crate) path: Box<[u8]>,
@@ -147,42 +148,68 @@ impl Budget {
             limit,
         }
     }
-}
 
-impl LayerBudget<'_> {
-    fn take(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
-        let over = |what, limit| LayerError::Limit {
-            what,
-            limit,
-            path: String::from_utf8_lossy(&entry.path).into_owned(),
-        };
-        let xattrs: usize = entry.xattrs.iter().map(|(k, v)| k.len() + v.len()).sum();
-        let metadata = (entry.path.len() + entry.link.len() + xattrs) as u64 + MAX_INLINE_BYTES;
-        let image = self.image;
+    /// Takes what a layer needs whose entries are known already.
+    pub(crate) fn take_known(&self, entries: &[LayerEntry]) -> Result<(), LayerError> {
+        for entry in entries {
+            let xattrs = entry.metadata.xattrs.iter();
+            let xattrs: usize = xattrs.map(|(key, value)| key.len() + value.len()).sum();
+            let (link, bytes) = match &entry.what {
+                What::HardLink(to) | What::Leaf(Content::Symlink(to)) => (to.len(), 0),
+                What::Leaf(Content::Object { size, .. }) => (0, *size),
+                What::Leaf(Content::Inline(content)) => (0, content.len() as u64),
+                What::Directory
+                | What::Leaf(Content::Character(_) | Content::Block(_) | Content::Fifo) => (0, 0),
+            };
+            self.take(&entry.path, link + xattrs, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one entry: `more` bytes of metadata beside its path, and `bytes` of content.
+    fn take(&self, path: &[u8], more: usize, bytes: u64) -> Result<(), LayerError> {
+        let metadata = (path.len() + more) as u64 + MAX_INLINE_BYTES;
         for (left, used, what, limit) in [
-            (&image.entries, 1, "the number of entries", MAX_ENTRIES),
+            (&self.entries, 1, "the number of entries", MAX_ENTRIES),
             (
-                &image.metadata_bytes,
+                &self.metadata_bytes,
                 metadata,
                 "the size of all metadata",
                 MAX_METADATA_BYTES,
             ),
             (
-                &image.file_bytes,
-                entry.size,
+                &self.file_bytes,
+                bytes,
                 "the size of all files",
                 MAX_IMAGE_BYTES,
             ),
         ] {
             let take = |left: u64| left.checked_sub(used);
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-                .map_err(|_| over(what, limit))?;
+                .map_err(|_| over(what, limit, path))?;
         }
+        Ok(())
+    }
+}
+
+fn over(what: &'static str, limit: u64, path: &[u8]) -> LayerError {
+    LayerError::Limit {
+        what,
+        limit,
+        path: String::from_utf8_lossy(path).into_owned(),
+    }
+}
+
+impl LayerBudget<'_> {
+    fn take(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
+        let xattrs: usize = entry.xattrs.iter().map(|(k, v)| k.len() + v.len()).sum();
+        self.image
+            .take(&entry.path, entry.link.len() + xattrs, entry.size)?;
         let of_layer = "the size of its files, for what the layer is packed in,";
         self.bytes = self
             .bytes
             .checked_sub(entry.size)
-            .ok_or_else(|| over(of_layer, self.limit))?;
+            .ok_or_else(|| over(of_layer, self.limit, &entry.path))?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ mod composefs_store;
 mod content_store;
 mod download;
 mod erofs;
+mod fetched;
 mod files;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -20,6 +21,7 @@ mod gc;
 mod import;
 mod install;
 mod kind;
+mod known_layer;
 mod layer;
 mod layer_error;
 mod layer_root;

@@ -2,7 +2,7 @@
 
 use crate::cancel_flag::CancelFlag;
 use crate::download::Blob;
-
+use crate::fetched::Fetched;
 use crate::import::{LayerBlob, extract_uki, import_layer, store_error};
 use crate::install::{Plan, PlannedLayer, install};
 use crate::kind::ErrorKind;
@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
@@ -174,33 +173,12 @@ async fn run(
     result
 }
 
-/// How far the fetching of each layer is.
-struct Fetched {
-    bytes: Vec<AtomicU64>,
-    /// Held while a layer is fetched; a blob that is several layers goes by the first of them.
-    turns: Vec<Mutex<()>>,
-}
-
-impl Fetched {
-    fn new(layers: usize) -> Self {
-        Self {
-            bytes: (0..layers).map(|_| AtomicU64::new(0)).collect(),
-            turns: (0..layers).map(|_| Mutex::new(())).collect(),
-        }
-    }
-
-    /// Notes how many bytes of a layer are here; how many there are of all.
-    fn set(&self, layer: usize, bytes: u64) -> u64 {
-        self.bytes[layer].store(bytes, Ordering::Relaxed);
-        self.sum()
-    }
-
-    fn sum(&self) -> u64 {
-        self.bytes
-            .iter()
-            .map(|bytes| bytes.load(Ordering::Relaxed))
-            .fold(0, u64::saturating_add)
-    }
+/// A layer that is on this machine.
+enum Layer {
+    /// As it was fetched.
+    Blob(LayerBlob),
+    /// As another image left it here.
+    Known(Vec<LayerEntry>),
 }
 
 /// What came of a layer.
@@ -241,9 +219,13 @@ impl Pull<'_> {
         Ok(result)
     }
 
-    /// Brings a layer's blob here.
-    async fn fetch(&self, number: usize, fetched: &Fetched) -> Result<LayerBlob, PullError> {
+    /// Brings a layer here, if it is not known.
+    async fn fetch(&self, number: usize, fetched: &Fetched) -> Result<Layer, PullError> {
         let layer = &self.plan.layers[number];
+        if let Some(entries) = self.known_layer(layer).await? {
+            self.report(Step::Fetch, fetched.set(number, layer.record.size_bytes));
+            return Ok(Layer::Known(entries));
+        }
         let blob = Blob {
             what: self.plan.name_of(number),
             digest: layer.record.digest.clone(),
@@ -255,20 +237,40 @@ impl Pull<'_> {
         let on_bytes = |bytes| self.report(Step::Fetch, fetched.set(number, bytes));
         let path = self.source.blob(self.store, &blob, &on_bytes).await?;
         fetched.set(number, blob.size_bytes);
-        Ok(LayerBlob {
+        Ok(Layer::Blob(LayerBlob {
             path,
             what: blob.what,
             image: self.plan.image.clone(),
             digest: blob.digest,
             diff_id: layer.record.diff_id.clone(),
             size_bytes: blob.size_bytes,
-        })
+        }))
+    }
+
+    /// What another image has left here of a layer of the root file system.
+    async fn known_layer(
+        &self,
+        layer: &PlannedLayer,
+    ) -> Result<Option<Vec<LayerEntry>>, PullError> {
+        if layer.is_uki {
+            return Ok(None);
+        }
+        let (store, lock) = (self.store.clone(), self.lock.clone());
+        let diff_id = layer.record.diff_id.clone();
+        let known = blocking(move || {
+            let known = store.known_layer(&diff_id);
+            drop(lock);
+            known
+        });
+        known
+            .await?
+            .map_err(|error| store_error(&self.plan.image, error))
     }
 
     /// Imports the layers as they come, several at a time, and lays them upon each other in their order.
     async fn import_all(
         &self,
-        mut coming: UnboundedReceiver<LayerBlob>,
+        mut coming: UnboundedReceiver<Layer>,
         fetched: &Fetched,
     ) -> Result<(Tree, Option<NamedTempFile>), PullError> {
         let (budget, done) = (Arc::new(Budget::new()), Arc::new(AtomicU64::new(0)));
@@ -276,8 +278,10 @@ impl Pull<'_> {
         let mut imports = coming
             .enumerate()
             .map(|(number, layer)| {
-                let is_uki = self.plan.layers[number].is_uki;
-                self.import(layer, is_uki, budget.clone(), done.clone())
+                if fetched.sum() >= self.plan.total_bytes() {
+                    self.report(Step::Import, done.load(Ordering::Relaxed));
+                }
+                self.import(number, layer, budget.clone(), done.clone())
             })
             .buffered(imports_at_once());
         let (mut tree, mut uki, mut imported) = (Tree::new(), None, 0);
@@ -307,23 +311,43 @@ impl Pull<'_> {
     /// Imports a layer in a thread, and adds to `done` what it has read of it.
     async fn import(
         &self,
-        layer: LayerBlob,
-        is_uki: bool,
+        number: usize,
+        layer: Layer,
         budget: Arc<Budget>,
         done: Arc<AtomicU64>,
     ) -> Result<Imported, PullError> {
         let (store, stop, lock) = (self.store.clone(), self.stop.clone(), self.lock.clone());
+        let PlannedLayer { record, is_uki } = self.plan.layers[number].clone();
+        let (what, image) = (self.plan.name_of(number), self.plan.image.clone());
         let work = move || {
             let _lock = lock;
             let on_bytes = |n| {
                 done.fetch_add(n, Ordering::Relaxed);
+            };
+            let layer = match layer {
+                Layer::Blob(blob) => blob,
+                Layer::Known(entries) => {
+                    let taken = budget.take_known(&entries);
+                    taken.map_err(|source| PullError::Layer {
+                        what,
+                        image,
+                        source,
+                    })?;
+                    on_bytes(record.size_bytes);
+                    return Ok(Imported::Entries(entries));
+                }
             };
             if is_uki {
                 return extract_uki(&layer, &store.side("uki"), &stop, &on_bytes)
                     .map(Imported::Uki);
             }
             let opened = store.open()?;
-            import_layer(&layer, &opened, &budget, &stop, &on_bytes).map(Imported::Entries)
+            let entries = import_layer(&layer, &opened, &budget, &stop, &on_bytes)?;
+            if let Err(why) = store.keep_layer(&record.diff_id, &entries) {
+                log::warn!(layer = what.as_str(), image = image.as_str(), why:% = why;
+                    "cannot keep what a layer holds; ignoring, another image fetches it again");
+            }
+            Ok(Imported::Entries(entries))
         };
         blocking(work).await?
     }

@@ -5,6 +5,7 @@
 //! <store>/images/<64 hex>       links to EROFS metadata       (composefs)
 //! <store>/orlop/records/<64 hex manifest>.json   what is here, whole
 //! <store>/orlop/uki/<64 hex root>.efi            UKIs of OS images
+//! <store>/orlop/layers/<64 hex diff_id>          what a layer holds  (`known_layer`)
 //! <store>/orlop/partial/<64 hex blob>            downloads that are not finished
 //! <store>/orlop/lock            held by whoever adds or removes: one pull, or garbage collection, at
 //!                               a time; a scrub keeps both out
@@ -66,7 +67,7 @@ impl Store {
             verity,
         };
         ComposefsStore::open_or_init(dir, verity)?;
-        for sub in ["records", "uki", "partial"] {
+        for sub in ["records", "uki", "layers", "partial"] {
             let path = store.side(sub);
             fs::create_dir_all(&path)
                 .map_err(|source| io_error("make the directory", &path, source))?;

@@ -13,4 +13,5 @@ mod mounts;
 mod os_image;
 mod places;
 mod registry;
+mod shared_layers;
 mod wire;
