@@ -5,7 +5,7 @@
 mod rig;
 
 use orlop_machines::Lan;
-use rig::containers::{apply, container, file, outside, wait_answer};
+use rig::containers::{apply, container, outside, wait_answer};
 use rig::name_server::{self, OUTSIDE};
 use rig::networks::{
     BY_ADDRESS, BY_LOOPBACK, DATAGRAMS, DB, LONE, LONE_MAC, MENDED, ON_WIRE, RANGE, WIRE, ask,
@@ -234,10 +234,13 @@ allow = ["tcp/7000 from 10.0.2.0/24", "tcp/7001 from 10.9.0.0/16"]
     assert_eq!(ask(&node, BY_ADDRESS, "/"), "hello from 1\n");
     assert_reached(&node, WEB, "db:8080");
 
-    assert_eq!(
-        file(&node, LONE, "/sys/class/net/eth0/address"),
-        format!("{LONE_MAC}\n")
-    );
+    let of_lone = outside(&node, "/run/netns/orlop-lone");
+    let own = Command::new("nsenter")
+        .arg(format!("--net={}", of_lone.display()))
+        .args(["ip", "-o", "link", "show", "eth0"])
+        .output();
+    let own = String::from_utf8(own.unwrap().stdout).unwrap();
+    assert!(own.contains(&format!("link/ether {LONE_MAC} ")), "{own}");
 
     let wire = on(Ipv4Addr::new(10, 0, 2, 200), 8080);
     let reached = node.machine.wait("the container on the wire", READY, || {
