@@ -5,12 +5,13 @@
 mod rig;
 
 use checks::{
-    commands_and_copies, inspect, nothing_is_left, nothing_is_left_after, owner_on_disk, pid_of,
-    proc_of, root_of, writes,
+    commands_and_copies, inspect, links, nothing_is_left, nothing_is_left_after, owner_on_disk,
+    pid_of, proc_of, root_of, writes,
 };
 use orlop_api::HealthState;
 use rig::containers::{config, container, file, line, outside, wait_answer, wait_runs, wait_view};
 use rig::node::Rig;
+use std::collections::BTreeSet;
 use std::fs;
 
 const ONE: u16 = 8081;
@@ -75,6 +76,10 @@ fn a_containers_root_is_nobody_on_the_host_and_its_files_keep_their_owners_on_di
     assert_eq!(whose("user"), (user + 1000).to_string());
     let status = file(&node, USER, "/proc/self/status");
     assert_eq!(line(&status, "Uid:"), "1000\t1000\t1000\t1000");
+    assert_eq!(
+        links(&node, "one"),
+        BTreeSet::from(["eth0", "lo"].map(str::to_owned))
+    );
 
     writes(&node, ONE, "data/x");
     writes(&node, TWO, "data/x");
@@ -200,6 +205,7 @@ mod checks {
     use super::rig::containers::{apply, outside};
     use super::rig::node::{Node, Rig};
     use orlop_api::ContainerDetail;
+    use std::collections::BTreeSet;
     use std::fs;
     use std::os::unix::fs::MetadataExt;
 
@@ -214,6 +220,14 @@ mod checks {
     pub(super) fn proc_of(node: &Node<'_>, name: &str, file: &str) -> String {
         let path = format!("/proc/{}/{file}", pid_of(node, name));
         fs::read_to_string(outside(node, &path)).unwrap()
+    }
+
+    /// The network links that a container sees in its `/sys`.
+    pub(super) fn links(node: &Node<'_>, name: &str) -> BTreeSet<String> {
+        let path = format!("/proc/{}/root/sys/class/net", pid_of(node, name));
+        let entries = fs::read_dir(outside(node, &path)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
     }
 
     /// The host's id of a container's root, by its process.

@@ -110,8 +110,9 @@ pub(super) fn mount_kernel_file_systems(target: &Path, terminal: &Path) -> Resul
     }
 
     let sys = target.join("sys");
-    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount_with("sysfs", &sys, flags, "")?;
+    // Read-only is this place alone, not the file system: else no container could mount its own.
+    mount_with("sysfs", &sys, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "")?;
+    bind_read_only(&sys)?;
     mount_new("cgroup2", &sys.join("fs/cgroup"), "")?;
     let dev = target.join("dev");
     devices::make_devices(&dev, terminal)?;
