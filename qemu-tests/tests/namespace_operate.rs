@@ -178,22 +178,21 @@ fn a_command_with_a_terminal_is_told_of_its_size_and_gives_its_status() {
     let request = json!({ "command": ["/app", "--talk"], "stdin": true });
     let session = open(&request);
     drop(session);
+    let bundle = outside(&node, "/run/orlop/containers/web");
     let gone = node
         .machine
         .wait("the end of a command", rig::node::READY, || {
             let processes: Vec<ProcessView> =
                 node.api().get("/v1/containers/web/processes").unwrap();
-            match processes.len() {
-                1 => Ok(()),
-                _ => Err(format!("{processes:?}")),
+            let left = std::fs::read_dir(&bundle).unwrap();
+            let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let left: Vec<_> = names.filter(|name| name.starts_with("exec-")).collect();
+            match (processes.len(), left.is_empty()) {
+                (1, true) => Ok(()),
+                _ => Err(format!("{processes:?} {left:?}")),
             }
         });
     gone.unwrap();
-    let bundle = outside(&node, "/run/orlop/containers/web");
-    let mut left = std::fs::read_dir(bundle)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    assert!(!left.any(|name| name.to_string_lossy().starts_with("exec-")));
 }
 
 #[test]

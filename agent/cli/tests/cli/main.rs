@@ -9,7 +9,7 @@
 mod errors;
 mod help;
 mod import;
-#[path = "../../../daemon/tests/front/node.rs"]
+#[path = "../../../daemon/tests/front/node/mod.rs"]
 mod node;
 mod pki;
 mod run;

@@ -1,6 +1,7 @@
 //! Streams: shown as they come.
 
-use crate::node::{MemoryNode, bad_verdict};
+use crate::node::MemoryNode;
+use crate::node::views::bad_verdict;
 use crate::run::Door;
 use orlop_api::{CheckView, EventKind, Phase};
 use std::process::Stdio;
