@@ -7,7 +7,7 @@ use orlop_api::{FaultKind, GenerationStatus, JobId, JobState, Phase};
 use orlop_image::LayoutLayer;
 use orlop_machines::Registry;
 use rig::built::{damage, image_of};
-use rig::node::{Node, Rig, os_layout};
+use rig::node::{Node, READY, Rig, os_layout};
 use rig::operator::Said;
 use rig::tap::Tap;
 use serde_json::json;
@@ -91,14 +91,18 @@ fn a_bad_first_toml_is_safe_mode_with_every_line_told_and_a_good_one_brings_the_
             "{status:?}"
         );
     }
-    let console = node.machine.console();
     for (number, problem) in THREE_ERRORS_TOLD.iter().enumerate() {
         let mode = if number == 0 { "safe mode: " } else { "" };
         let line = format!("orlop: {mode}{problem}");
-        assert!(
-            console.lines().any(|shown| shown.trim_end() == line),
-            "{console}"
-        );
+        // What is written to a console takes a moment to get out of it.
+        let shown = node.machine.wait(&line, READY, || {
+            let console = node.machine.console();
+            match console.lines().any(|shown| shown.trim_end() == line) {
+                true => Ok(()),
+                false => Err("not on the console".to_owned()),
+            }
+        });
+        shown.unwrap();
     }
 
     let bad = node.put("bad.toml", THREE_ERRORS);
