@@ -271,8 +271,11 @@ impl Reading<'_, '_> {
                 let why = "the filter is Orlop's own: write a `spec_patch` with linux.seccomp";
                 self.builder.left_out(place, why);
             }
+            "UserNS" if value == "host" => self.out.set("userns", value, place),
+            // As it is without a word.
+            "UserNS" if value == "auto" => {}
             "UserNS" => {
-                let why = "user namespaces are set up by Orlop";
+                let why = "which ids a container has is the agent's choice";
                 self.builder.left_out(place, why);
             }
             _ => return false,
