@@ -2,17 +2,14 @@
 //! (systemd-soft-reboot.service(8)).
 
 use crate::booted::Boot;
+use crate::mount_point::unmount_all;
 use crate::paths::Paths;
 use orlop_config::RootDigest;
 use orlop_initrd::{RootError, RootSpec, Verity, prepare};
-use rustix::io::Errno;
-use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::mount::mount_bind;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// The most mounts that earlier, interrupted swaps may have left on top of each other.
-const MAX_LEFT_OVER: usize = 64;
 
 /// A root that could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -87,20 +84,10 @@ pub fn make_ready(paths: &Paths, boot: &Boot, root: &RootDigest) -> Result<(), N
 /// [`NextRootError::Clear`].
 pub fn discard(paths: &Paths) -> Result<(), NextRootError> {
     let target = paths.next_root();
-    for _ in 0..MAX_LEFT_OVER {
-        match unmount(&target, UnmountFlags::DETACH) {
-            Ok(()) => {}
-            // Not a mount point, or not there.
-            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
-            Err(errno) => {
-                return Err(NextRootError::Clear {
-                    path: target,
-                    source: errno.into(),
-                });
-            }
-        }
-    }
-    Ok(())
+    unmount_all(&target).map_err(|errno| NextRootError::Clear {
+        path: target,
+        source: errno.into(),
+    })
 }
 
 /// The ESP stays mounted all the time: nothing has to be read to find it again.

@@ -5,9 +5,8 @@
 //! between leaves it there. Its unit makes this folder the one for temporary files, where nothing
 //! else is, so that the next agent can tell what was left.
 
+use crate::mount_point::unmount_all;
 use crate::paths::Paths;
-use rustix::io::Errno;
-use rustix::mount::{UnmountFlags, unmount};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -31,11 +30,9 @@ pub fn clear(paths: &Paths) -> io::Result<()> {
 
 /// Takes one mount point away. Only an empty folder is removed: never what is mounted in it.
 fn remove(place: &Path) -> io::Result<()> {
-    match unmount(place, UnmountFlags::DETACH) {
-        // The agent was killed before or after there was a mount.
-        Ok(()) | Err(Errno::INVAL) => fs::remove_dir(place),
-        Err(errno) => Err(errno.into()),
-    }
+    // Nothing is mounted there where the agent was killed before or after that.
+    unmount_all(place)?;
+    fs::remove_dir(place)
 }
 
 #[cfg(test)]

@@ -172,10 +172,3 @@ fn receive(listener: &UnixListener) -> io::Result<OwnedFd> {
     let first = descriptors.next().and_then(|mut all| all.next());
     first.ok_or_else(|| io::Error::other("it sent no descriptor"))
 }
-
-#[cfg(test)]
-impl Terminal {
-    pub(crate) fn far_for_tests(&self) -> OwnedFd {
-        self.far.try_clone().expect("a descriptor is free")
-    }
-}

@@ -211,16 +211,12 @@ fn a_program_that_has_closed_its_input_is_left_alone() {
 #[test]
 fn a_terminal_that_is_closed_and_opened_again_goes_on() {
     let (far_end, near) = terminal();
-    let FarEnd::Terminal(held) = &far_end else {
-        panic!()
-    };
-    let again = held.far_for_tests();
     let scene = Scene::new(far_end);
-    let (mut stream, _) = join(&scene.socket());
+    let (mut stream, far) = join(&scene.socket());
     (&near).write_all(b"before\n").unwrap();
     expect(&mut stream, "before\r\n");
     drop(near);
-    let mut near = open_near(&again);
+    let mut near = open_near(&far.unwrap());
     near.write_all(b"after\n").unwrap();
     expect(&mut stream, "after\r\n");
     assert_eq!(scene.end(), "before\nafter\n");
@@ -229,12 +225,8 @@ fn a_terminal_that_is_closed_and_opened_again_goes_on() {
 #[test]
 fn a_session_that_ends_takes_neither_its_last_words_nor_the_terminal_along() {
     let (far_end, near) = terminal();
-    let FarEnd::Terminal(held) = &far_end else {
-        panic!()
-    };
-    let again = held.far_for_tests();
     let scene = Scene::new(far_end);
-    let (mut stream, _) = join(&scene.socket());
+    let (mut stream, far) = join(&scene.socket());
     // The end of the leader of the session that has the terminal hangs it up for everybody.
     let script = "exec setsid --ctty sh -c 'echo last words'";
     let status = Command::new("sh")
@@ -246,7 +238,7 @@ fn a_session_that_ends_takes_neither_its_last_words_nor_the_terminal_along() {
     assert!(status.success());
     drop(near);
     expect(&mut stream, "last words\r\n");
-    let mut near = open_near(&again);
+    let mut near = open_near(&far.unwrap());
     near.write_all(b"and more\n").unwrap();
     expect(&mut stream, "and more\r\n");
     assert_eq!(scene.end(), "last words\nand more\n");

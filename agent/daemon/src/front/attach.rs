@@ -2,11 +2,11 @@
 //! container outlives the connection.
 
 use super::access::Peer;
+use super::body;
 use super::connection::Stopping;
 use super::reply::Reply;
 use super::routes::Endpoint;
-use super::session::{Opened, switch, take_slot, take_upgrade};
-use super::{audit, body};
+use super::session::{Opened, answer, take_slot, take_upgrade};
 use crate::ops::Operations;
 use axum::Extension;
 use axum::extract::{Path, Request, State};
@@ -20,10 +20,8 @@ pub(crate) async fn attach<O: Operations>(
     Path(name): Path<String>,
     request: Request,
 ) -> Reply {
-    let result = open(&*ops, &peer, &name, request).await;
-    let outcome = result.as_ref().map(drop).map_err(Clone::clone);
-    audit::record_on(&peer.caller, Endpoint::Attach.as_str(), &name, &outcome);
-    switch(result?, stopping)
+    let opened = open(&*ops, &peer, &name, request).await;
+    answer(&peer, Endpoint::Attach, &name, opened, stopping)
 }
 
 async fn open<O: Operations>(

@@ -1,9 +1,13 @@
 //! A connection that becomes a session: the input and output of a command in a container, or of a container itself.
 //! Neither side sends anything but frames from then on.
 
+use super::access::Peer;
+use super::audit;
 use super::connection::Stopping;
 use super::reply::Reply;
+use super::routes::Endpoint;
 use crate::ops::Session;
+use crate::window_size;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -12,7 +16,6 @@ use hyper_util::rt::TokioIo;
 use orlop_api::{
     EXEC_PROTOCOL, Fault, FaultKind, Frame, FrameDecoder, FrameKind, MAX_FRAME_BYTES, WindowSize,
 };
-use rustix::termios::{Winsize, tcsetwinsize};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -64,13 +67,22 @@ pub(super) fn take_slot(verb: &str, name: &str) -> Result<SemaphorePermit<'stati
     })
 }
 
-/// Answers that the connection changes, and lets the session have it until one of them or the agent ends.
-pub(super) fn switch(opened: Opened, Stopping(stop): Stopping) -> Reply {
+/// Records what came of it. Answers that the connection changes, and lets the session have it until one of them or
+/// the agent ends.
+pub(super) fn answer(
+    peer: &Peer,
+    endpoint: Endpoint,
+    name: &str,
+    opened: Result<Opened, Fault>,
+    Stopping(stop): Stopping,
+) -> Reply {
+    let outcome = opened.as_ref().map(drop).map_err(Clone::clone);
+    audit::record_on(&peer.caller, endpoint.as_str(), name, &outcome);
     let Opened {
         session,
         upgrade,
         slot,
-    } = opened;
+    } = opened?;
     tokio::spawn(async move {
         let _slot = slot;
         let work = async {
@@ -210,18 +222,12 @@ async fn take_input(
     }
 }
 
-/// Gives a terminal another size; the kernel tells whoever works in it.
+/// Does what a frame says of a terminal's size.
 fn resize(terminal: &OwnedFd, content: &[u8]) {
     let Some(size) = WindowSize::decode(content) else {
         return;
     };
-    let size = Winsize {
-        ws_row: size.rows,
-        ws_col: size.columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    if let Err(error) = tcsetwinsize(terminal, size) {
+    if let Err(error) = window_size::set(terminal, size) {
         log::debug!(error:% = error; "ignoring a size that a terminal does not take");
     }
 }

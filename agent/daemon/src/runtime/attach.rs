@@ -13,10 +13,10 @@ use super::systemd::Exit;
 use super::terminal::receive;
 use crate::clock;
 use crate::ops::Session;
+use crate::window_size;
 use futures_util::{FutureExt as _, StreamExt as _};
 use nix::sys::signal::Signal;
 use orlop_api::AttachRequest;
-use rustix::termios::{Winsize, tcsetwinsize};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -71,14 +71,8 @@ impl Runtime {
         let socket = self.inner.executor.places.attach_socket(&instance);
         let (stream, terminal) = join(&socket).await.map_err(of())?;
         if let (Some(terminal), Some(size)) = (&terminal, request.terminal) {
-            let size = Winsize {
-                ws_row: size.rows,
-                ws_col: size.columns,
-                ws_xpixel: 0,
-                ws_ypixel: 0,
-            };
-            let set = tcsetwinsize(terminal, size).map_err(io::Error::from);
-            set.map_err(StepError::file("set the size of", &socket))
+            window_size::set(terminal, size)
+                .map_err(StepError::file("set the size of", &socket))
                 .map_err(of())?;
         }
         let (reader, writer) = stream.into_split();

@@ -18,7 +18,7 @@ use super::root_mount::RootMounter;
 use super::user_ns::Holder;
 use super::{far_end, init_program, os_files, process, spec};
 use crate::id_range::IdRange;
-use orlop_config::{Name, Secret, VolumeMount};
+use orlop_config::{Name, RootDigest, Secret, VolumeMount};
 use orlop_initrd::atomic_write::atomic_write;
 use orlop_initrd::fs_context::DetachedMount;
 use rustix::fs::{Gid, Mode, Uid, chmod, chown};
@@ -83,14 +83,12 @@ pub(super) fn mount_root(
             return Ok(());
         }
         let root = &container.image.root;
-        let mounted = match range {
-            None => mounter.mount_with_upper(root, &upper, &work, None, &rootfs),
-            Some(range) => mount_mapped(places, mounter, container, range)?,
-        };
-        mounted.map_err(|source| StepError::Mount {
-            root: root.short().to_owned(),
-            source,
-        })
+        match range {
+            None => mounter
+                .mount_with_upper(root, &upper, &work, None, &rootfs)
+                .map_err(not_mounted(root)),
+            Some(range) => mount_mapped(places, mounter, container, range),
+        }
     };
     mount().map_err(RuntimeError::of(name, Step::MountRoot))
 }
@@ -122,7 +120,7 @@ fn mount_mapped(
     mounter: &dyn RootMounter,
     container: &DesiredContainer,
     range: IdRange,
-) -> Result<Result<(), Box<dyn Error + Send + Sync>>, StepError> {
+) -> Result<(), StepError> {
     let name = &container.instance();
     let (layer, root) = (places.mapped_layer(name), &container.image.root);
     let namespace = Holder::new(&range.map_of_layer(), None)?.open()?;
@@ -130,16 +128,20 @@ fn mount_mapped(
     make_dir(&layer, PRIVATE)?;
     let mapped = DetachedMount::copy_of_one(&places.layer(name))
         .and_then(|copy| copy.map_ids(&namespace)?.attach(&layer));
-    mapped.map_err(|source| StepError::Mount {
-        root: root.short().to_owned(),
-        source: source.into(),
-    })?;
+    mapped.map_err(|source| not_mounted(root)(source.into()))?;
     let (upper, work) = (layer.join("upper"), layer.join("work"));
     let ids = Some(namespace.as_fd());
     let mounted = mounter.mount_with_upper(root, &upper, &work, ids, &places.rootfs(name));
     // The overlay has copies of its own.
     unmount_all(&layer)?;
-    Ok(mounted)
+    mounted.map_err(not_mounted(root))
+}
+
+fn not_mounted(root: &RootDigest) -> impl Fn(Box<dyn Error + Send + Sync>) -> StepError {
+    |source| StepError::Mount {
+        root: root.short().to_owned(),
+        source,
+    }
 }
 
 /// Throws away a writable layer, first the mark that says whose it is: one cut short is begun anew.

@@ -1,15 +1,14 @@
 //! Which container has which ids of the host: noted in its bundle, and gone with it. Nothing on disk depends
 //! on them.
 
+use super::absent::remove_file;
 use super::error::StepError;
 use super::instance::Instance;
-use super::observe::read_text;
+use super::observe::{names_in, read_text};
 use super::places::Places;
 use crate::id_range::IdRange;
 use orlop_initrd::atomic_write::atomic_write;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::read_dir;
-use std::io::ErrorKind;
 
 const FILE_MODE: u32 = 0o600;
 
@@ -30,12 +29,7 @@ pub(super) fn keep(
     match range {
         Some(range) => atomic_write(&path, format!("{}\n", range.root()).as_bytes(), FILE_MODE)
             .map_err(StepError::file("write", &path)),
-        None => match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(StepError::file("remove", &path)(error))
-            }
-            _ => Ok(()),
-        },
+        None => remove_file(&path),
     }
 }
 
@@ -57,18 +51,9 @@ pub(super) fn give(
 }
 
 fn taken(places: &Places) -> Result<BTreeMap<Instance, IdRange>, StepError> {
-    let dir = places.bundles();
-    let entries = match read_dir(&dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        entries => entries.map_err(StepError::file("list", &dir))?,
-    };
     let mut taken = BTreeMap::new();
-    for entry in entries {
-        let entry = entry.map_err(StepError::file("list", &dir))?;
-        let name = entry.file_name().to_str().and_then(Instance::parse);
-        if let Some(name) = name
-            && let Some(range) = of(places, &name)?
-        {
+    for name in names_in(&places.bundles(), Instance::parse)? {
+        if let Some(range) = of(places, &name)? {
             taken.insert(name, range);
         }
     }

@@ -68,7 +68,7 @@ fn found(
 }
 
 /// What `parse` makes of the names of `dir`'s entries that it knows. A directory that is not there is empty.
-fn names_in<T: Ord>(
+pub(super) fn names_in<T: Ord>(
     dir: &Path,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<BTreeSet<T>, StepError> {

@@ -90,19 +90,14 @@ fn a_reboot_keeps_the_layer_of_the_same_container_only() {
 
 #[test]
 fn one_that_may_end_is_not_started_again() {
-    let (mut desired, _) = same();
+    let (mut desired, found) = same();
     desired.containers[0].config.restart = Restart::Never;
     let hash = desired.hash(&desired.containers[0]);
     let ended = Found {
         unit: UnitState::Failed,
         spec: Some(hash.in_own_user_namespace()),
         layer: Some(hash),
-        scheduled: false,
-        holds_old_os: false,
-        mounted: true,
-        connected: true,
-        stopped: false,
-        serves: true,
+        ..found
     };
     assert_eq!(action(&desired, ended), Action::Keep);
 }

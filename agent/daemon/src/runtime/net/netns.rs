@@ -3,8 +3,9 @@
 use super::super::absent::remove_file;
 use super::super::error::StepError;
 use super::super::observe::mount_points;
+use crate::mount_point;
 use nix::sched::{CloneFlags, unshare};
-use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::mount::mount_bind;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -110,21 +111,10 @@ pub(in super::super) fn remove(path: &Path) -> Result<(), StepError> {
     remove_file(path)
 }
 
-/// A mount point of ours is never mounted over more often than a start cut short can do it.
-const MOST_LAYERS: usize = 16;
-
 /// Unmounts everything at `path`, at once for new users and when they let go for those that use
 /// it. Idempotent; a path that is not there is fine.
 pub(in super::super) fn unmount_all(path: &Path) -> Result<(), StepError> {
-    for _ in 0..MOST_LAYERS {
-        match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-            Ok(()) => {}
-            // No mount point, or no such path.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
-            Err(error) => return Err(StepError::file("unmount", path)(error.into())),
-        }
-    }
-    Ok(())
+    mount_point::unmount_all(path).map_err(|errno| StepError::file("unmount", path)(errno.into()))
 }
 
 #[cfg(test)]
