@@ -73,7 +73,10 @@ impl Executor {
         let rising = rising(&self.places, plan, desired, leased, &mut outcomes);
         let mut ready = Vec::new();
         let preparing = rising.iter().map(|rising| self.prepare(rising)).collect();
-        for (rising, result) in rising.iter().zip(all_of(preparing).await) {
+        // At the same time: both wait for programs that make links and rules.
+        let (ruled, prepared) =
+            tokio::join!(self.put_rules(plan, members, &given), all_of(preparing));
+        for (rising, result) in rising.iter().zip(prepared) {
             match result {
                 Ok(()) if !rising.container.after().is_empty() => {
                     let name = rising.container.name.clone();
@@ -84,7 +87,11 @@ impl Executor {
             }
         }
         self.limit_volumes(desired, &mut ready, &mut outcomes).await;
-        if let Err(error) = self.settle(plan, members, &given).await {
+        let settled = match ruled {
+            Ok(()) => self.guard.settle().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = settled {
             log::error!(
                 "cannot make rules and names of the networks: {}",
                 chain(&error)
@@ -114,14 +121,14 @@ impl Executor {
         outcomes
     }
 
-    async fn settle(
+    async fn put_rules(
         &self,
         plan: &Plan,
         members: &[Member],
         given: &BTreeMap<Instance, Addresses>,
     ) -> Result<(), StepError> {
         self.note_serving(plan)?;
-        self.guard.settle(members, given).await
+        self.guard.put_rules(members, given).await
     }
 
     /// Removes what was to take another's place and could not even be started.

@@ -110,9 +110,8 @@ impl Guard {
         Ok(())
     }
 
-    /// Makes rules and names those of `members`, and removes links that nobody needs. Called when all
-    /// of its links are made, before what is new is started. Idempotent.
-    pub(in super::super) async fn settle(
+    /// Makes the rules those of `members`, whose links need not be made yet. Idempotent.
+    pub(in super::super) async fn put_rules(
         &self,
         members: &[Member],
         given: &BTreeMap<Instance, Addresses>,
@@ -129,9 +128,18 @@ impl Guard {
                 Some((instance, (member.clone(), addresses)))
             })
             .collect();
+        self.tables.put(TABLE, wanted.rules()).await
+    }
+
+    /// Makes the names those of the members that rules were put for, and removes links that nobody needs.
+    /// Called when all of their links are made, before what is new is started. Idempotent.
+    pub(in super::super) async fn settle(&self) -> Result<(), StepError> {
+        if !self.is_in_charge() {
+            return Ok(());
+        }
+        let wanted = self.wanted.lock().await;
         let (bridges, cables) = wanted.links();
         bridges::sweep(&bridges.keys().chain(cables.keys()).cloned().collect())?;
-        self.tables.put(TABLE, wanted.rules()).await?;
         self.tend_names(&wanted).await.map(drop)
     }
 
