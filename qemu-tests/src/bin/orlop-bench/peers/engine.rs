@@ -7,6 +7,10 @@ use std::time::Instant;
 
 /// Something that runs containers of the small image, each with a number that is its port on the node.
 pub(crate) trait Engine {
+    /// Waits until nothing of what was asked before is still under way. Not measured.
+    fn rest(&self) -> Outcome<()> {
+        Ok(())
+    }
     /// Makes and starts containers; they need not answer yet.
     fn run(&mut self, numbers: Range<u16>) -> Outcome<()>;
     /// Stops one and keeps it.

@@ -62,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         for (peer, engine) in &mut engines {
             // Nobody waits for what another has written.
             rustix::fs::sync();
+            engine.rest()?;
             let pull = engine.pull(image)?;
             record(*peer, Figure::Pull, pull.seconds)?;
             record(*peer, Figure::PullCpu, pull.cpu_seconds)?;
@@ -107,6 +108,7 @@ struct Bench {
 impl Bench {
     fn one(&mut self, peer: Peer, engine: &mut dyn Engine) -> Outcome<()> {
         let one = FIRST..FIRST + 1;
+        engine.rest()?;
         let begun = Instant::now();
         engine.run(one.clone())?;
         self.wait_answers(one.clone())?;
@@ -118,15 +120,18 @@ impl Bench {
         engine.start(FIRST)?;
         self.wait_answers(one.clone())?;
         record(peer, Figure::Start, seconds(begun) * 1e3)?;
+        engine.rest()?;
         engine.remove(one)
     }
 
     fn many(&mut self, peer: Peer, engine: &mut dyn Engine) -> Outcome<()> {
         let many = FIRST..FIRST + MANY;
+        engine.rest()?;
         let begun = Instant::now();
         engine.run(many.clone())?;
         self.wait_answers(many.clone())?;
         record(peer, Figure::RunMany, seconds(begun))?;
+        engine.rest()?;
         let begun = Instant::now();
         engine.remove(many)?;
         record(peer, Figure::RemoveMany, seconds(begun))
@@ -140,11 +145,13 @@ impl Bench {
         figure: Figure,
     ) -> Outcome<()> {
         let some = FIRST..FIRST + count;
+        engine.rest()?;
         engine.run(some.clone())?;
         self.wait_answers(some.clone())?;
         thread::sleep(REST);
         let more = (servants()? - self.alone).max(0.0);
         record(peer, figure, engine.memory()? + more)?;
+        engine.rest()?;
         engine.remove(some)
     }
 

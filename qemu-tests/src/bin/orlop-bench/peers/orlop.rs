@@ -67,13 +67,14 @@ impl Orlop {
             image: image.to_owned(),
         };
         // Not measured: fetches the image, and a generation keeps it.
+        orlop.rest()?;
         orlop.run(1..2)?;
+        orlop.rest()?;
         orlop.remove(1..2)?;
         Ok(orlop)
     }
 
     fn apply(&self, numbers: Range<u16>) -> Outcome<()> {
-        Self::settle()?;
         let mut config = self.config.clone();
         for number in numbers {
             let (name, image) = (name(number), &self.image);
@@ -100,6 +101,11 @@ impl Orlop {
 }
 
 impl Engine for Orlop {
+    /// The gate holds each config for a second, and lets no other in meanwhile.
+    fn rest(&self) -> Outcome<()> {
+        Self::settle()
+    }
+
     fn run(&mut self, numbers: Range<u16>) -> Outcome<()> {
         self.apply(numbers)
     }
@@ -128,7 +134,6 @@ impl Engine for Orlop {
     }
 
     fn pull(&self, image: &str) -> Outcome<Pull> {
-        Self::settle()?;
         let agent = named(AGENT)?;
         agent.reset_peak()?;
         let before = agent.cpu_seconds()?;
