@@ -95,8 +95,9 @@ test: check images workloads ## everything: check, and the machines in namespace
 	$(SUDO) cargo nextest run --locked -p orlop-machines
 
 .PHONY: test-long
-test-long: images workloads ## what takes too long for every day: the shop of docs/examples emulated, with limits
-	$(SUDO) cargo nextest run --locked -p orlop-machines --ignore-default-filter -E 'binary(qemu_workloads)'
+test-long: images workloads ## what takes too long for every day: the shop of docs/examples emulated, with limits; twenty power cuts
+	$(SUDO) cargo nextest run --locked -p orlop-machines --ignore-default-filter \
+		-E 'binary(qemu_workloads) or test(loses_its_power_twenty_times)'
 
 .PHONY: deny
 deny: ## licences, advisories and duplicates of the dependencies (installs cargo-deny where missing)

@@ -1,5 +1,5 @@
 //! Scenarios on QEMU machines with the real disk: UEFI firmware, systemd-boot, UKI, kernel, initrd,
-//! fs-verity, and power that goes away.
+//! fs-verity.
 
 #[cfg(test)]
 mod rig;
@@ -9,28 +9,16 @@ use orlop_core::Policy;
 use orlop_machines::{count_times, longest_gap};
 use rig::esp::{Esp, next_boot};
 use rig::hardware::Monitor;
-use rig::qemu::{QemuRig, Random, SWITCH, expect_either, expect_good, payload};
+use rig::qemu::{QemuRig, SWITCH, expect_good, payload};
 use rig::raw_disk::{BLOCK, flip_a_bit_of};
 use rig::witness::StreamWitness;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::net::TcpStream;
-use std::time::Duration;
 
-/// Power cuts in a row.
-const CUTS: u64 = 10;
 /// Live swaps in a row.
 const SWAPS: u64 = 10;
-/// Staging an OS image takes about so long.
-const STAGE: Duration = Duration::from_secs(20);
-/// The way from `orlop update apply` to the new version's trial takes about so long: the boot entry, the
-/// shutdown, firmware, boot loader, kernel, agent.
-const APPLY: Duration = Duration::from_secs(40);
-/// The way to the trial by a live swap.
-const SWAP: Duration = Duration::from_secs(8);
-/// The environment variable that repeats a run of power cuts.
-const SEED_VAR: &str = "ORLOP_TEST_SEED";
 
 #[test]
 fn a_file_of_an_image_whose_bytes_changed_on_the_disk_cannot_be_read() {
@@ -150,50 +138,6 @@ fn an_update_that_does_not_fit_on_the_esp_is_refused_before_anything_is_written(
     expect_good(&status, 1, "1");
     assert_eq!(status.staged.unwrap().id, 2);
     assert_eq!(node.wait_web("/").body, "hello from 1\n");
-}
-
-#[test]
-fn a_node_that_loses_its_power_ten_times_during_updates_always_comes_back_good() {
-    let seed = std::env::var(SEED_VAR).map_or_else(
-        |_| u64::from(std::process::id()),
-        |text| text.parse().unwrap(),
-    );
-    println!("{SEED_VAR}={seed}");
-    let mut random = Random(seed);
-    let rig = QemuRig::new();
-    let node = rig.boot(&rig.disk());
-    let mut version = "1".to_owned();
-    for cut in 0..CUTS {
-        let other = if version == "1" { "2" } else { "1" };
-        let stage = ["update", "stage", &rig.os(other)];
-        let first_half = cut < CUTS / 2;
-        let (step, span): (&[&str], _) = if first_half {
-            (&stage, STAGE)
-        } else {
-            node.orlop(&stage);
-            match cut % 2 {
-                0 => (&["update", "apply", "--mode", "reboot"], APPLY),
-                _ => (&["update", "apply", "--mode", "live"], SWAP),
-            }
-        };
-        // Spread over all of the step, at random within each fifth of it.
-        let slice = u64::try_from(span.as_millis()).unwrap() / (CUTS / 2);
-        let after = cut % (CUTS / 2) * slice + random.below(slice);
-        let over = node.orlop_until(step, Duration::from_millis(after));
-        node.0.machine().cut_power().unwrap();
-        println!("cut {cut}: {version} to {other}, {step:?} for {after} ms, over: {over}");
-
-        node.power_on();
-        let status = node.wait_status("an idle node", |status| {
-            status.phase == Phase::Idle && status.trial.is_none()
-        });
-        version = expect_either(&status);
-        println!(
-            "cut {cut}: runs version {version}, staged: {}",
-            status.staged.is_some()
-        );
-        assert_eq!(node.wait_web("/").body, "hello from 1\n");
-    }
 }
 
 #[test]
