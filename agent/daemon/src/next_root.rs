@@ -67,6 +67,7 @@ pub fn make_ready(paths: &Paths, boot: &Boot, root: &RootDigest) -> Result<(), N
             Verity::Off
         },
         target: target.clone(),
+        before: Some(paths.place("/")),
     })?;
     let brought = bring_esp(paths, &target);
     if brought.is_err() {

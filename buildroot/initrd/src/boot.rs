@@ -105,6 +105,7 @@ pub(crate) fn boot() -> Result<Infallible, BootError> {
         root: options.root.clone(),
         verity: Verity::Required,
         target: ROOT.into(),
+        before: None,
     })?;
     say(
         Level::Info,

@@ -41,6 +41,9 @@ pub struct RootSpec {
     pub verity: Verity,
     /// An existing directory: the new root is mounted on it.
     pub target: PathBuf,
+    /// The root that it takes over from, with what is mounted below its `/mnt` and `/media`; none when the machine
+    /// starts.
+    pub before: Option<PathBuf>,
 }
 
 /// A root that could not be made.
@@ -128,7 +131,7 @@ pub enum RootError {
 }
 
 /// Makes `spec.target` a complete root: the image, read-only; `/state`, a recursive bind of the
-/// state partition; `/var` from it; a fresh `/etc` out of the image's factory settings with the
+/// state partition; `/var` from it; `/mnt` and `/media` from there, with what is mounted below them; a fresh `/etc` out of the image's factory settings with the
 /// node's machine id and the [`BootRecord`]. `/run`, `/dev`, `/proc`, `/sys` and `/tmp` stay empty, for the caller.
 ///
 /// Not idempotent: each call mounts a new root over what is there. A failed call leaves nothing
@@ -157,6 +160,16 @@ fn furnish(spec: &RootSpec) -> Result<(), RootError> {
     let var = state::var(&spec.state);
     create_dir(&var)?;
     bind(&var, "/var", &spec.target.join("var"))?;
+    for (name, what) in MOUNT_PLACES {
+        let (kept, target) = (var.join(name), spec.target.join(name));
+        // An image from before these has none.
+        if target.is_dir() {
+            create_dir(&kept)?;
+            let before = spec.before.as_ref().map(|root| root.join(name));
+            let source = before.filter(|place| place.is_dir()).unwrap_or(kept);
+            bind(&source, what, &target)?;
+        }
+    }
     mount_etc(&spec.target)?;
     write_machine_id(spec)?;
     let etc = spec.target.join("etc");
@@ -236,6 +249,9 @@ fn overlay(spec: &RootSpec) -> Result<DetachedMount, FsContextError> {
         .set("datadir+", state::objects(&spec.state))?
         .mount(MountAttrFlags::MOUNT_ATTR_RDONLY)
 }
+
+/// Where people and containers mount disks (file-hierarchy(7), hier(7)), below `/var` and in the root.
+const MOUNT_PLACES: [(&str, &str); 2] = [("mnt", "/mnt"), ("media", "/media")];
 
 fn bind(source: &Path, what: &'static str, target: &Path) -> Result<(), RootError> {
     DetachedMount::copy_of(source)

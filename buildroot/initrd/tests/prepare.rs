@@ -38,6 +38,7 @@ fn state_with_image(dir: &Path, tree: &[&str]) -> RootSpec {
         root: NAME.parse().unwrap(),
         verity: Verity::Off,
         target: dir.join("target"),
+        before: None,
     };
     let image = state::image(&spec.state, &spec.root);
     fs::create_dir_all(image.parent().unwrap()).unwrap();
@@ -58,7 +59,7 @@ fn a_prepared_root_is_read_only_with_state_var_and_a_fresh_etc() {
     let dir = tempfile::tempdir().unwrap();
     let spec = state_with_image(
         dir.path(),
-        &["state", "var", "etc", "usr/share/factory/etc"],
+        &["state", "var", "mnt", "etc", "usr/share/factory/etc"],
     );
     prepare(&spec).unwrap();
 
@@ -72,6 +73,12 @@ fn a_prepared_root_is_read_only_with_state_var_and_a_fresh_etc() {
     fs::write(root.join("etc/hostname"), "edge").unwrap();
     fs::write(root.join("var/kept"), "log").unwrap();
     assert_eq!(fs::read(spec.state.join("var/kept")).unwrap(), b"log");
+    fs::create_dir(root.join("mnt/disk")).unwrap();
+    assert!(spec.state.join("var/mnt/disk").is_dir());
+    assert!(
+        !spec.state.join("var/media").exists(),
+        "an image without /media"
+    );
     assert_eq!(
         fs::read(root.join("etc/machine-id")).unwrap(),
         fs::read(root.join("state/orlop/machine-id")).unwrap()

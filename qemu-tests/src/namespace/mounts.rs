@@ -87,6 +87,7 @@ fn mount_image(disk: &NodeDisk, choice: &BootChoice, target: &Path) -> Result<()
         root: choice.root.clone(),
         verity: Verity::Off,
         target: target.to_owned(),
+        before: None,
     };
     orlop_initrd::prepare(&spec)?;
     mount_new("tmpfs", &target.join("run"), "mode=0755")?;
@@ -141,6 +142,9 @@ pub(super) fn enter_root(target: &Path) -> Result<(), MountError> {
     // Both at the same place puts the old root on top of the new one, as pivot_root(2) tells.
     pivot_root(".", ".").map_err(failed)?;
     umount2(".", MntFlags::MNT_DETACH).map_err(failed)?;
+    // systemd does so on a machine, and leaves it to who starts it in a container.
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SHARED, none).map_err(failed)?;
     chdir("/").map_err(failed)
 }
 
