@@ -49,9 +49,10 @@ pub use model::{
     Allow, Api, Attachment, Bind, ByteSize, CdiDevice, Check, Condition, Container, Cpus, Device,
     Disruption, Firewall, Gate, Health, Host, HostAddress, HostRight, Inbound, InlineFile,
     IoLimits, Kind, Lifecycle, Login, Lookup, MASKED_PATHS, Mirror, Name, Net, NetDriver,
-    NetworkMode, NodeConfig, OciRuntime, Os, Platform, Port, Probe, Process, Protocol, Proxy,
-    PullPolicy, READ_ONLY_PATHS, Registry, Resources, Restart, Secret, Security, Storage, Traffic,
-    Ulimit, Unhealthy, Update, UpdateOrder, UpdatePolicy, UserNamespace, Volume, VolumeMount,
+    NetworkMode, NodeConfig, OciRuntime, Os, Platform, Port, Probe, Process, Propagation, Protocol,
+    Proxy, PullPolicy, READ_ONLY_PATHS, Registry, Resources, Restart, Secret, Security, Storage,
+    Traffic, Ulimit, Unhealthy, Update, UpdateOrder, UpdatePolicy, UserNamespace, Volume,
+    VolumeMount,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;

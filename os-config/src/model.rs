@@ -32,7 +32,7 @@ pub use lifecycle::{Condition, Kind, Lifecycle, Unhealthy, UpdateOrder};
 pub use lookup::{HostAddress, Lookup, Platform, PullPolicy};
 pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};
 pub use process::{Process, Ulimit};
-pub use storage::{Bind, Device, InlineFile, Secret, Storage};
+pub use storage::{Bind, Device, InlineFile, Propagation, Secret, Storage};
 pub use user_namespace::UserNamespace;
 
 /// A whole node.
@@ -72,6 +72,9 @@ pub struct NodeConfig {
     pub volume: BTreeMap<Name, Volume>,
     /// Containers.
     pub container: BTreeMap<Name, Container>,
+    /// Those with `enabled = false`, which do not run and hold nothing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub disabled: BTreeMap<Name, Container>,
 }
 
 /// A name of a container, network, volume or secret: 1 to 48 of `a-z`, `0-9` and `-`, neither first nor

@@ -29,6 +29,8 @@ pub enum ContainerState {
     Exited,
     /// It cannot be started.
     Failed,
+    /// Its TOML says `enabled = false`: nothing of it is on the node but its volumes.
+    Disabled,
 }
 
 impl ContainerState {
@@ -45,6 +47,7 @@ impl ContainerState {
             Self::Stopped => "stopped",
             Self::Exited => "exited",
             Self::Failed => "failed",
+            Self::Disabled => "disabled",
         }
     }
 }

@@ -27,15 +27,23 @@ pub fn uptime() -> Uptime {
 /// Where the time zones' rules are (tzfile(5)).
 const ZONES: &str = "/usr/share/zoneinfo";
 
+/// The rules of a time zone of the OS image (tzfile(5)).
+///
+/// # Errors
+/// Where it has none of that name, or it cannot be read.
+pub fn rules(name: &str) -> std::io::Result<Vec<u8>> {
+    std::fs::read(Path::new(ZONES).join(name))
+}
+
 /// The rules of a time zone. One that is not named, or that the image lacks, is UTC, as it is for
 /// the rest of the node.
 pub fn zone(name: Option<&str>) -> TimeZone {
     let Some(name) = name.filter(|name| *name != "UTC") else {
         return TimeZone::UTC;
     };
-    let rules = std::fs::read(Path::new(ZONES).join(name)).map_err(|error| error.to_string());
-    let zone =
-        rules.and_then(|rules| TimeZone::tzif(name, &rules).map_err(|error| error.to_string()));
+    let zone = rules(name)
+        .map_err(|error| error.to_string())
+        .and_then(|rules| TimeZone::tzif(name, &rules).map_err(|error| error.to_string()));
     zone.unwrap_or_else(|error| {
         log::warn!(zone = name, error; "cannot read the time zone {name}, taking UTC");
         TimeZone::UTC

@@ -216,7 +216,8 @@ fn see(view: Option<&ContainerView>) -> Seen {
             | ContainerState::Restarting
             | ContainerState::Stopped
             | ContainerState::Exited
-            | ContainerState::Failed,
+            | ContainerState::Failed
+            | ContainerState::Disabled,
             _,
         ) => false,
     };

@@ -229,6 +229,11 @@ impl Live {
         Desired {
             generation: generation.id.0,
             containers,
+            disabled: config
+                .disabled
+                .iter()
+                .map(|(name, container)| (name.clone(), container.image.to_string()))
+                .collect(),
             nets: config.net.clone(),
             volumes: config.volume.clone(),
             secrets: config.secret.clone(),

@@ -25,7 +25,7 @@ pub struct Settings {
     pub project: String,
     /// Variables for `${NAME}` in a Compose file. The process's own are not looked at.
     pub variables: BTreeMap<String, String>,
-    /// The profiles of Compose whose services are taken along.
+    /// The profiles of Compose whose services are enabled.
     pub profiles: BTreeSet<String>,
 }
 

@@ -5,6 +5,7 @@ use crate::draft::Table;
 use crate::files::Found;
 use crate::note::Place;
 use crate::quantity;
+use orlop_config::Propagation;
 use toml::Value;
 
 /// Where the node keeps what containers share with it.
@@ -33,6 +34,14 @@ pub(crate) struct Mount {
     pub(crate) source: Option<String>,
     pub(crate) target: String,
     pub(crate) read_only: bool,
+    /// Of a path of the host, where the file says one.
+    pub(crate) propagation: Option<String>,
+}
+
+/// Whether `word` is a propagation.
+pub(crate) fn is_propagation(word: &str) -> bool {
+    let mut all = Propagation::ALL.iter();
+    all.any(|known| known.as_str() == word)
 }
 
 /// Whether a source is a path of the host.
@@ -59,10 +68,11 @@ impl Builder<'_> {
                 return None;
             }
         };
-        let mut read_only = false;
+        let (mut read_only, mut propagation) = (false, None);
         for option in options.split(',').filter(|one| !one.is_empty()) {
             match option {
                 "ro" => read_only = true,
+                word if is_propagation(word) => propagation = Some(word.to_owned()),
                 known if meaningless.contains(&known) => {}
                 other => {
                     let why = format!("mounts have no option `{other}`; it is mounted without");
@@ -74,6 +84,7 @@ impl Builder<'_> {
             source: source.map(str::to_owned),
             target: target.to_owned(),
             read_only,
+            propagation,
         })
     }
 
@@ -134,15 +145,18 @@ impl Builder<'_> {
         place: &Place,
     ) {
         if !source.starts_with('/') {
-            self.relative(out, source, target, mount.read_only, place);
+            self.relative(out, source, target, mount, place);
             return;
         }
         let host = clean(source);
         if SOCKETS.contains(&&*host) {
             let why = "there is no such socket: Orlop has no daemon of Docker or Podman";
             self.left_out(place, why);
-        } else if host == "/etc/localtime" || host == "/etc/timezone" {
-            let why = "containers have the time zone of their image: set TZ in `environment`";
+        } else if host == "/etc/localtime" {
+            out.set("timezone", "host", place);
+            self.changed(place, "it is `timezone = \"host\"` now");
+        } else if host == "/etc/timezone" {
+            let why = "programs go by /etc/localtime: write `timezone = \"host\"`";
             self.left_out(place, why);
         } else if host.starts_with("/run/dbus") || host.starts_with("/var/run/dbus") {
             out.push("host", "dbus", place);
@@ -157,11 +171,11 @@ impl Builder<'_> {
             };
             out.push("devices", device, place);
         } else if is_system(&host) || is_privileged(out) {
-            push_bind(out, &host, target, mount.read_only, place);
+            push_bind(out, &host, target, mount, place);
         } else {
             let moved = format!("{SHARED}{}", host.strip_prefix("/srv").unwrap_or(&host));
             self.moved(place, source, &moved);
-            push_bind(out, &moved, target, mount.read_only, place);
+            push_bind(out, &moved, target, mount, place);
         }
     }
 
@@ -171,7 +185,7 @@ impl Builder<'_> {
         out: &mut Table,
         source: &str,
         target: &str,
-        read_only: bool,
+        mount: &Mount,
         place: &Place,
     ) {
         if source.starts_with('.')
@@ -179,7 +193,7 @@ impl Builder<'_> {
         {
             let file = out.table("files").table(target);
             file.set("content", Value::String(content), place);
-            if !read_only {
+            if !mount.read_only {
                 let why = format!("{source} is part of the TOML now, and read-only");
                 self.changed(place, why);
             }
@@ -196,7 +210,7 @@ impl Builder<'_> {
             moved.push_str(part);
         }
         self.moved(place, source, &moved);
-        push_bind(out, &moved, target, read_only, place);
+        push_bind(out, &moved, target, mount, place);
     }
 
     fn moved(&mut self, place: &Place, from: &str, to: &str) {
@@ -222,8 +236,16 @@ fn push_volume(out: &mut Table, volume: &str, target: &str, read_only: bool, pla
     out.push("volumes", format!("{volume}:{target}{ending}"), place);
 }
 
-fn push_bind(out: &mut Table, host: &str, target: &str, read_only: bool, place: &Place) {
-    let ending = if read_only { ":ro" } else { "" };
+fn push_bind(out: &mut Table, host: &str, target: &str, mount: &Mount, place: &Place) {
+    let access = mount.read_only.then_some("ro");
+    let options: Vec<&str> = access
+        .into_iter()
+        .chain(mount.propagation.as_deref())
+        .collect();
+    let ending = match options.is_empty() {
+        true => String::new(),
+        false => format!(":{}", options.join(",")),
+    };
     out.push("binds", format!("{host}:{target}{ending}"), place);
 }
 

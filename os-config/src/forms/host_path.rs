@@ -2,9 +2,9 @@
 
 use super::Problem;
 use super::published::is_mount_path;
-use crate::model::{Bind, Device};
+use crate::model::{Bind, Device, Propagation};
 
-const BIND_HELP: &str = "write `/host/path:/path[:ro]`, such as \"/mnt/media:/media:ro\"";
+const BIND_HELP: &str = "write `/host/path:/path[:ro][,rslave]`, such as \"/mnt/media:/media:ro\"";
 const DEVICE_HELP: &str = "write `/dev/host[:/dev/path][:rwm]`, such as \"/dev/ttyUSB0\"";
 const DEV: &str = "/dev/";
 /// What is there for containers to share with the host and with each other.
@@ -64,11 +64,22 @@ pub(crate) fn bind(text: &str) -> Result<Bind, Problem> {
     let (Some(host), Some(path)) = (parts.next(), parts.next()) else {
         return Err(fail(format!("`{text}` has no path to mount on")));
     };
-    let read_only = match (parts.next(), parts.next()) {
-        (None, _) => false,
-        (Some("ro"), None) => true,
-        (Some(other), _) => return Err(fail(format!("`:{other}` is not known here"))),
-    };
+    let (mut read_only, mut propagation) = (None, None);
+    for option in parts.next().into_iter().flat_map(|all| all.split(',')) {
+        let named = |known: &&Propagation| known.as_str() == option;
+        let twice = match (option, Propagation::ALL.iter().find(named)) {
+            ("ro", _) => read_only.replace(true).is_some(),
+            ("rw", _) => read_only.replace(false).is_some(),
+            (_, Some(known)) => propagation.replace(*known).is_some(),
+            (_, None) => return Err(fail(format!("`{option}` is not known here"))),
+        };
+        if twice {
+            return Err(fail(format!("`{option}` comes after another of its kind")));
+        }
+    }
+    if let Some(more) = parts.next() {
+        return Err(fail(format!("`:{more}` is not known here")));
+    }
     if host != "/" && !is_mount_path(host) {
         return Err(fail(format!("`{host}` is not a path of the host")));
     }
@@ -78,7 +89,8 @@ pub(crate) fn bind(text: &str) -> Result<Bind, Problem> {
     Ok(Bind {
         host: host.to_owned(),
         path: path.to_owned(),
-        read_only,
+        read_only: read_only.unwrap_or(false),
+        propagation: propagation.unwrap_or_default(),
     })
 }
 
@@ -150,6 +162,33 @@ mod tests {
             ("/state", Leave::None),
         ] {
             assert_eq!(leave(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_bind_has_at_most_one_access_and_one_propagation() {
+        for (text, read_only, propagation) in [
+            ("/mnt/a:/a", false, Propagation::Rslave),
+            ("/mnt/a:/a:ro", true, Propagation::Rslave),
+            ("/mnt/a:/a:ro,private", true, Propagation::Private),
+            ("/mnt/a:/a:rshared,rw", false, Propagation::Rshared),
+        ] {
+            let bind = bind(text).unwrap();
+            assert_eq!(
+                (bind.read_only, bind.propagation),
+                (read_only, propagation),
+                "{text}"
+            );
+        }
+        for text in [
+            "/mnt/a:/a:",
+            "/mnt/a:/a:ro,ro",
+            "/mnt/a:/a:ro,rw",
+            "/mnt/a:/a:shared,slave",
+            "/mnt/a:/a:ro:rslave",
+            "/mnt/a:/a:z",
+        ] {
+            assert!(bind(text).is_err(), "{text}");
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) use firewall::allow;
 pub(crate) use host::{env_name, env_value, host_name, label_name, label_value, timezone, unit};
 pub(crate) use host_path::{Leave, bind, directory, leave, mode, path, umask};
 pub(crate) use io::{disk, rate};
-pub(crate) use lookup::{host_address, platform};
+pub(crate) use lookup::{dns_option, host_address, platform};
 pub(crate) use machine::{
     address, interface, interface_address, mac, module, sysctl_name, sysctl_value, time_server,
     unicast_mac,

@@ -201,7 +201,9 @@ pub(super) const PATH: Form = Form {
 };
 pub(super) const BIND: Form = Form {
     name: "bind mount",
-    pattern: Some("^/[^:]*:/[^:]+(:ro)?$"),
+    pattern: Some(
+        "^/[^:]*:/[^:]+(:(ro|rw|r?private|r?slave|r?shared)(,(ro|rw|r?private|r?slave|r?shared))?)?$",
+    ),
     example: "/mnt/media:/media:ro",
 };
 pub(super) const DEVICE: Form = Form {
@@ -300,4 +302,9 @@ pub(super) const NETWORK_MODE: Form = Form {
     name: "network mode",
     pattern: Some("^(none|container:[a-z0-9-]+)$"),
     example: "container:web",
+};
+pub(super) const DNS_OPTION: Form = Form {
+    name: "resolver option",
+    pattern: Some("^[a-z0-9-]+(:[0-9]+)?$"),
+    example: "ndots:2",
 };

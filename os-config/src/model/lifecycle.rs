@@ -15,6 +15,9 @@ pub struct Lifecycle {
     /// When a task runs; none is once, when the node comes up or the task changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// Whether a task that has ended with status 0 is never run again on this node. Default false.
+    #[serde(skip_serializing_if = "is_false")]
+    pub once: bool,
     /// What others must have come to before it is started. No container waits for itself.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub after: BTreeMap<Name, Condition>,
@@ -40,6 +43,7 @@ impl Default for Lifecycle {
         Self {
             kind: Kind::Service,
             schedule: None,
+            once: false,
             after: BTreeMap::new(),
             restart_delay: None,
             restart_delay_max: None,
@@ -56,6 +60,14 @@ impl Default for Lifecycle {
 )]
 fn is_true(value: &bool) -> bool {
     *value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Whether a container runs on or to an end.
@@ -121,4 +133,6 @@ pub enum Unhealthy {
     None,
     /// It is stopped and started again.
     Restart,
+    /// It is stopped, until somebody starts it.
+    Stop,
 }

@@ -13,6 +13,9 @@ pub struct Lookup {
     /// Domains that a name without a dot is looked for in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dns_search: Vec<String>,
+    /// Options of its resolver (resolv.conf(5)), `ndots:2`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_options: Vec<String>,
     /// Further lines of `/etc/hosts`, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<String, HostAddress>,

@@ -34,6 +34,9 @@ pub struct Process {
     /// Host name; none is the container's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// Its time zone, by its name in the IANA database; none is the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
     /// Permissions that new files do not get, `0o027`; none is 022.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,

@@ -30,7 +30,7 @@ pub struct Storage {
     pub cdi: Vec<CdiDevice>,
 }
 
-/// A path of the host in a container, `/host/path:/path[:ro]`.
+/// A path of the host in a container, `/host/path:/path[:ro]`, with its propagation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bind {
     /// Absolute path on the host.
@@ -39,6 +39,71 @@ pub struct Bind {
     pub path: String,
     /// Whether it is mounted read-only.
     pub read_only: bool,
+    /// Whether what is mounted below it later is seen on the other side.
+    #[serde(skip_serializing_if = "Propagation::is_default")]
+    pub propagation: Propagation,
+}
+
+/// Where mounts go that are made below a bind after it (mount_namespaces(7)). The recursive ones hold for what is
+/// mounted below it already, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Propagation {
+    /// Nowhere.
+    Private,
+    /// Nowhere, recursively.
+    Rprivate,
+    /// From the host to the container.
+    Slave,
+    /// From the host to the container, recursively.
+    #[default]
+    Rslave,
+    /// Both ways.
+    Shared,
+    /// Both ways, recursively.
+    Rshared,
+}
+
+impl Propagation {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Private,
+        Self::Rprivate,
+        Self::Slave,
+        Self::Rslave,
+        Self::Shared,
+        Self::Rshared,
+    ];
+
+    /// As the TOML, mount(8) and the OCI runtime spec name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Rprivate => "rprivate",
+            Self::Slave => "slave",
+            Self::Rslave => "rslave",
+            Self::Shared => "shared",
+            Self::Rshared => "rshared",
+        }
+    }
+
+    /// Whether the container's own mounts reach the host.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Shared | Self::Rshared)
+    }
+
+    /// Whether the host's mounts reach the container, and its own stay there.
+    pub fn is_slave(self) -> bool {
+        matches!(self, Self::Slave | Self::Rslave)
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over a reference"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A file whose content is in the TOML.

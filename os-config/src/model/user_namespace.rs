@@ -1,6 +1,6 @@
 //! Whose user namespace a container is in, and why.
 
-use super::{Container, OciRuntime};
+use super::{Bind, Container, OciRuntime};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -86,7 +86,8 @@ impl Container {
             let mut open = OPEN_TO_ALL.iter();
             open.any(|open| Path::new(host).starts_with(open))
         };
-        if let Some(bind) = storage.binds.iter().find(|bind| !is_open(&bind.host)) {
+        let needs_host = |bind: &&Bind| !is_open(&bind.host) || bind.propagation.is_shared();
+        if let Some(bind) = storage.binds.iter().find(needs_host) {
             return Some(("binds", format!("the host's {}", bind.host)));
         }
         if self.runtime == OciRuntime::Runc {

@@ -28,15 +28,27 @@ const DEFAULT_RETRIES: u32 = 3;
 const DEFAULT_UMASK: u32 = 0o022;
 const DEFAULT_STOP: Duration = Duration::from_secs(10);
 
-pub(super) fn containers(cx: &mut Context, root: &Section<'_>) -> BTreeMap<Name, Container> {
+/// Those that are enabled, and the others, which have claimed no port, address or place.
+pub(super) fn containers(
+    cx: &mut Context,
+    root: &Section<'_>,
+) -> (BTreeMap<Name, Container>, BTreeMap<Name, Container>) {
     let mut out = BTreeMap::new();
+    let mut disabled = BTreeMap::new();
     for (name, section) in root.named(cx, "container", name) {
-        if let Some(container) = container(cx, &name, &section) {
-            out.insert(name, container);
+        let enabled = section.boolean("enabled").unwrap_or(true);
+        let claims = cx.claims();
+        cx.refers_to_disabled = !enabled;
+        let container = container(cx, &name, &section);
+        if !enabled {
+            cx.give_up(&claims);
         }
+        let all = if enabled { &mut out } else { &mut disabled };
+        all.extend(container.map(|container| (name, container)));
     }
+    cx.refers_to_disabled = false;
     ties::report(cx, &out);
-    out
+    (out, disabled)
 }
 
 fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Container> {
@@ -207,6 +219,7 @@ fn process(cx: &mut Context, section: &Section<'_>) -> Process {
             forms::own_sysctl_value,
         ),
         hostname: section.text(cx, "hostname", forms::host_name),
+        timezone: section.text(cx, "timezone", forms::timezone),
         umask: said(section.text(cx, "umask", forms::umask), DEFAULT_UMASK),
         init: section.boolean("init").unwrap_or(false),
         tty: tty(cx, section),
@@ -255,6 +268,7 @@ fn health(cx: &mut Context, section: &Section<'_>) -> Option<Health> {
         start,
         unhealthy: match section.word("unhealthy") {
             Some("restart") => Unhealthy::Restart,
+            Some("stop") => Unhealthy::Stop,
             _ => Unhealthy::None,
         },
         probe: probe(cx, section)?,

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 /// The built-in network that a container without networks joins.
 pub(crate) const DEFAULT_NET: &str = "default";
@@ -72,8 +72,21 @@ pub(crate) struct Context {
     /// Which container waits for which, and those that share another's network.
     pub(crate) ties: Vec<Tie>,
     declared: BTreeMap<Noun, BTreeSet<String>>,
+    /// Declared with `enabled = false`.
+    disabled: BTreeSet<String>,
+    /// Whether what is read now may refer to these.
+    pub(crate) refers_to_disabled: bool,
     /// Whether the API is told to listen, well or badly.
     pub(crate) api_listens: bool,
+}
+
+/// How much had been claimed at some time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claims {
+    published: usize,
+    attached: usize,
+    publishers: usize,
+    ties: usize,
 }
 
 impl Noun {
@@ -122,6 +135,8 @@ impl Context {
             publishers: Vec::new(),
             ties: Vec::new(),
             declared,
+            disabled: disabled(root),
+            refers_to_disabled: false,
             api_listens: root
                 .get("api")
                 .and_then(|value| value.get_ref().as_table())
@@ -158,6 +173,11 @@ impl Context {
             return;
         };
         if names.contains(name) {
+            if noun == Noun::Container && !self.refers_to_disabled && self.disabled.contains(name) {
+                let problem = Problem::new(format!("container `{name}` is not enabled"));
+                let help = "remove its `enabled = false`, or what needs it here";
+                self.report(span, problem.help(help));
+            }
             return;
         }
         let help = match self.suggest(name, names.iter().map(String::as_str)) {
@@ -166,6 +186,24 @@ impl Context {
         };
         let message = format!("there is no {} `{name}`", noun.word());
         self.report(span, Problem::new(message).help(help));
+    }
+
+    /// How much has been claimed so far.
+    pub(crate) fn claims(&self) -> Claims {
+        Claims {
+            published: self.published.len(),
+            attached: self.attached.len(),
+            publishers: self.publishers.len(),
+            ties: self.ties.len(),
+        }
+    }
+
+    /// Gives up what was claimed after `claims`.
+    pub(crate) fn give_up(&mut self, claims: &Claims) {
+        self.published.truncate(claims.published);
+        self.attached.truncate(claims.attached);
+        self.publishers.truncate(claims.publishers);
+        self.ties.truncate(claims.ties);
     }
 
     /// Notes every port of the host that two hold.
@@ -212,6 +250,21 @@ impl Context {
             seen.push((subnet.name, subnet.net));
         }
     }
+}
+
+/// The containers that say that they are not enabled.
+fn disabled(root: &DeTable<'_>) -> BTreeSet<String> {
+    let containers = root.get(Noun::Container.key());
+    let containers = containers.and_then(|value| value.get_ref().as_table());
+    let is_off = |container: &&DeValue<'_>| {
+        let enabled = container.as_table().and_then(|table| table.get("enabled"));
+        enabled.and_then(|value| value.get_ref().as_bool()) == Some(false)
+    };
+    let named = containers.into_iter().flat_map(DeTable::iter);
+    named
+        .filter(|(_, container)| is_off(&container.get_ref()))
+        .map(|(name, _)| name.get_ref().to_string())
+        .collect()
 }
 
 /// Whether two entries have a port of the host in common.

@@ -17,6 +17,7 @@ use crate::model::{Api, Firewall, Gate, Host, NodeConfig, Update};
 use context::Context;
 use ipnet::{IpNet, Ipv4Net};
 use section::Section;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use toml::de::DeTable;
 
@@ -25,6 +26,11 @@ pub const SCHEMA: u32 = 1;
 
 /// The network of a container that names none, and its addresses.
 pub const DEFAULT_NET: &str = context::DEFAULT_NET;
+
+/// Of a container: that of the host.
+const HOSTS_TIMEZONE: &str = "host";
+/// That of a host that names none.
+const UTC: &str = "UTC";
 
 /// The addresses of the network `default`: 10.89.0.0/24.
 pub fn default_subnet() -> IpNet {
@@ -53,6 +59,7 @@ impl Default for NodeConfig {
             net: Default::default(),
             volume: Default::default(),
             container: Default::default(),
+            disabled: Default::default(),
         }
     }
 }
@@ -91,7 +98,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<NodeConfig, Diagnostics> {
 
 fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
     let root = Section::root(cx, root);
-    let config = NodeConfig {
+    let mut config = NodeConfig {
         schema: SCHEMA,
         host: node::host(cx, &root),
         os: node::os(cx, &root),
@@ -108,13 +115,25 @@ fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
         secret: node::secrets(cx, &root),
         net: network::nets(cx, &root),
         volume: node::volumes(cx, &root),
-        container: container::containers(cx, &root),
+        container: BTreeMap::new(),
+        disabled: BTreeMap::new(),
     };
+    (config.container, config.disabled) = container::containers(cx, &root);
+    for container in config.container.values_mut() {
+        follow_host(&mut container.process.timezone, &config.host);
+    }
     cx.report_port_clashes();
     cx.report_subnet_clashes(default_subnet());
     network::report_attachments(cx, &config.net);
     network::report_locked_out(cx, &root, &config.firewall, config.api.listen);
     config
+}
+
+/// A container with the host's time zone has the one that is written there.
+fn follow_host(timezone: &mut Option<String>, host: &Host) {
+    if timezone.as_deref() == Some(HOSTS_TIMEZONE) {
+        *timezone = Some(host.timezone.clone().unwrap_or_else(|| UTC.to_owned()));
+    }
 }
 
 fn too_large(bytes: usize) -> Finding {

@@ -1,5 +1,8 @@
 //! Every kind of diagnostic, with its place and its words.
 
+#[cfg(test)]
+mod containers;
+
 use orlop_config::{Diagnostics, limits, parse};
 use std::fmt::Write as _;
 
@@ -129,7 +132,7 @@ fn a_network_that_cannot_be_is_said_with_what_to_write() {
 
 #[test]
 fn a_firewall_that_cannot_be_or_locks_the_api_out_is_said() {
-    let pem = include_str!("../../docs/examples/every-key.toml");
+    let pem = include_str!("../../../docs/examples/every-key.toml");
     let (_, rest) = pem.split_once("clients = ").unwrap();
     let (pem, _) = rest.split_once("[firewall]").unwrap();
     let api = format!("[api]\nlisten = \"0.0.0.0:6443\"\nclients = {pem}");
@@ -481,97 +484,6 @@ fn a_bad_kernel_setting_interface_or_server_is_said_with_a_good_one() {
         "schema = 1\n[network.interface.eth0]\naddresses = [\"10.0.0.17\", \"10.0.0.0/24\", \"127.0.0.1/8\"]\n[network.interface.eth1]\naddresses = [\"10.0.1.7/24\"]\ngateway = \"10.0.0.1\"",
         "schema = 1\n[network.interface.a]\nmatch = { mac = \"52:54\" }\n[network.interface.b]\nmatch = {}\n[network.interface.c]\nmatch = { mac = \"52:54:00:00:00:01\" }\n[network.interface.d]\nmatch = { mac = \"52-54-00-00-00-01\" }",
         "schema = 1\n[time]\nservers = [\"ntp.lab:123\", \"a b\"]",
-    ]);
-    insta::assert_snapshot!(said);
-}
-
-/// A node with container `web`, which has these keys.
-fn web(keys: &str) -> String {
-    format!("schema = 1\n[container.web]\nimage = \"web\"\n{keys}")
-}
-
-#[test]
-fn what_a_container_may_not_have_of_the_host_is_said() {
-    let said = said_about(&[
-        &web("binds = [\"/state:/x\", \"/mnt:/y:rw\", \"/var/log:/z\", \"/mnt/a:/../b\"]"),
-        &web("binds = [\"/:/host:ro\"]\nenv_files = [\"/etc/shadow\"]"),
-        &web("devices = [\"/etc/passwd\", \"/dev/sda:x\", \"/dev/a:/dev/b\", \"/dev/c:/dev/b\"]"),
-        &web("host = [\"netwrok\"]\nsysctl = { \"kernel.panic\" = \"1\" }"),
-        &web(
-            "capabilities = { drop = [\"chown\"], add = [\"CAP_NET_ADMIN\", \"all\", \"chown\"] }",
-        ),
-        &web(
-            "devices = [\"nvidia.com/gpu=0\", \"nvidia.com/gpu=0\", \"nvidia.com/gpu\", \"gpu=0\", \"1a/b=0\", \"a/b=-\"]",
-        ),
-        &web("privileged = true\nseccomp = \"off\""),
-        &web("spec_patch = '[1]'"),
-        &web("host = [\"network\"]\nports = [\"80:80\"]\nnetwork = \"none\""),
-        &web("network = \"container:wbe\"\nnetworks = [\"default\"]"),
-        &web(
-            "unmask = [\"/proc/irq\", \"/proc/self\"]\numask = \"9\"\nplatform = \"darwin/arm64\"",
-        ),
-        &web(
-            "network = \"none\"\ndns = [\"9.9.9.9\"]\nhosts = { node = \"host-gateway\", x = \"y\" }",
-        ),
-        &web("dns = [\"10.0.0.1\", \"10.0.0.2\", \"10.0.0.3\", \"10.0.0.4\"]\npull = \"newer\""),
-    ]);
-    insta::assert_snapshot!(said);
-}
-
-#[test]
-fn what_is_in_a_containers_file_system_twice_or_nowhere_is_said() {
-    let said = said_about(&[
-        "schema = 1\n[volume.data]\n[container.web]\nimage = \"web\"\nvolumes = [\"data:/a\"]\n\
-         tmpfs = { \"/a\" = \"1 MiB\", \"/b\" = \"much\" }\nfiles = { \"/a\" = { content = \"\" }, \"etc\" = {} }",
-        &web(
-            "secrets = { A = \"pasword\" }\nenv = { A = \"b\" }\n[secret.password]\nfrom = \"credential\"\npath = \"/x\"",
-        ),
-        "schema = 1\n[secret.a]\nfrom = \"vault\"\n[secret.b]\npath = \"x\"",
-        &web("files = { \"/a\" = { content = \"\", mode = \"4755\", owner = \"a b\" } }"),
-    ]);
-    insta::assert_snapshot!(said);
-}
-
-#[test]
-fn what_can_never_come_true_of_a_containers_life_is_said() {
-    let said = said_about(&[
-        "schema = 1\n[container.a]\nimage = \"a\"\nafter = { b = \"started\" }\n\
-         [container.b]\nimage = \"b\"\nafter = { c = \"started\" }\n\
-         [container.c]\nimage = \"c\"\nafter = { a = \"started\", d = \"started\" }\n\
-         [container.d]\nimage = \"d\"\nafter = { d = \"started\" }",
-        "schema = 1\n[container.a]\nimage = \"a\"\n[container.b]\nimage = \"b\"\n\
-         after = { a = \"healthy\", x = \"started\" }\n[container.c]\nimage = \"c\"\n\
-         after = { a = \"completed\", b = \"up\" }",
-        &web("schedule = \"daily\""),
-        &web(
-            "kind = \"task\"\nrestart = \"always\"\nschedule = \"daily 25:00\"\nafter = { web = \"started\" }",
-        ),
-        &web("kind = \"task\"\nrestart_limit = 3"),
-        &web("kind = \"task\"\nrestart = \"on-failure\"\nschedule = \"daily\"\nrestart_limit = 3"),
-        &web("restart_delay = \"1m\"\nstop_timeout = \"1h\"\nstop_signal = \"TERM\""),
-        &web(
-            "memory = \"64 MiB\"\nmemory_high = \"64 MiB\"\ncpuset = \"3-0\"\nulimits = { files = \"1\", nofile = \"2:1\" }",
-        ),
-    ]);
-    insta::assert_snapshot!(said);
-}
-
-#[test]
-fn what_two_instances_cannot_have_at_once_is_not_updated_start_first() {
-    let said = said_about(&[
-        &web("update = \"start-first\"\nkind = \"task\""),
-        &web("update = \"start-first\"\nhost = [\"network\"]"),
-        &web("update = \"start-first\"\n[container.web.networks.default]\naddress = \"10.89.0.7\""),
-        &web(
-            "update = \"start-first\"\n[container.web.networks.default]\nmac = \"02:42:ac:11:00:02\"",
-        ),
-        &web(
-            "update = \"start-first\"\nnetwork = \"container:db\"\n[container.db]\nimage = \"db\"",
-        ),
-        &web(
-            "update = \"start-first\"\n[container.beside]\nimage = \"b\"\nnetwork = \"container:web\"",
-        ),
-        &web("update = \"rolling\""),
     ]);
     insta::assert_snapshot!(said);
 }

@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// Set a variable of the Compose file. They come from here and from .env beside it alone.
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
-    /// Take the services of this profile along.
+    /// Enable the services of this profile.
     #[arg(long = "profile", value_name = "NAME")]
     profiles: Vec<String>,
     /// End with exit code 10 where something was left out.

@@ -47,7 +47,8 @@ fn state_tone(state: ContainerState) -> Tone {
         | ContainerState::Waiting
         | ContainerState::Starting
         | ContainerState::Restarting
-        | ContainerState::Stopped => Tone::Busy,
+        | ContainerState::Stopped
+        | ContainerState::Disabled => Tone::Busy,
         ContainerState::Exited | ContainerState::Failed => Tone::Bad,
     }
 }

@@ -328,7 +328,7 @@ impl Operations for Host {
     }
 
     async fn containers(&self) -> Vec<ContainerView> {
-        self.shared.live.runtime().views().await
+        self.shared.live.runtime().all_views()
     }
 
     async fn logs(

@@ -47,7 +47,9 @@ fn generations(shared: &Shared) -> BTreeMap<Name, Vec<u64>> {
         let Ok(parsed) = text.and_then(|text| config::parse(&text)) else {
             continue;
         };
-        for mount in parsed.container.values().flat_map(|one| &one.volumes) {
+        // What is not enabled may be so again, and expects to find it.
+        let all = parsed.container.values().chain(parsed.disabled.values());
+        for mount in all.flat_map(|one| &one.volumes) {
             used.entry(mount.volume.clone()).or_default().insert(id.0);
         }
     }

@@ -16,7 +16,7 @@ use super::places::Places;
 use super::plan::Layer;
 use super::root_mount::RootMounter;
 use super::user_ns::Holder;
-use super::{far_end, init_program, os_files, process, spec};
+use super::{far_end, init_program, local_time, os_files, process, spec};
 use crate::id_range::IdRange;
 use orlop_config::{Name, RootDigest, Secret, VolumeMount};
 use orlop_initrd::atomic_write::atomic_write;
@@ -183,6 +183,7 @@ pub(super) fn write_bundle(
         for (file, text) in HOST_FILES.iter().zip(texts) {
             write(&bundle.join(file), text.as_bytes(), OPEN_FILE)?;
         }
+        local_time::provide(container, places)?;
         write(&places.input(instance), b"", OPEN_FILE)?;
         let path = places.spec(instance);
         let json =

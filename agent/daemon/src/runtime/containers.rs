@@ -8,12 +8,13 @@ use super::instance::Instance;
 use super::live::Live;
 use super::member::members;
 use super::net::{Guard, watch};
+use super::once::{self, AllDone};
 use super::places::{Places, timer_name, unit_name};
 use super::plan::{Action, Observed, Plan, UnitState, plan};
 use super::root_mount::RootMounter;
 use super::succession::Succession;
 use super::systemd::Systemd;
-use super::{exec, logs, monitor, observe, wish};
+use super::{exec, logs, monitor, observe, view, wish};
 use futures_util::stream::BoxStream;
 use orlop_api::{ContainerView, LogLine};
 use orlop_config::Name;
@@ -87,7 +88,18 @@ impl Runtime {
     /// # Errors
     /// In step `Observe`, where systemd or the files cannot be asked.
     pub async fn plan(&self, desired: &Desired) -> Result<Plan, RuntimeError> {
-        Ok(plan(desired, &self.observe(desired.generation).await?))
+        let done = self.done().await?.into_keys().collect();
+        Ok(plan(
+            desired,
+            &self.observe(desired.generation).await?,
+            &done,
+        ))
+    }
+
+    async fn done(&self) -> Result<AllDone, RuntimeError> {
+        let places = self.inner.executor.places.clone();
+        let done = blocking(move || once::load(&places)).await;
+        done.map_err(RuntimeError::all(Step::Observe))
     }
 
     async fn observe(&self, generation: u64) -> Result<Observed, RuntimeError> {
@@ -158,13 +170,16 @@ impl Runtime {
         let leased = blocking(move || lease(&places, &owned, &nets))
             .await
             .map_err(RuntimeError::all(Step::Lease))?;
-        self.inner.live.desire(&members, &leased, wishes);
+        let done = self.done().await?;
+        let live = &self.inner.live;
+        live.desire(&members, &leased, wishes);
+        live.take_done(&done, desired.generation);
         let executor = &self.inner.executor;
         let mut outcomes = executor.execute(&plan, &desired, &members, leased).await;
         self.check(&plan, &desired, &mut outcomes).await;
         for member in &members {
             let instance = member.container.instance();
-            monitor::refresh(&executor.systemd, &self.inner.live, &instance).await;
+            monitor::refresh(executor, &self.inner.live, &instance).await;
         }
         self.inner.live.conclude(&outcomes);
         self.start_later(&desired, &outcomes);
@@ -237,9 +252,7 @@ impl Runtime {
             turn,
             ..
         } = &*self.inner;
-        unit_watch.get_or_init(|| {
-            tokio::spawn(monitor::watch(executor.systemd.clone(), Arc::clone(live)))
-        });
+        unit_watch.get_or_init(|| tokio::spawn(monitor::watch(executor.clone(), Arc::clone(live))));
         net_watch
             .get_or_init(|| tokio::spawn(watch(Arc::downgrade(&executor.guard), Arc::clone(turn))));
         live.set_monitors(|container, health, wake| {
@@ -264,6 +277,19 @@ impl Runtime {
     /// Every desired container, in the order of their names.
     pub async fn views(&self) -> Vec<ContainerView> {
         self.inner.live.views()
+    }
+
+    /// The same with those that are not enabled.
+    pub fn all_views(&self) -> Vec<ContainerView> {
+        let disabled = self.last_desired().disabled;
+        let mut views = self.inner.live.views();
+        views.extend(
+            disabled
+                .iter()
+                .map(|(name, image)| view::disabled(name, image)),
+        );
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        views
     }
 
     /// Changes of state and health, from now on. A reader that is too slow loses the oldest.
@@ -342,7 +368,7 @@ async fn start_when_met(executor: &Executor, live: &Live, instance: &Instance) {
     if let Err(error) = &started {
         log::error!(container = name.as_str(); "{}", error.chain());
     }
-    monitor::refresh(&executor.systemd, live, instance).await;
+    monitor::refresh(executor, live, instance).await;
     live.set_started(instance, started.map_err(|error| error.chain()));
 }
 

@@ -15,6 +15,8 @@ pub struct Desired {
     pub generation: u64,
     /// The containers.
     pub containers: Vec<DesiredContainer>,
+    /// Those that are not enabled, with their images as the config names them.
+    pub disabled: BTreeMap<Name, String>,
     /// The declared networks; `default` is there without being declared.
     pub nets: BTreeMap<Name, Net>,
     /// The declared volumes.

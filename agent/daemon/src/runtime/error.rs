@@ -102,6 +102,12 @@ pub enum RuntimeError {
         /// The one that was most likely meant.
         nearest: Option<Name>,
     },
+    /// It is in the config, and not enabled.
+    #[error("container {container} is not enabled")]
+    Disabled {
+        /// Which.
+        container: Name,
+    },
     /// It cannot be done to the container as it stands.
     #[error("cannot {verb} container {container}: {why}")]
     NotNow {
@@ -127,6 +133,14 @@ pub enum StepError {
         verb: &'static str,
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The OS image has no such time zone.
+    #[error("cannot read the time zone {zone} of the OS image")]
+    TimeZone {
+        /// Its name.
+        zone: String,
         /// Why.
         source: std::io::Error,
     },
@@ -416,6 +430,12 @@ impl From<&RuntimeError> for Fault {
                     Some(name) => format!("did you mean {name}?"),
                     None => "`orlop container ls` lists them".to_owned(),
                 }),
+            ),
+            RuntimeError::Disabled { container } => (
+                FaultKind::Refused,
+                Some(format!(
+                    "apply a config without `enabled = false` in [container.{container}]"
+                )),
             ),
             RuntimeError::NotNow { container, .. } => (
                 FaultKind::Refused,

@@ -44,6 +44,10 @@ pub(super) fn resolv_conf(addresses: &Addresses, lookup: &Lookup) -> String {
         let domains = lookup.dns_search.join(" ");
         writeln!(text, "search {domains}").expect("a String takes every write");
     }
+    if !lookup.dns_options.is_empty() {
+        let options = lookup.dns_options.join(" ");
+        writeln!(text, "options {options}").expect("a String takes every write");
+    }
     text
 }
 
@@ -93,9 +97,10 @@ mod tests {
             "nameserver 10.88.1.1\nnameserver fd00:1::1\n"
         );
         lookup.dns_search = vec!["example.com".to_owned(), "corp".to_owned()];
+        lookup.dns_options = vec!["ndots:2".to_owned(), "rotate".to_owned()];
         assert_eq!(
             resolv_conf(&Addresses::default(), &lookup),
-            "nameserver 9.9.9.9\nsearch example.com corp\n"
+            "nameserver 9.9.9.9\nsearch example.com corp\noptions ndots:2 rotate\n"
         );
         let alone = hosts(web, &Addresses::default(), &named);
         assert!(alone.ends_with("\n127.0.0.1 node\n"), "{alone}");

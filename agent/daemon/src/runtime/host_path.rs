@@ -90,6 +90,7 @@ mod tests {
             host: host.to_str().unwrap().to_owned(),
             path: "/x".to_owned(),
             read_only: true,
+            propagation: orlop_config::Propagation::default(),
         }
     }
 

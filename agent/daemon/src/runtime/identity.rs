@@ -156,7 +156,7 @@ fn missing(kind: &'static str, name: &str, file: &'static str) -> StepError {
 }
 
 /// Opens `path` as a process whose root is `rootfs` would see it, whatever symbolic links are in it.
-fn open_inside(rootfs: &Path, path: &str, flags: OFlags) -> rustix::io::Result<File> {
+pub(super) fn open_inside(rootfs: &Path, path: &str, flags: OFlags) -> rustix::io::Result<File> {
     let root = openat(
         CWD,
         rootfs,

@@ -1,6 +1,7 @@
 //! The containers as the agent knows them at this moment, kept fresh by the watch and the probes.
 
 mod ending;
+mod finished;
 mod whole;
 
 pub(super) use whole::Coming;
@@ -11,6 +12,7 @@ use super::inspect::Known;
 use super::instance::Instance;
 use super::member::{Leased, Member, Role};
 use super::net::Addresses;
+use super::once::Done;
 use super::systemd::{Exit, UnitStatus};
 use super::view::{self, Progress};
 use super::wait;
@@ -20,6 +22,7 @@ use orlop_api::{ContainerState, ContainerView, HealthState, ProbeView};
 use orlop_config::{Health, Name, OciRuntime};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -46,6 +49,8 @@ struct Entry {
     probes: VecDeque<ProbeView>,
     /// That an operator wants it stopped.
     wish: Option<Wish>,
+    /// That it has run for good, as a task that runs once.
+    done: Option<Done>,
     /// The state and health that were told last.
     told: Option<(ContainerState, HealthState)>,
     /// Wakes the probe when the container has started or ended.
@@ -73,6 +78,8 @@ pub(super) struct Live {
     changes: broadcast::Sender<ContainerChange>,
     /// Told of every look at an instance.
     looks: watch::Sender<()>,
+    /// The generation that runs.
+    generation: AtomicU64,
 }
 
 type Entries = BTreeMap<Instance, Entry>;
@@ -85,6 +92,7 @@ impl Live {
             entries: Mutex::default(),
             changes,
             looks,
+            generation: AtomicU64::default(),
         }
     }
 
@@ -394,6 +402,7 @@ impl Entry {
             probe_said: String::new(),
             probes: VecDeque::new(),
             wish: None,
+            done: None,
             told: None,
             wake: Arc::default(),
             monitor: None,
@@ -418,9 +427,10 @@ impl Entry {
     fn state(&self) -> ContainerState {
         let lifecycle = &self.container.config.lifecycle;
         let state = view::state(lifecycle, &self.progress, &self.status);
-        match self.wish {
-            Some(_) => view::stopped(state),
-            None => state,
+        match (&self.wish, &self.done) {
+            (Some(_), _) => view::stopped(state),
+            (None, Some(_)) => view::done(state),
+            (None, None) => state,
         }
     }
 
@@ -436,6 +446,8 @@ impl Entry {
         view.state = self.state();
         if let Some(wish) = &self.wish {
             view.detail = format!("stopped by {}", wish.by);
+        } else if let Some(done) = &self.done {
+            view.detail = finished::words(done);
         }
         view
     }

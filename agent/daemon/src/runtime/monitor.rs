@@ -1,14 +1,18 @@
 //! The tasks that keep the picture fresh: one that listens to systemd, one for each probe.
 
-use super::execute::oci_runtime;
+use super::containers::blocking;
+use super::execute::{Executor, oci_runtime};
 use super::health::HealthMachine;
 use super::instance::Instance;
 use super::live::Live;
 use super::logs;
+use super::once;
 use super::places::{Places, instance_of_unit, unit_name};
 use super::probe::probe;
 use super::survive;
 use super::systemd::{Exit, Job, Systemd, UnitStatus};
+use super::wish::{self, Wish};
+use crate::clock;
 use futures_util::StreamExt;
 use nix::sys::signal::Signal;
 use orlop_api::HealthState;
@@ -27,14 +31,15 @@ const REFRESH_EVERY: Duration = Duration::from_secs(30);
 const SETTLE_EVERY: Duration = Duration::from_millis(100);
 
 /// Asks systemd for the unit of `instance`. Says whether all that there is to it has been seen.
-pub(super) async fn refresh(systemd: &Systemd, live: &Live, instance: &Instance) -> bool {
-    match systemd.status(&unit_name(instance)).await {
+pub(super) async fn refresh(executor: &Executor, live: &Live, instance: &Instance) -> bool {
+    match executor.systemd.status(&unit_name(instance)).await {
         Ok(mut status) => {
             look_for_lost_memory(live, instance, &mut status).await;
             // Whoever started it again, systemd or the agent: its groups are new.
             let settled = status.pid.is_none() || mark(instance);
+            let noted = note_done(executor, live, instance, &status).await;
             live.set_status(instance, status);
-            settled
+            settled && noted
         }
         Err(error) => {
             let name = &instance.container;
@@ -67,6 +72,32 @@ async fn look_for_lost_memory(live: &Live, instance: &Instance, status: &mut Uni
     }
 }
 
+/// Puts on record that a task has run for good, before anybody is told of its end. Says whether that is done
+/// where it has to be.
+async fn note_done(
+    executor: &Executor,
+    live: &Live,
+    instance: &Instance,
+    status: &UnitStatus,
+) -> bool {
+    let Some(done) = live.newly_done(instance, status) else {
+        return true;
+    };
+    let name = &instance.container;
+    let (places, owned, noted) = (executor.places.clone(), name.clone(), done.clone());
+    match blocking(move || once::note(&places, &owned, &noted)).await {
+        Ok(()) => {
+            log::info!(container = name.as_str(); "task {name} has run, and will not again on this node");
+            live.set_done(name, done);
+            true
+        }
+        Err(error) => {
+            log::error!(container = name.as_str(); "task {name} may run again: {error}");
+            false
+        }
+    }
+}
+
 fn mark(instance: &Instance) -> bool {
     survive::mark(&unit_name(instance)).unwrap_or_else(|error| {
         let name = instance.container.as_str();
@@ -75,10 +106,10 @@ fn mark(instance: &Instance) -> bool {
     })
 }
 
-async fn refresh_all(systemd: &Systemd, live: &Live) -> bool {
+async fn refresh_all(executor: &Executor, live: &Live) -> bool {
     let mut settled = true;
     for instance in live.instances() {
-        settled &= refresh(systemd, live, &instance).await;
+        settled &= refresh(executor, live, &instance).await;
     }
     settled
 }
@@ -88,22 +119,22 @@ fn first_wait(settled: bool) -> Duration {
 }
 
 /// Follows the units of all containers, for ever.
-pub(super) async fn watch(systemd: Systemd, live: Arc<Live>) {
+pub(super) async fn watch(executor: Executor, live: Arc<Live>) {
     loop {
         match Systemd::changed_units().await {
             Ok(changed) => {
                 let mut changed = std::pin::pin!(changed);
-                let mut wait = first_wait(refresh_all(&systemd, &live).await);
+                let mut wait = first_wait(refresh_all(&executor, &live).await);
                 loop {
                     match tokio::time::timeout(wait, changed.next()).await {
                         Ok(Some(unit)) => {
                             if let Some(instance) = instance_of_unit(&unit) {
-                                wait =
-                                    wait.min(first_wait(refresh(&systemd, &live, &instance).await));
+                                wait = wait
+                                    .min(first_wait(refresh(&executor, &live, &instance).await));
                             }
                         }
                         Ok(None) => break,
-                        Err(_) if refresh_all(&systemd, &live).await => wait = REFRESH_EVERY,
+                        Err(_) if refresh_all(&executor, &live).await => wait = REFRESH_EVERY,
                         // Where `spec_patch` names another group, there will never be one.
                         Err(_) => wait = (wait * 2).min(REFRESH_EVERY),
                     }
@@ -162,8 +193,14 @@ pub(super) fn spawn_probe(
                 before != machine.state() && machine.state() == HealthState::Unhealthy;
             // One that is to take another's place never will now.
             let comes = live.coming(&instance).is_some();
-            if now_unhealthy && !comes && health.unhealthy == Unhealthy::Restart {
-                start_again(&systemd, &instance, machine.detail()).await;
+            if now_unhealthy && !comes {
+                match health.unhealthy {
+                    Unhealthy::None => {}
+                    Unhealthy::Restart => start_again(&systemd, &instance, machine.detail()).await,
+                    Unhealthy::Stop => {
+                        halt(&systemd, &places, &live, &instance, machine.detail()).await
+                    }
+                }
             }
             let wait = machine.wait();
             current = Some((pid, machine));
@@ -180,5 +217,25 @@ async fn start_again(systemd: &Systemd, instance: &Instance, why: &str) {
     log::warn!(container = name.as_str(); "starting {name} again, which is unhealthy: {why}");
     if let Err(error) = systemd.run_job(&unit_name(instance), Job::Restart).await {
         log::error!(container = name.as_str(); "cannot start {name} again: {error}");
+    }
+}
+
+/// Stops what is not well, as an operator would: it stays stopped while this generation runs.
+async fn halt(systemd: &Systemd, places: &Places, live: &Live, instance: &Instance, why: &str) {
+    let name = &instance.container;
+    log::warn!(container = name.as_str(); "stopping {name}, which is unhealthy: {why}");
+    let wish = Wish {
+        by: format!("its probe, which failed: {why}"),
+        at: clock::now().0,
+        generation: live.generation(),
+    };
+    let (places, owned, wished) = (places.clone(), name.clone(), wish.clone());
+    let stopped = async {
+        blocking(move || wish::make(&places, &owned, &wished)).await?;
+        live.set_wish(name, wish);
+        systemd.run_job(&unit_name(instance), Job::Stop).await
+    };
+    if let Err(error) = stopped.await {
+        log::error!(container = name.as_str(); "cannot stop {name}: {error}");
     }
 }

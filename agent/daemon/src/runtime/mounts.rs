@@ -4,6 +4,7 @@ use super::cdi;
 use super::desired::DesiredContainer;
 use super::given::Given;
 use super::init_program;
+use super::local_time;
 use super::places::Places;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
@@ -29,6 +30,10 @@ pub(super) fn mounts(
         all.push(bind(&format!("/etc/{file}"), &source, given)?);
     }
     let mut more = of_config(container, given, places)?;
+    if container.config.process.timezone.is_some() {
+        let source = places.local_time(&container.instance());
+        more.push(bind(local_time::INSIDE, &source, given)?);
+    }
     for (source, path) in &given.files {
         more.push(bind(path, source, given)?);
     }
@@ -132,8 +137,14 @@ fn of_config(
     }
     for bind in &container.config.storage.binds {
         let access = if bind.read_only { "rro" } else { "rw" };
-        // With what is mounted below it; what comes later is seen too.
-        let options = ["rbind", access, "nosuid", "nodev", "rslave"];
+        // With what is mounted below it.
+        let options = [
+            "rbind",
+            access,
+            "nosuid",
+            "nodev",
+            bind.propagation.as_str(),
+        ];
         all.push(mount(&bind.path, "bind", Path::new(&bind.host), &options)?);
     }
     for (path, size) in &container.config.storage.tmpfs {

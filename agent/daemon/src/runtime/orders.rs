@@ -9,11 +9,11 @@ use super::containers::{Runtime, blocking};
 use super::error::{RuntimeError, Step};
 use super::execute::{Executor, fail, oci_runtime};
 use super::instance::Instance;
-use super::monitor;
 use super::places::{timer_name, unit_name};
 use super::plan::{Action, Plan};
 use super::systemd::Job;
 use super::wish::{self, Wish};
+use super::{monitor, once};
 use nix::sys::signal::Signal;
 use orlop_api::{ContainerState, ContainerView};
 use orlop_config::{Name, nearest};
@@ -62,6 +62,10 @@ impl Runtime {
         let names = self.inner.live.names();
         if let Some(known) = Name::new(name).filter(|name| names.contains(name)) {
             return Ok(known);
+        }
+        let disabled = self.last_desired().disabled;
+        if let Some(known) = Name::new(name).filter(|name| disabled.contains_key(name)) {
+            return Err(RuntimeError::Disabled { container: known });
         }
         let near = nearest(name, names.iter().map(Name::as_str));
         Err(RuntimeError::Unknown {
@@ -176,6 +180,8 @@ impl Runtime {
         blocking(move || wish::withdraw(&places, &owned))
             .await
             .map_err(RuntimeError::of(name, Step::Start))?;
+        // One that was done before this start of the machine has not been set up.
+        self.forget_done(name).await?;
         let outcome = self.bring_one(name).await?;
         Ok(matches!(outcome, None | Some(Outcome::Kept)))
     }
@@ -194,14 +200,24 @@ impl Runtime {
         let unit = unit_name(&instance);
         let stopped = executor.systemd.run_job(&unit, Job::Stop).await;
         stopped.map_err(RuntimeError::of(name, Step::Stop))?;
+        // When nothing of its last run is left that could be taken for an end.
+        self.forget_done(name).await?;
         let started = executor.start(&instance).await;
         self.refresh(name).await;
         started
     }
 
+    async fn forget_done(&self, name: &Name) -> Result<(), RuntimeError> {
+        self.inner.live.forget_done(name);
+        let (places, owned) = (self.inner.executor.places.clone(), name.clone());
+        blocking(move || once::forget(&places, &owned))
+            .await
+            .map_err(RuntimeError::of(name, Step::Start))
+    }
+
     async fn refresh(&self, name: &Name) {
         let live = &self.inner.live;
-        monitor::refresh(&self.inner.executor.systemd, live, &live.serving(name)).await;
+        monitor::refresh(&self.inner.executor, live, &live.serving(name)).await;
     }
 }
 

@@ -141,6 +141,11 @@ impl Places {
         self.run.join(runtime.as_str())
     }
 
+    /// The rules of its time zone.
+    pub(super) fn local_time(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("localtime")
+    }
+
     /// Files of the TOML that are mounted in the container.
     pub(super) fn files(&self, instance: &Instance) -> PathBuf {
         self.bundle(instance).join("files")
@@ -169,6 +174,16 @@ impl Places {
     /// The wish that a container be stopped.
     pub(super) fn wish(&self, name: &Name) -> PathBuf {
         self.wishes().join(name.as_str())
+    }
+
+    /// Tasks that run once, and are done.
+    pub(super) fn all_done(&self) -> PathBuf {
+        self.records.join("once")
+    }
+
+    /// The record that a task is done.
+    pub(super) fn done(&self, name: &Name) -> PathBuf {
+        self.all_done().join(name.as_str())
     }
 
     /// netavark's own state.

@@ -104,8 +104,8 @@ pub enum Layer {
 }
 
 /// What to do to come from `observed` to `desired`. A container whose hash is the same and that is
-/// alive is never touched.
-pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
+/// alive is never touched, nor is a task that is `done` once and for all.
+pub(super) fn plan(desired: &Desired, observed: &Observed, done: &BTreeSet<Name>) -> Plan {
     let mut plan = Plan::default();
     for instance in observed.keys() {
         plan.actions
@@ -114,6 +114,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
     }
     for container in &desired.containers {
         let name = &container.name;
+        let is_done = container.config.lifecycle.once && done.contains(name);
         let [first, second] = [Slot::First, Slot::Second].map(|slot| Instance::new(name, slot));
         let of = |instance: &Instance| observed.get(instance);
         let plain = desired.hash(container);
@@ -123,12 +124,11 @@ pub(super) fn plan(desired: &Desired, observed: &Observed) -> Plan {
         } else {
             plain.clone()
         };
-        let course = course(
-            desired,
-            container,
-            (&want, &plain),
-            (of(&first), of(&second)),
-        );
+        let found = (of(&first), of(&second));
+        let course = match is_done {
+            true => Course::of_one(Action::Keep, serving(&plain, found.0, found.1)),
+            false => course(desired, container, (&want, &plain), found),
+        };
         for (instance, stays) in [(first, course.stays.0), (second, course.stays.1)] {
             if stays {
                 plan.going.remove(&instance);

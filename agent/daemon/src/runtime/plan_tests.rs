@@ -3,6 +3,11 @@
 use super::super::fixture::desired_web;
 use super::*;
 
+/// Where no task is done for good.
+fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    super::plan(desired, observed, &BTreeSet::new())
+}
+
 fn web() -> Name {
     Name::new("web").unwrap()
 }
@@ -449,4 +454,29 @@ fn who_shares_a_network_shares_its_user_namespace_or_that_it_has_none() {
     assert!(!mapped(&desired, &found));
     let why = desired.why_hosts_user_namespace(&beside).unwrap();
     assert_eq!(why, "the network of web: `privileged`");
+}
+
+#[test]
+fn a_task_that_is_done_for_good_is_left_alone_whatever_is_found_of_it() {
+    let mut desired = desired_web();
+    let lifecycle = &mut desired.containers[0].config.lifecycle;
+    lifecycle.kind = orlop_config::Kind::Task;
+    lifecycle.once = true;
+    let done = BTreeSet::from([web()]);
+    let other = Found {
+        unit: UnitState::Active,
+        spec: Some(SpecHash::found("of an earlier config")),
+        ..Found::default()
+    };
+    for observed in [
+        Observed::new(),
+        Observed::from([(Instance::first(&web()), other)]),
+    ] {
+        let left = super::plan(&desired, &observed, &done);
+        assert!(left.is_empty(), "{left}");
+        assert!(!plan(&desired, &observed).is_empty());
+    }
+    // The record of a task of that name means nothing to one that runs at each start.
+    desired.containers[0].config.lifecycle.once = false;
+    assert!(!super::plan(&desired, &Observed::new(), &done).is_empty());
 }

@@ -20,7 +20,7 @@ use oci_spec::runtime::{
     LinuxNamespaceType, LinuxResourcesBuilder, PosixRlimit, PosixRlimitBuilder, Process,
     ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
-use orlop_config::{HostRight, MASKED_PATHS, READ_ONLY_PATHS};
+use orlop_config::{HostRight, MASKED_PATHS, Propagation, READ_ONLY_PATHS};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -154,7 +154,7 @@ fn linux(
         .cgroups_path(cgroup(&unit_name(&container.instance())))
         .resources(resources)
         .sysctl(sysctls(container, given))
-        .rootfs_propagation("private")
+        .rootfs_propagation(root_propagation(container))
         .masked_paths(masked.into_iter().collect::<Vec<_>>())
         .readonly_paths(paths(&READ_ONLY_PATHS).into_iter().collect::<Vec<_>>());
     if !given.devices.is_empty() {
@@ -164,6 +164,19 @@ fn linux(
         linux = linux.seccomp(seccomp::profile(&bounding(security, given.possible))?);
     }
     linux.build()
+}
+
+/// What binds of the host take part in: crun cuts off what the root does not (mount_namespaces(7)).
+fn root_propagation(container: &DesiredContainer) -> &'static str {
+    let binds = &container.config.storage.binds;
+    let any = |of: fn(Propagation) -> bool| binds.iter().any(|bind| of(bind.propagation));
+    if any(Propagation::is_shared) {
+        "shared"
+    } else if any(Propagation::is_slave) {
+        "slave"
+    } else {
+        "private"
+    }
 }
 
 /// Those of this module are of the container's own network namespace only.

@@ -138,6 +138,7 @@ fn mounts_come_parents_first_and_secrets_are_files_of_the_bundle() {
         host: "/mnt/a".into(),
         path: "/var/lib/data/inside".into(),
         read_only: true,
+        propagation: orlop_config::Propagation::Rslave,
     });
     let storage = &mut container.config.storage;
     storage.tmpfs.insert("/var/lib".into(), ByteSize(1 << 20));

@@ -59,7 +59,8 @@ fn judge(coming: &Coming, ran_for: Duration) -> Verdict {
             | ContainerState::Scheduled
             | ContainerState::Stopped
             | ContainerState::Exited
-            | ContainerState::Failed,
+            | ContainerState::Failed
+            | ContainerState::Disabled,
             _,
         ) => unwell(),
     }

@@ -4,7 +4,8 @@ use super::desired::DesiredContainer;
 use super::net::Addresses;
 use super::systemd::{Exit, UnitStatus};
 use orlop_api::{ContainerState, ContainerView, HealthState, ImageView};
-use orlop_config::{Kind, Lifecycle};
+use orlop_config::{Kind, Lifecycle, Name};
+use std::collections::BTreeMap;
 
 /// How far the agent is with a container, beside what systemd says of its unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +60,17 @@ pub(super) fn stopped(state: ContainerState) -> ContainerState {
         | ContainerState::Completed
         | ContainerState::Scheduled
         | ContainerState::Stopped
-        | ContainerState::Exited => ContainerState::Stopped,
+        | ContainerState::Exited
+        | ContainerState::Disabled => ContainerState::Stopped,
+    }
+}
+
+/// What a task that runs once does, which has, and did `state` otherwise.
+pub(super) fn done(state: ContainerState) -> ContainerState {
+    match state {
+        // It was started once more, and its record is about to go.
+        ContainerState::Running | ContainerState::Starting | ContainerState::Restarting => state,
+        _ => ContainerState::Completed,
     }
 }
 
@@ -95,6 +106,28 @@ pub(super) fn detail(progress: &Progress, status: &UnitStatus, probe: &str) -> S
         (_, Some(Exit::OutOfMemory)) => "out of memory: killed by the kernel".to_owned(),
         (_, None) if status.active == "failed" => format!("its unit failed: {}", status.result),
         (_, None) => String::new(),
+    }
+}
+
+/// One that is not enabled, whose image the config names so.
+pub(super) fn disabled(name: &Name, image: &str) -> ContainerView {
+    ContainerView {
+        name: name.to_string(),
+        state: ContainerState::Disabled,
+        health: HealthState::None,
+        detail: String::new(),
+        image: ImageView {
+            reference: image.to_owned(),
+            manifest: String::new(),
+            root: String::new(),
+            version: None,
+        },
+        pid: None,
+        restarts: 0,
+        addresses: Vec::new(),
+        ports: Vec::new(),
+        started: None,
+        labels: BTreeMap::new(),
     }
 }
 

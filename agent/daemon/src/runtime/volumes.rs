@@ -157,6 +157,7 @@ fn is_at_work(state: ContainerState) -> bool {
             | ContainerState::Exited
             | ContainerState::Completed
             | ContainerState::Failed
+            | ContainerState::Disabled
     )
 }
 

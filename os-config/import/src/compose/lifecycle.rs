@@ -43,7 +43,9 @@ impl Service<'_, '_> {
     }
 
     pub(super) fn replicas(&mut self, value: &Node, place: &Place) {
-        if value.text() != Some("1") {
+        if value.text() == Some("0") {
+            self.out.set("enabled", false, place);
+        } else if value.text() != Some("1") {
             let why =
                 "each container is one: write another `[container.NAME]` for each further one";
             self.builder.left_out(place, why);

@@ -9,6 +9,7 @@ impl Service<'_, '_> {
         match key {
             "dns" => self.list("dns", value, place),
             "dns_search" => self.list("dns_search", value, place),
+            "dns_opt" => self.list("dns_options", value, place),
             "extra_hosts" => self.hosts(value, place),
             "platform" => self.text("platform", value, place),
             "pull_policy" => match value.text() {

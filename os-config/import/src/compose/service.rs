@@ -24,7 +24,7 @@ const FIRST: [&str; 6] = [
 ];
 
 /// Keys without a meaning on a node, or with none that Orlop has, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 25] = [
+const NOT_CARRIED: [(&str, &str); 24] = [
     ("attach", "logs are in the journal: `orlop container logs`"),
     ("cgroup", "each container has a cgroup of its own"),
     ("cgroup_parent", "each container has a cgroup of its own"),
@@ -37,10 +37,6 @@ const NOT_CARRIED: [(&str, &str); 25] = [
     ("credential_spec", "it is Windows' own"),
     ("develop", "it is for development, not for a node"),
     ("device_cgroup_rules", "name the devices in `devices`"),
-    (
-        "dns_opt",
-        "containers ask the node's name servers: `[network] dns`",
-    ),
     ("domainname", "write it behind the host name in `hostname`"),
     (
         "extends",
@@ -78,7 +74,7 @@ pub(super) struct Service<'s, 'f> {
     pub(super) out: Table,
 }
 
-/// Reads all services that the profiles take along.
+/// Reads all services. Those that no profile takes along are not enabled.
 pub(super) fn services(
     builder: &mut Builder<'_>,
     project: &mut Project,
@@ -92,10 +88,6 @@ pub(super) fn services(
         let place = top.below(entry.line, &entry.key);
         if entry.value.entries().is_none() {
             builder.not_so(&place, "a mapping");
-            continue;
-        }
-        if let Some(why) = profile_off(&entry.value, settings) {
-            builder.left_out(&place, why);
             continue;
         }
         let name = builder.name(|names| &mut names.containers, &entry.key, &place);
@@ -114,6 +106,11 @@ pub(super) fn services(
             out: Table::from(&place),
             place,
         };
+        if let Some((why, line)) = profile_off(&entry.value, settings) {
+            let place = service.place.below(line, "profiles");
+            service.builder.changed(&place, why);
+            service.out.set("enabled", false, &place);
+        }
         service.read(&entry.value);
         let out = service.out;
         builder.root.table("container").put(&name, out);
@@ -121,13 +118,14 @@ pub(super) fn services(
     finish(builder, project);
 }
 
-/// Why the profiles leave a service out.
-fn profile_off(node: &Node, settings: &Settings) -> Option<String> {
+/// Why a service does not run by the profiles, and the line that says so.
+fn profile_off(node: &Node, settings: &Settings) -> Option<(String, usize)> {
     let profiles = shape::texts(node.get("profiles")?)?;
-    let (first, _) = profiles.first()?;
+    let (first, line) = profiles.first()?;
     let on = |(name, _): &(String, usize)| settings.profiles.contains(name);
-    (!profiles.iter().any(on))
-        .then(|| format!("its profile is not asked for: give --profile {first}"))
+    let off = !profiles.iter().any(on);
+    let why = format!("its profile is not asked for, so it is not enabled: give --profile {first}");
+    off.then_some((why, *line))
 }
 
 /// What can be said only when all services are read.

@@ -2,7 +2,7 @@
 
 use super::service::Service;
 use super::shape;
-use crate::mount::{Mount, is_path};
+use crate::mount::{Mount, is_path, is_propagation};
 use crate::note::Place;
 use crate::quantity;
 use crate::yaml::{Entry, Node};
@@ -96,16 +96,28 @@ impl Service<'_, '_> {
             source,
             target: target.to_owned(),
             read_only,
+            propagation: self.propagation(node, place),
         };
         let name = self.name.clone();
         self.builder.mount(&mut self.out, &name, &mount, place);
+    }
+
+    fn propagation(&mut self, node: &Node, place: &Place) -> Option<String> {
+        let found = node.get("bind")?.get("propagation")?.text()?;
+        if is_propagation(found) {
+            return Some(found.to_owned());
+        }
+        let expected = "a propagation, such as `rslave`";
+        self.builder
+            .not_so(&place.below(place.line, "bind.propagation"), expected);
+        None
     }
 
     fn mount_options(&mut self, node: &Node, place: &Place) {
         for entry in node.entries().unwrap_or_default() {
             if matches!(
                 entry.key.as_str(),
-                "create_host_path" | "nocopy" | "selinux"
+                "create_host_path" | "nocopy" | "propagation" | "selinux"
             ) {
                 continue;
             }

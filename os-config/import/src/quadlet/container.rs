@@ -11,7 +11,7 @@ use orlop_config::{MASKED_PATHS, READ_ONLY_PATHS};
 use toml::Value;
 
 /// Keys that Orlop has nothing for, and what to do instead.
-const NOT_CARRIED: [(&str, &str); 28] = [
+const NOT_CARRIED: [(&str, &str); 27] = [
     ("Annotation", "write a `spec_patch` with annotations"),
     ("AppArmor", "there is no AppArmor"),
     (
@@ -20,10 +20,6 @@ const NOT_CARRIED: [(&str, &str); 28] = [
     ),
     ("CgroupsMode", "each container has a cgroup of its own"),
     ("ContainersConfModule", "there is no containers.conf"),
-    (
-        "DNSOption",
-        "containers ask the node's name servers: `[network] dns`",
-    ),
     (
         "EnvironmentHost",
         "a container has nothing of the node's environment",
@@ -176,11 +172,8 @@ impl Reading<'_, '_> {
                 self.out.set("stop_signal", format!("SIG{signal}"), place);
             }
             "StopTimeout" => self.duration("stop_timeout", value, place),
-            "Timezone" if value != "local" => self.out.table("env").set("TZ", value, place),
-            "Timezone" => {
-                let why = "containers have the time zone of their image: set TZ in `env`";
-                self.builder.left_out(place, why);
-            }
+            "Timezone" if value == "local" => self.out.set("timezone", "host", place),
+            "Timezone" => self.out.set("timezone", value, place),
             "Ulimit" => match value.split_once('=') {
                 Some((name, limit)) => {
                     let limit = limit.replace("-1", "unlimited");
@@ -212,6 +205,7 @@ impl Reading<'_, '_> {
             }
             "DNS" => self.out.push("dns", value, place),
             "DNSSearch" => self.out.push("dns_search", value, place),
+            "DNSOption" => self.out.push("dns_options", value, place),
             "AddHost" => match value.split_once(':') {
                 // Several names may have one address.
                 Some((names, address)) => {

@@ -82,10 +82,8 @@ impl Reading<'_, '_> {
         match value {
             "none" => {}
             "kill" | "restart" => self.out.table(HEALTH).set("unhealthy", "restart", place),
-            _ => {
-                let why = "an unhealthy container is restarted, or left as it is";
-                self.builder.left_out(place, why);
-            }
+            "stop" => self.out.table(HEALTH).set("unhealthy", "stop", place),
+            _ => self.builder.not_so(place, "none, kill, restart or stop"),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::container::Reading;
 use crate::env_file::parse_env_file;
 use crate::files::Found;
-use crate::mount::Mount;
+use crate::mount::{Mount, is_propagation};
 use crate::note::Place;
 use crate::quantity;
 use std::collections::BTreeMap;
@@ -74,6 +74,15 @@ impl Reading<'_, '_> {
             return self.tmpfs(target, &options.unwrap_or_default(), place);
         }
         let read_only = fields.remove("ro").and_then(quantity::boolean) == Some(true);
+        let mut propagation = fields.remove("bind-propagation").map(str::to_owned);
+        if propagation
+            .as_deref()
+            .is_some_and(|word| !is_propagation(word))
+        {
+            propagation = None;
+            self.builder
+                .not_so(place, "a propagation, such as `bind-propagation=rslave`");
+        }
         for name in fields.keys() {
             let why = format!("mounts have no option `{name}`; it is mounted without");
             self.builder.left_out(place, why);
@@ -84,6 +93,7 @@ impl Reading<'_, '_> {
                     source: source.map(str::to_owned),
                     target: target.to_owned(),
                     read_only,
+                    propagation,
                 };
                 self.put(mount, place);
             }

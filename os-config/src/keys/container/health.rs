@@ -59,6 +59,10 @@ pub(super) const HEALTH: Table = Table {
             kind: Kind::Word(&[
                 ("none", "nothing but saying so"),
                 ("restart", "it is stopped and started again"),
+                (
+                    "stop",
+                    "it is stopped until an operator starts it, another generation comes or the machine starts anew",
+                ),
             ]),
             presence: Presence::Default("\"none\""),
             doc: "What is done when it is unhealthy.",

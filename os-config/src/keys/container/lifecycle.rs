@@ -23,6 +23,29 @@ pub(super) const SCHEDULE_KEY: Key = Key {
     doc: "When a task runs: a calendar expression of systemd, such as `daily 03:00`, `mon-fri 02:30`, `*:0/15` or `*-*-01 04:00`, in the time zone of the node. A run that was missed while the node was off is made up for.",
 };
 
+pub(super) const RUN: Key = Key {
+    name: "run",
+    kind: Kind::Word(&[
+        (
+            "each-start",
+            "when the node comes up and when the task changes",
+        ),
+        (
+            "once",
+            "until it has ended with status 0 for once, and never again on this node, whatever changes or is rolled back",
+        ),
+    ]),
+    presence: Presence::Default("\"each-start\""),
+    doc: "When a task without `schedule` runs. That it has run is kept by its name; `orlop container start` runs it all the same. A power cut right after its end can make it run once more.",
+};
+
+pub(super) const ENABLED: Key = Key {
+    name: "enabled",
+    kind: Kind::Bool,
+    presence: Presence::Default("true"),
+    doc: "Whether it is on the node at all. If not, its image is not fetched and it holds no ports or addresses; its volumes stay.",
+};
+
 pub(super) const AFTER: Key = Key {
     name: "after",
     kind: Kind::TextMap {

@@ -1,6 +1,6 @@
 //! The keys of how a container finds others, and how its image is had.
 
-use super::super::forms::{ADDRESS, ALIAS, HOST_ADDRESS, HOST_NAME, PLATFORM};
+use super::super::forms::{ADDRESS, ALIAS, DNS_OPTION, HOST_ADDRESS, HOST_NAME, PLATFORM};
 use crate::spec::{Key, Kind, Presence};
 
 pub(super) const DNS: Key = Key {
@@ -21,6 +21,16 @@ pub(super) const DNS_SEARCH: Key = Key {
     },
     presence: Presence::Default("[]"),
     doc: "Domains that a name without a dot is looked for in.",
+};
+
+pub(super) const DNS_OPTIONS: Key = Key {
+    name: "dns_options",
+    kind: Kind::TextList {
+        form: &DNS_OPTION,
+        min: 0,
+    },
+    presence: Presence::Default("[]"),
+    doc: "Options of its resolver, as resolv.conf(5) has them.",
 };
 
 pub(super) const HOSTS: Key = Key {

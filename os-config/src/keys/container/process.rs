@@ -1,7 +1,8 @@
 //! The keys of how a container's program is run.
 
 use super::super::forms::{
-    DURATION, GROUP, HOST_NAME, OWN_SYSCTL, PATH, SIGNAL, TEXT, ULIMIT, ULIMIT_NAME, UMASK, USER,
+    DURATION, GROUP, HOST_NAME, OWN_SYSCTL, PATH, SIGNAL, TEXT, TIMEZONE, ULIMIT, ULIMIT_NAME,
+    UMASK, USER,
 };
 use crate::spec::{Key, Kind, Presence};
 
@@ -44,6 +45,13 @@ pub(super) const HOSTNAME: Key = Key {
     kind: Kind::Text(&HOST_NAME),
     presence: Presence::Optional("the container's name"),
     doc: "Its host name.",
+};
+
+pub(super) const TIMEZONE_KEY: Key = Key {
+    name: "timezone",
+    kind: Kind::Text(&TIMEZONE),
+    presence: Presence::Optional("the image's"),
+    doc: "Its time zone, as `/etc/localtime`: a name in the IANA database that the OS image has, or `host` for that of `[host]`.",
 };
 
 pub(super) const UMASK_KEY: Key = Key {

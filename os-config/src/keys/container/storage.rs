@@ -10,7 +10,7 @@ pub(super) const BINDS: Key = Key {
         min: 0,
     },
     presence: Presence::Default("[]"),
-    doc: "Paths of the host, `/host:/path[:ro]`: below `/mnt`, `/media` and `/var/srv`, and, to read, below `/var/log`, `/etc/ssl`, `/usr/share` and `/run/udev`. Others need `privileged`. What is missing below `/var/srv` is made.",
+    doc: "Paths of the host, `/host:/path[:ro][,PROPAGATION]`: below `/mnt`, `/media` and `/var/srv`, and, to read, below `/var/log`, `/etc/ssl`, `/usr/share` and `/run/udev`. Others need `privileged`. What is missing below `/var/srv` is made. The propagation says what becomes of mounts that are made below it later: with `rslave`, which is the default, the container sees those of the host; with `rprivate` it does not; with `rshared` the host sees those of the container as well, for which that must be `privileged` or have the capability `sys_admin`.",
 };
 
 pub(super) const TMPFS: Key = Key {

@@ -60,6 +60,7 @@ pub(super) fn lifecycle(cx: &mut Context, of: &Name, section: &Section<'_>) -> L
     Lifecycle {
         kind,
         schedule,
+        once: section.word("run") == Some("once"),
         after: waits,
         restart_delay: said(Some(first), DEFAULT_DELAY),
         restart_delay_max: said(Some(longest), DEFAULT_DELAY_MAX),
@@ -96,6 +97,19 @@ fn report_contradictions(cx: &mut Context, section: &Section<'_>, kind: Kind) {
             "a service runs all the time",
             "add `kind = \"task\"`",
         );
+    }
+    if section.word("run") == Some("once") {
+        if kind == Kind::Service {
+            let help = "add `kind = \"task\"`, or remove `run`";
+            report("run", "a service runs all the time", help);
+        } else if section.has("schedule") {
+            let help = "remove `run`, or `schedule`";
+            report(
+                "run",
+                "a task with a schedule runs at each of its times",
+                help,
+            );
+        }
     }
     if kind == Kind::Task {
         if section.word("restart") == Some("always") {

@@ -18,6 +18,8 @@ pub(super) fn lookup(
     let dns = section.texts(cx, "dns", forms::address).unwrap_or_default();
     let domains = section.texts(cx, "dns_search", forms::host_name);
     let domains = domains.unwrap_or_default();
+    let dns_options = section.texts(cx, "dns_options", forms::dns_option);
+    let dns_options = dns_options.unwrap_or_default();
     for (key, count, most) in [
         ("dns", dns.len(), MAX_SERVERS),
         ("dns_search", domains.len(), MAX_DOMAINS),
@@ -50,6 +52,7 @@ pub(super) fn lookup(
     Lookup {
         dns: dns.into_iter().map(|(_, server)| server).collect(),
         dns_search: domains.into_iter().map(|(_, domain)| domain).collect(),
+        dns_options: dns_options.into_iter().map(|(_, option)| option).collect(),
         hosts: hosts
             .into_iter()
             .map(|pair| (pair.name, pair.value))

@@ -11,6 +11,8 @@ use std::ops::Range;
 
 const DEFAULT_SHM: ByteSize = ByteSize(64 * 1024 * 1024);
 const DEFAULT_MODE: u32 = 0o444;
+/// Where the time zone is.
+const LOCAL_TIME: &str = "/etc/localtime";
 
 /// What is mounted where in one container.
 #[derive(Default)]
@@ -31,6 +33,10 @@ impl Taken {
 pub(super) fn storage(cx: &mut Context, section: &Section<'_>) -> (Vec<VolumeMount>, Storage) {
     let mut taken = Taken::default();
     let privileged = section.boolean("privileged").unwrap_or(false);
+    if section.has("timezone") {
+        let span = section.span_of("timezone");
+        taken.take(cx, span, LOCAL_TIME, "`timezone`".to_owned());
+    }
     let volumes = volumes(cx, section, &mut taken);
     let (devices, cdi) = devices(cx, section);
     let storage = Storage {
