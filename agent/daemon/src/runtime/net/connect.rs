@@ -8,6 +8,7 @@ use super::super::observe::{mount_points, read_text};
 use super::super::places::Places;
 use super::super::{ids, user_ns};
 use super::bridges;
+use super::first_alone::FirstAlone;
 use super::netavark::Request;
 use super::netns::{self, Namespace};
 use std::ffi::OsString;
@@ -77,13 +78,21 @@ pub(super) async fn set_up(
     make_links(places, instance, request, &wanted).await
 }
 
+/// netavark looks for a bridge before it makes one, and two of them that look at once both make it.
+static BRIDGES: FirstAlone = FirstAlone::new();
+
 async fn make_links(
     places: &Places,
     instance: &Instance,
     request: &Request,
     wanted: &[u8],
 ) -> Result<(), StepError> {
-    netavark(places, instance, "setup", wanted).await?;
+    let are_there = || {
+        let links = bridges::own_links()?;
+        Ok(request.bridges().all(|bridge| links.contains(bridge)))
+    };
+    let made = netavark(places, instance, "setup", wanted);
+    BRIDGES.run(are_there, made).await?;
     request.cables().try_for_each(bridges::allow_hairpin)?;
     write(
         &places.network_ready(instance),

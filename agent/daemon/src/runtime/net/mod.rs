@@ -7,6 +7,7 @@
 
 mod bridges;
 mod connect;
+mod first_alone;
 mod guard;
 mod lease;
 mod name_server;

@@ -19,6 +19,9 @@ const CABLE_DIGITS: usize = 12;
 /// that the first one's is used.
 const FIRST_METRIC: usize = 100;
 
+/// netavark's word for a bridge.
+const BRIDGE: &str = "bridge";
+
 /// Input of `netavark setup` and `netavark teardown`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(in super::super) struct Request {
@@ -81,6 +84,13 @@ impl Request {
 }
 
 impl Request {
+    /// The bridges that it needs.
+    pub(super) fn bridges(&self) -> impl Iterator<Item = &str> {
+        let networks = self.network_info.values();
+        let bridged = networks.filter(|network| network.driver == BRIDGE);
+        bridged.map(|network| network.network_interface.as_str())
+    }
+
     /// The host's ends of its cables.
     pub(super) fn cables(&self) -> impl Iterator<Item = &str> {
         let endpoints = self.networks.values();
@@ -130,7 +140,7 @@ fn hardware_address(address: IpAddr) -> String {
 fn network(joined: &Joined, index: usize) -> Network {
     let (name, net) = (&joined.name, &joined.net);
     let (driver, network_interface) = match net.driver {
-        NetDriver::Bridge => ("bridge", bridge_name(name)),
+        NetDriver::Bridge => (BRIDGE, bridge_name(name)),
         NetDriver::Macvlan => ("macvlan", net.parent.clone().unwrap_or_default()),
         NetDriver::Ipvlan => ("ipvlan", net.parent.clone().unwrap_or_default()),
     };
