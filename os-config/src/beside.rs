@@ -31,5 +31,6 @@ fn has_nothing_single(container: &Container) -> bool {
     container.lifecycle.kind == Kind::Service
         && !container.security.host.contains(&HostRight::Network)
         && !matches!(container.network, Some(NetworkMode::Container(_)))
+        && container.security.ipc.is_none()
         && !container.networks.iter().any(fixed)
 }

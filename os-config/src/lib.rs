@@ -52,7 +52,7 @@ pub use model::{
     NetworkMode, NodeConfig, OciRuntime, Os, Platform, Port, Probe, Process, Propagation, Protocol,
     Proxy, PullPolicy, READ_ONLY_PATHS, Registry, Resources, Restart, Secret, Security, Storage,
     Traffic, Ulimit, Unhealthy, Update, UpdateOrder, UpdatePolicy, UserNamespace, Volume,
-    VolumeMount,
+    VolumeMount, user_namespace_holder,
 };
 pub use parse::{DEFAULT_NET, SCHEMA, default_subnet, parse};
 pub use reference::reference_page;

@@ -33,7 +33,7 @@ pub use lookup::{HostAddress, Lookup, Platform, PullPolicy};
 pub use network::{Allow, Attachment, Firewall, Inbound, Net, NetDriver, Traffic};
 pub use process::{Process, Ulimit};
 pub use storage::{Bind, Device, InlineFile, Propagation, Secret, Storage};
-pub use user_namespace::UserNamespace;
+pub use user_namespace::{UserNamespace, user_namespace_holder};
 
 /// A whole node.
 #[derive(Clone, Debug, PartialEq, Serialize)]

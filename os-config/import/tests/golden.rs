@@ -66,6 +66,7 @@ golden!(gitea: "gitea.yaml");
 golden!(home_assistant_in_the_hosts_network: "home_assistant.yaml");
 golden!(a_home_with_devices_and_limits: "hardware.yaml");
 golden!(a_game_server_with_a_console: "minecraft.yaml");
+golden!(containers_that_share_memory: "transcoder.yaml");
 golden!(a_unit_with_a_terminal: "console.container");
 golden!(three_quadlet_units_with_a_network_and_a_volume:
     "db.container", "app.container", "backup.container", "app.network", "pgdata.volume");

@@ -30,11 +30,13 @@ pub(crate) use network::{
 };
 pub(crate) use pem::certificates;
 pub(crate) use program::{
-    group, own_sysctl_name, own_sysctl_value, signal, ulimit, ulimit_name, user,
+    group, is_of_ipc, own_sysctl_name, own_sysctl_value, signal, ulimit, ulimit_name, user,
 };
 pub(crate) use published::{port, volume_mount};
 pub(crate) use quantity::{duration, memory, size, time_of_day, volume_size, weekdays};
-pub(crate) use rights::{capability, condition, cpuset, host_right, merge_patch, network_mode};
+pub(crate) use rights::{
+    capability, condition, cpuset, host_right, ipc_of, merge_patch, network_mode,
+};
 
 /// Why a value is refused, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,6 +113,11 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, Problem> {
     Ok(limit)
 }
 
+/// Whether a sysctl is of an IPC namespace.
+pub(crate) fn is_of_ipc(text: &str) -> bool {
+    text.starts_with("fs.mqueue.") || IPC.contains(&text)
+}
+
 /// The name of a sysctl that is of a namespace, not of the host.
 pub(crate) fn own_sysctl_name(text: &str) -> Result<String, Problem> {
     let clean = text.len() <= MAX_SYSCTL
@@ -123,8 +128,7 @@ pub(crate) fn own_sysctl_name(text: &str) -> Result<String, Problem> {
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/'))
         })
         && !text.contains("//");
-    let of_namespace =
-        text.starts_with("net.") || text.starts_with("fs.mqueue.") || IPC.contains(&text);
+    let of_namespace = text.starts_with("net.") || is_of_ipc(text);
     if clean && of_namespace {
         return Ok(text.to_owned());
     }

@@ -107,6 +107,16 @@ pub(crate) fn network_mode(text: &str) -> Result<NetworkMode, Problem> {
     }
 }
 
+/// The container whose IPC one shares.
+pub(crate) fn ipc_of(text: &str) -> Result<Name, Problem> {
+    let name = text.strip_prefix("container:").and_then(Name::new);
+    name.ok_or_else(|| {
+        Problem::new(format!("`{text}` does not say whose IPC")).help(
+            "write \"container:NAME\"; for the host's `host = [\"ipc\"]`, and nothing for its own",
+        )
+    })
+}
+
 /// A list of processors.
 pub(crate) fn cpuset(text: &str) -> Result<String, Problem> {
     let number = |digits: &str| {

@@ -192,6 +192,7 @@ pub(super) const CONTAINER: Table = Table {
         security::USERNS,
         security::RUNTIME,
         security::NETWORK,
+        security::IPC,
         lookup::DNS,
         lookup::DNS_SEARCH,
         lookup::DNS_OPTIONS,

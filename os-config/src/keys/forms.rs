@@ -308,3 +308,8 @@ pub(super) const DNS_OPTION: Form = Form {
     pattern: Some("^[a-z0-9-]+(:[0-9]+)?$"),
     example: "ndots:2",
 };
+pub(super) const IPC_MODE: Form = Form {
+    name: "IPC mode",
+    pattern: Some("^container:[a-z0-9-]+$"),
+    example: "container:web",
+};

@@ -92,6 +92,9 @@ pub struct Security {
     /// Its user namespace.
     #[serde(skip_serializing_if = "UserNamespace::is_auto")]
     pub userns: UserNamespace,
+    /// The container whose IPC it shares: System V IPC, POSIX message queues and `/dev/shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipc: Option<Name>,
 }
 
 #[expect(

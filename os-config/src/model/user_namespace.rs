@@ -1,8 +1,9 @@
 //! Whose user namespace a container is in, and why.
 
-use super::{Bind, Container, OciRuntime};
+use super::{Bind, Container, Name, NetworkMode, OciRuntime};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Whose user namespace a container is in.
@@ -61,7 +62,41 @@ const PATCHED: [&str; 5] = [
     "/root",
 ];
 
+/// The container whose user namespace `name` is in, where that is not the host's: of those that it shares
+/// network or IPC with, and these with others, the last. None where they share with each other in a circle.
+/// `find` knows them all.
+pub fn user_namespace_holder<'a>(
+    name: &'a Name,
+    find: impl Fn(&Name) -> Option<&'a Container>,
+) -> Option<&'a Name> {
+    let (mut at, mut seen) = (name, BTreeSet::new());
+    while let Some(next) = find(at).and_then(Container::shares_user_namespace_of) {
+        if !seen.insert(at) {
+            return None;
+        }
+        at = next;
+    }
+    Some(at)
+}
+
 impl Container {
+    /// The container that it shares a user namespace with: network and IPC belong to one.
+    pub fn shares_user_namespace_of(&self) -> Option<&Name> {
+        match &self.network {
+            Some(NetworkMode::Container(other)) => Some(other),
+            _ => self.security.ipc.as_ref(),
+        }
+    }
+
+    /// The containers whose network and IPC it shares.
+    pub fn lends_from(&self) -> Vec<&Name> {
+        let network = match &self.network {
+            Some(NetworkMode::Container(other)) => Some(other),
+            _ => None,
+        };
+        network.into_iter().chain(&self.security.ipc).collect()
+    }
+
     /// Which of its own keys asks for something that only the host's user namespace gives, and what it is:
     /// `host`, "`host = [\"pid\"]`".
     pub fn needs_hosts_user_namespace(&self) -> Option<(&'static str, String)> {

@@ -2,6 +2,7 @@
 
 mod beside;
 mod io;
+mod ipc;
 mod lifecycle;
 mod lookup;
 mod rights;
@@ -57,7 +58,8 @@ fn container(cx: &mut Context, name: &Name, section: &Section<'_>) -> Option<Con
     report_empty_program(cx, section, "command", command.as_deref());
     let networks = attachments(cx, name, section);
     let (volumes, storage) = storage::storage(cx, section);
-    let security = rights::security(cx, section);
+    let mut security = rights::security(cx, section);
+    security.ipc = ipc::ipc(cx, name, section, &security);
     let lifecycle = lifecycle::lifecycle(cx, name, section);
     let network = network(
         cx,

@@ -57,7 +57,9 @@ pub(crate) enum TieKind {
     After(Condition),
     /// It is in the other's network.
     Network,
-    /// With itself: nobody may be in its network.
+    /// It shares the other's IPC.
+    Ipc,
+    /// With itself: nobody may be in its network or share its IPC.
     Alone,
 }
 

@@ -14,6 +14,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeTable;
 
+/// What people who know other container hosts write, and no container has.
+const PID: &str = "pid";
+
 /// Where a table stands.
 struct Place {
     /// `container.web`; empty for the whole file.
@@ -80,6 +83,12 @@ impl<'a> Section<'a> {
         self.place.path.is_empty()
     }
 
+    /// Whether this is a `[container.NAME]`.
+    fn is_container(&self) -> bool {
+        let name = self.place.path.strip_prefix("container.");
+        name.is_some_and(|name| !name.contains('.'))
+    }
+
     fn full(&self, key: &str) -> String {
         if self.is_root() {
             key.to_owned()
@@ -99,6 +108,12 @@ impl<'a> Section<'a> {
                 "`{what}` is not supported by this version of Orlop"
             ))
             .help("remove it");
+        }
+        if self.is_container() && name == PID {
+            return Problem::new("a container's process ids are its own, or the host's").help(
+                "remove it, or write `host = [\"pid\"]`; they cannot be shared with another container, \
+                 since they end with its first process (docs/security.md)",
+            );
         }
         let place = if self.is_root() {
             "at the top of the file".to_owned()

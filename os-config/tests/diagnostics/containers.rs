@@ -150,3 +150,53 @@ fn the_time_zone_of_the_host_is_the_one_that_it_names_or_utc() {
         assert_eq!(web.process.timezone.as_deref(), Some(zone));
     }
 }
+
+#[test]
+fn what_containers_cannot_share_is_said() {
+    let two =
+        |keys: &str, other: &str| format!("{}\n[container.db]\nimage = \"db\"\n{other}", web(keys));
+    let shares = "ipc = \"container:db\"";
+    let said = said_about(&[
+        &web("ipc = \"shareable\"\npid = \"container:db\""),
+        &web("ipc = \"container:db\""),
+        &web("ipc = \"container:web\""),
+        &two(&format!("{shares}\nhost = [\"ipc\"]"), ""),
+        &two(shares, "host = [\"ipc\"]"),
+        &two(
+            &format!(
+                "{shares}\nshm_size = \"1 MiB\"\nsysctl = {{ \"kernel.shmmax\" = \"1\", \"net.core.somaxconn\" = \"1\" }}"
+            ),
+            "",
+        ),
+        &two(&format!("{shares}\nupdate = \"start-first\""), ""),
+        &two(shares, "update = \"start-first\""),
+        &two(&format!("{shares}\nprivileged = true"), ""),
+        &two(&format!("{shares}\nuserns = \"own\""), "userns = \"host\""),
+        &two(shares, "network = \"container:web\""),
+        &two(
+            &format!("{shares}\nnetwork = \"container:x\""),
+            "[container.x]\nimage = \"x\"",
+        ),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn ipc_is_shared_within_one_user_namespace() {
+    let two =
+        |keys: &str, other: &str| format!("{}\n[container.db]\nimage = \"db\"\n{other}", web(keys));
+    let shares = "ipc = \"container:db\"";
+    for text in [
+        two(shares, "shm_size = \"1 MiB\""),
+        two(shares, "privileged = true"),
+        two(&format!("{shares}\nprivileged = true"), "userns = \"host\""),
+        two(&format!("{shares}\nnetwork = \"container:db\""), ""),
+        two(
+            &format!("{shares}\nnetwork = \"container:x\""),
+            "network = \"container:x\"\n[container.x]\nimage = \"x\"",
+        ),
+    ] {
+        let parsed = parse("node.toml", &text);
+        assert!(parsed.is_ok(), "{text}\n{parsed:?}");
+    }
+}

@@ -106,7 +106,11 @@ pub(crate) fn holders(folder: &Path, secrets: &[&str], found: &mut Vec<PathBuf>)
                 holders(&path, secrets, found);
             }
         // A namespace is a file that has no content.
-        } else if metadata.is_file() && path.file_name().is_none_or(|name| name != "userns") {
+        } else if metadata.is_file()
+            && path
+                .file_name()
+                .is_none_or(|name| name != "userns" && name != "ipcns")
+        {
             let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
             if secrets.iter().any(|secret| text.contains(secret)) {
                 found.push(path);

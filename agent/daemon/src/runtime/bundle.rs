@@ -10,7 +10,7 @@ use super::ids;
 use super::instance::Instance;
 use super::mounts::HOST_FILES;
 use super::net::Addresses;
-use super::net::unmount_all;
+use super::net::{remove_namespace, unmount_all};
 use super::observe::{mount_points, read_text};
 use super::places::Places;
 use super::plan::Layer;
@@ -109,6 +109,9 @@ fn make_bundle(
         chmod(&all, Mode::from_raw_mode(PASSAGE)).map_err(fail)?;
         chown(&bundle, None, Some(Gid::from_raw(range.root()))).map_err(fail)?;
         chmod(&bundle, Mode::from_raw_mode(PASSAGE_OF_ONE)).map_err(fail)?;
+    }
+    if ids::of(places, instance)? != range {
+        remove_namespace(&places.userns_file(instance))?;
     }
     ids::keep(places, instance, range)
 }
@@ -253,6 +256,8 @@ pub(super) fn remove(places: &Places, instance: &Instance) -> Result<(), Runtime
     for mounted in [
         places.rootfs(instance),
         places.mapped_layer(instance),
+        places.ipcns_file(instance),
+        places.shm(instance),
         places.userns_file(instance),
     ] {
         unmount_all(&mounted).map_err(RuntimeError::of(name, Step::UnmountRoot))?;

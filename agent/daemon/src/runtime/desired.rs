@@ -3,7 +3,7 @@
 use super::instance::{Instance, Slot};
 use orlop_config::{
     Attachment, Condition, Container, Digest, HostRight, Name, Net, NetworkMode, PullPolicy,
-    RootDigest, Secret, UpdateOrder, UserNamespace, Volume, starts_beside,
+    RootDigest, Secret, UpdateOrder, UserNamespace, Volume, starts_beside, user_namespace_holder,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +41,17 @@ pub struct DesiredContainer {
     pub(super) slot: Slot,
     /// Where that of the container is whose network it shares.
     pub(super) holder_slot: Slot,
+    /// What else it has in common with others.
+    pub(super) common: Common,
+}
+
+/// What containers have in common, by the instance whose it is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Common {
+    /// Whose IPC it shares, or its own where others share it; none where nobody does.
+    pub(super) ipc: Option<Instance>,
+    /// Whose user namespace it is in, where it is not in the host's.
+    pub(super) userns: Option<Instance>,
 }
 
 /// An image in the store, as far as the runtime needs to know it.
@@ -85,6 +96,9 @@ pub struct SpecHash(String);
 /// Counted up when the runtime makes something else out of the same input, so that containers
 /// are replaced once by a newer agent where they must be.
 const RECIPE: u32 = 1;
+
+/// Stands in the hash of a container for others that share its IPC.
+const LENDS_IPC: &str = "lends ipc";
 
 #[derive(Serialize)]
 struct Hashed<'a> {
@@ -178,6 +192,7 @@ impl DesiredContainer {
             image,
             slot: Slot::First,
             holder_slot: Slot::First,
+            common: Common::default(),
         }
     }
 
@@ -204,6 +219,27 @@ impl DesiredContainer {
             Network::Of(other) => Instance::new(other, self.holder_slot),
             Network::Joined | Network::None | Network::Host => self.instance(),
         }
+    }
+
+    /// Whose IPC it shares, or its own where others share it.
+    pub(super) fn shared_ipc(&self) -> Option<&Instance> {
+        self.common.ipc.as_ref()
+    }
+
+    /// Whether others share its IPC.
+    pub(super) fn lends_ipc(&self) -> bool {
+        self.shared_ipc() == Some(&self.instance())
+    }
+
+    /// Whose user namespace it is in, where it is not in the host's.
+    pub(super) fn user_namespace(&self) -> Instance {
+        let holder = self.common.userns.clone();
+        holder.unwrap_or_else(|| self.address_holder())
+    }
+
+    /// Whether no other container's user namespace is its own.
+    pub(super) fn owns_user_namespace(&self) -> bool {
+        self.user_namespace() == self.instance()
     }
 
     /// What others must have come to before it is started.
@@ -233,17 +269,29 @@ impl Desired {
         if let Some((_, what)) = container.config.needs_hosts_user_namespace() {
             return Some(what);
         }
-        let Network::Of(holder) = container.network() else {
-            return None;
+        let shared = match container.network() {
+            Network::Of(_) => "network",
+            Network::Joined | Network::None | Network::Host => "IPC",
         };
-        let holder = self.containers.iter().find(|one| one.name == *holder)?;
-        // Nobody shares the network of one that shares another's.
+        // The config allows no circles.
+        let holder = self.of_name(container.config.shares_user_namespace_of()?)?;
         let why = self.why_hosts_user_namespace(holder)?;
-        Some(format!("the network of {}: {why}", holder.name))
+        Some(format!("the {shared} of {}: {why}", holder.name))
+    }
+
+    /// The container of this name.
+    pub(super) fn of_name(&self, name: &Name) -> Option<&DesiredContainer> {
+        self.containers.iter().find(|one| one.name == *name)
+    }
+
+    /// Whether others share the IPC of `name`.
+    fn lends_ipc(&self, name: &Name) -> bool {
+        let mut all = self.containers.iter();
+        all.any(|one| one.config.security.ipc.as_ref() == Some(name))
     }
 
     /// The hash of `container`, one of these, in the host's user namespace, with that of everything outside of it that makes it up:
-    /// whose network it is in, and where its secrets come from.
+    /// whose network it is in, with whom it shares IPC, and where its secrets come from.
     pub(super) fn hash(&self, container: &DesiredContainer) -> SpecHash {
         let own = SpecHash::of(container, &self.all_nets());
         let mut more: Vec<String> = Vec::new();
@@ -258,6 +306,14 @@ impl Desired {
             let other = self.containers.iter().find(|one| one.name == *other);
             // Nobody shares the network of one that shares another's.
             let hash = other.map(|other| SpecHash::of(other, &self.all_nets()));
+            more.extend(hash.map(|hash| hash.0));
+        }
+        if self.lends_ipc(&container.name) {
+            more.push(LENDS_IPC.to_owned());
+        }
+        if let Some(other) = &container.config.security.ipc {
+            // Nobody shares the IPC of one that shares another's.
+            let hash = self.of_name(other).map(|other| self.hash(other));
             more.extend(hash.map(|hash| hash.0));
         }
         if more.is_empty() {
@@ -289,11 +345,33 @@ impl Desired {
     /// Takes over where each container's instance is.
     pub(super) fn take_slots(&mut self, slots: &BTreeMap<Name, Slot>) {
         let of = |name: &Name| slots.get(name).copied().unwrap_or_default();
-        for container in &mut self.containers {
+        let common: Vec<Common> = self
+            .containers
+            .iter()
+            .map(|one| self.common(one, of))
+            .collect();
+        for (container, common) in self.containers.iter_mut().zip(common) {
+            container.common = common;
             container.slot = of(&container.name);
             if let Some(NetworkMode::Container(other)) = &container.config.network {
                 container.holder_slot = of(other);
             }
+        }
+    }
+
+    fn common(&self, container: &DesiredContainer, of: impl Fn(&Name) -> Slot) -> Common {
+        let instance = |name: &Name| Instance::new(name, of(name));
+        let lends = self.lends_ipc(&container.name).then_some(&container.name);
+        let find = |name: &Name| self.of_name(name).map(|one| &one.config);
+        Common {
+            ipc: container
+                .config
+                .security
+                .ipc
+                .as_ref()
+                .or(lends)
+                .map(instance),
+            userns: user_namespace_holder(&container.name, find).map(instance),
         }
     }
 

@@ -11,6 +11,7 @@ use super::far_end;
 use super::init_program;
 use super::inside;
 use super::instance::Instance;
+use super::ipc;
 use super::member::{Leased, Member, Role};
 use super::net::{self, Addresses, Guard, Leases, Namespace, Request};
 use super::places::{Places, timer_name, unit_name};
@@ -72,11 +73,20 @@ impl Executor {
             .collect();
         let rising = rising(&self.places, plan, desired, leased, &mut outcomes);
         let mut ready = Vec::new();
-        let preparing = rising.iter().map(|rising| self.prepare(rising)).collect();
+        // Those whose user namespaces others are in come first.
+        let (owners, others): (Vec<_>, Vec<_>) = rising
+            .iter()
+            .partition(|one| one.container.owns_user_namespace());
+        let preparing = async {
+            let mut prepared = Vec::new();
+            for some in [&owners, &others] {
+                prepared.extend(all_of(some.iter().map(|one| self.prepare(one)).collect()).await);
+            }
+            prepared
+        };
         // At the same time: both wait for programs that make links and rules.
-        let (ruled, prepared) =
-            tokio::join!(self.put_rules(plan, members, &given), all_of(preparing));
-        for (rising, result) in rising.iter().zip(prepared) {
+        let (ruled, prepared) = tokio::join!(self.put_rules(plan, members, &given), preparing);
+        for (rising, result) in owners.into_iter().chain(others).zip(prepared) {
             match result {
                 Ok(()) if !rising.container.after().is_empty() => {
                     let name = rising.container.name.clone();
@@ -167,15 +177,31 @@ impl Executor {
     /// Mounts again the roots of running containers that have lost theirs, and keeps their network
     /// namespaces again.
     async fn remount(&self, plan: &Plan, desired: &Desired, outcomes: &mut Outcomes) {
-        for container in &desired.containers {
-            if plan.actions.get(&container.name) != Some(&Action::Remount) {
-                continue;
+        let is_carried = |name: &Name| plan.actions.get(name) == Some(&Action::Remount);
+        let all = desired.containers.iter();
+        let mut carried = Vec::new();
+        for container in all.filter(|container| is_carried(&container.name)) {
+            match self.process_of(container).await {
+                Ok(pid) => carried.push((container, pid)),
+                Err(error) => fail(outcomes, &container.name, error),
             }
-            match self.carry_over(container, desired).await {
+        }
+        // What is shared is kept by whoever runs in it, before it is made anew for those that do not. These
+        // need the user namespaces that others have.
+        carried.sort_by_key(|(container, pid)| (pid.is_none(), !container.owns_user_namespace()));
+        for (container, pid) in carried {
+            match self.carry_over(container, pid, desired).await {
                 Ok(()) => drop(outcomes.insert(container.name.clone(), Outcome::Kept)),
                 Err(error) => fail(outcomes, &container.name, error),
             }
         }
+    }
+
+    /// Its process, where it runs.
+    async fn process_of(&self, container: &DesiredContainer) -> Result<Option<u32>, RuntimeError> {
+        let status = self.systemd.status(&unit_name(&container.instance())).await;
+        let status = status.map_err(RuntimeError::of(&container.name, Step::MountRoot))?;
+        Ok(inside::process(container, &status, &self.places))
     }
 
     /// Copies the programs of the OS that runs now that `container` needs for its next start.
@@ -196,13 +222,12 @@ impl Executor {
     async fn carry_over(
         &self,
         container: &DesiredContainer,
+        pid: Option<u32>,
         desired: &Desired,
     ) -> Result<(), RuntimeError> {
         let (name, instance) = (&container.name, container.instance());
         self.provide_programs(container).await?;
-        let status = self.systemd.status(&unit_name(&instance)).await;
-        let status = status.map_err(RuntimeError::of(name, Step::MountRoot))?;
-        let Some(pid) = inside::process(container, &status, &self.places) else {
+        let Some(pid) = pid else {
             // It waits for its next start.
             let hash = desired.hash(container);
             let range = ids::of(&self.places, &instance);
@@ -210,17 +235,9 @@ impl Executor {
             self.mount(container, &hash, Layer::Keep, range).await?;
             return self.keep_ids(container).await;
         };
-        let (rootfs, netns) = (
-            self.places.rootfs(&instance),
-            self.places.netns_file(&instance),
-        );
-        let userns = self.places.userns_file(&instance);
-        let (root, owned) = (container.image.root.clone(), name.clone());
+        let (places, owned) = (self.places.clone(), container.clone());
         let work = move || {
-            carry::mount_root_of(pid, &root, &rootfs)
-                .and_then(|()| net::keep_namespace(Namespace::Net, &netns, pid))
-                .and_then(|()| net::keep_namespace(Namespace::User, &userns, pid))
-                .map_err(RuntimeError::of(&owned, Step::MountRoot))
+            keep_all(&places, &owned, pid).map_err(RuntimeError::of(&owned.name, Step::MountRoot))
         };
         blocking(work, name, Step::MountRoot).await
     }
@@ -238,18 +255,23 @@ impl Executor {
         blocking(work, &container.name, Step::MountRoot).await
     }
 
-    /// Makes the user namespace of one without networks that it would come with.
+    /// Makes the user namespace that it would have with a network, where it has none, and what it shares with
+    /// others.
     async fn keep_ids(&self, container: &DesiredContainer) -> Result<(), RuntimeError> {
-        let name = &container.name;
-        if container.network() != Network::None {
-            return Ok(());
-        }
-        let (places, instance) = (self.places.clone(), container.instance());
+        let (places, owned) = (self.places.clone(), container.clone());
         let work = move || {
-            user_ns::ensure(&places, &instance)
-                .map_err(RuntimeError::of(&instance.container, Step::Connect))
+            let make = || {
+                if owned.owns_user_namespace() {
+                    user_ns::ensure(&places, &owned.instance())?;
+                }
+                if owned.lends_ipc() {
+                    ipc::ensure(&places, &owned)?;
+                }
+                Ok(())
+            };
+            make().map_err(RuntimeError::of(&owned.name, Step::Connect))
         };
-        blocking(work, name, Step::Connect).await
+        blocking(work, &container.name, Step::Connect).await
     }
 
     /// Everything up to the unit file, which is written last: a unit file stands for the whole.
@@ -266,7 +288,7 @@ impl Executor {
         audit(container);
         let connected = if container.network() == Network::Joined {
             let request = Request::new(container, &rising.addresses);
-            net::connect(&self.places, &instance, &request).await
+            net::connect(&self.places, container, &request).await
         } else {
             net::disconnect(&self.places, &instance).await
         };
@@ -367,6 +389,20 @@ impl Executor {
             .await
             .map_err(RuntimeError::of(&instance.container, Step::Start))
     }
+}
+
+/// Mounts the root of `container` again, whose process is `pid`, and keeps its namespaces again, those too that
+/// are another's.
+fn keep_all(places: &Places, container: &DesiredContainer, pid: u32) -> Result<(), StepError> {
+    let instance = container.instance();
+    carry::mount_root_of(pid, &container.image.root, &places.rootfs(&instance))?;
+    let netns = places.netns_file(&container.address_holder());
+    net::keep_namespace(Namespace::Net, &netns, pid)?;
+    if ids::of(places, &instance)?.is_some() {
+        let userns = places.userns_file(&container.user_namespace());
+        net::keep_namespace(Namespace::User, &userns, pid)?;
+    }
+    ipc::keep_again(places, container, pid)
 }
 
 /// Runs all of `work`, some at once; the results are in its order.

@@ -37,6 +37,7 @@ mod init_program;
 mod inside;
 mod inspect;
 mod instance;
+mod ipc;
 mod live;
 mod local_time;
 mod logs;

@@ -4,6 +4,7 @@ use super::cdi;
 use super::desired::DesiredContainer;
 use super::given::Given;
 use super::init_program;
+use super::ipc;
 use super::local_time;
 use super::places::Places;
 use oci_spec::OciSpecError;
@@ -25,6 +26,7 @@ pub(super) fn mounts(
     places: &Places,
 ) -> Result<Vec<Mount>, OciSpecError> {
     let mut all = kernel(container)?;
+    all.push(shm(container, places)?);
     for file in HOST_FILES {
         let source = places.bundle(&container.instance()).join(file);
         all.push(bind(&format!("/etc/{file}"), &source, given)?);
@@ -77,13 +79,7 @@ fn mapped(given: &Given) -> &'static [&'static str] {
 fn kernel(container: &DesiredContainer) -> Result<Vec<Mount>, OciSpecError> {
     let kernel =
         |target: &str, kind: &str, options: &[&str]| mount(target, kind, Path::new(kind), options);
-    let config = &container.config;
-    let shm_kib = config
-        .storage
-        .shm_size
-        .map_or(SHM_KIB, |size| size.0 / 1024);
-    let shm_size = format!("size={shm_kib}k");
-    let access = if config.security.privileged {
+    let access = if container.config.security.privileged {
         "rw"
     } else {
         "ro"
@@ -107,11 +103,6 @@ fn kernel(container: &DesiredContainer) -> Result<Vec<Mount>, OciSpecError> {
                 "gid=5",
             ],
         )?,
-        kernel(
-            "/dev/shm",
-            "tmpfs",
-            &["nosuid", "noexec", "nodev", "mode=1777", &shm_size],
-        )?,
         kernel("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
         kernel("/sys", "sysfs", &["nosuid", "noexec", "nodev", access])?,
         kernel(
@@ -120,6 +111,24 @@ fn kernel(container: &DesiredContainer) -> Result<Vec<Mount>, OciSpecError> {
             &["nosuid", "noexec", "nodev", "relatime", access],
         )?,
     ])
+}
+
+/// The size of its `/dev/shm` in KiB.
+pub(super) fn shm_size(container: &DesiredContainer) -> u64 {
+    let size = container.config.storage.shm_size;
+    size.map_or(SHM_KIB, |size| size.0 / 1024)
+}
+
+/// Its own, or that which it shares with others. Its files have the host's ids, of which all have the same.
+fn shm(container: &DesiredContainer, places: &Places) -> Result<Mount, OciSpecError> {
+    let options = ["nosuid", "noexec", "nodev"];
+    if let Some(holder) = container.shared_ipc() {
+        let options = [&["bind", "rw", "rprivate"], &options[..]].concat();
+        return mount(ipc::SHM, "bind", &places.shm(holder), &options);
+    }
+    let size = format!("size={}k", shm_size(container));
+    let options = [&options[..], &["mode=1777", &size]].concat();
+    mount(ipc::SHM, "tmpfs", Path::new("tmpfs"), &options)
 }
 
 fn of_config(

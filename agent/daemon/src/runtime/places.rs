@@ -111,6 +111,21 @@ impl Places {
         self.bundle(instance).join("userns")
     }
 
+    /// The IPC namespace that a container shares with others.
+    pub(super) fn ipcns_file(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("ipcns")
+    }
+
+    /// The `/dev/shm` that a container shares with others.
+    pub(super) fn shm(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("shm")
+    }
+
+    /// There once both are made: which user namespace they belong to.
+    pub(super) fn ipc_ready(&self, instance: &Instance) -> PathBuf {
+        self.bundle(instance).join("ipc.ready")
+    }
+
     /// Where its writable layer is mounted with the container's ids while its root is put together.
     pub(super) fn mapped_layer(&self, instance: &Instance) -> PathBuf {
         self.bundle(instance).join("layer")

@@ -1,6 +1,6 @@
 //! Decides what has to happen to each container. Pure.
 
-use super::desired::{Desired, DesiredContainer, Network, SpecHash};
+use super::desired::{Desired, DesiredContainer, SpecHash};
 use super::instance::{Instance, Slot};
 use orlop_config::{Name, Restart, UpdateOrder};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ pub struct Plan {
     pub going: BTreeSet<Instance>,
     /// What serves on while its successor comes up, by what it was made for.
     pub predecessors: BTreeMap<Name, SpecHash>,
-    /// Those in a user namespace of their own, or in that of the container whose network they share.
+    /// Those in a user namespace of their own, or in that of a container that they share network or IPC with.
     pub mapped: BTreeSet<Name>,
 }
 
@@ -140,7 +140,35 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, done: &BTreeSet<Name>
             plan.predecessors.insert(name.clone(), hash);
         }
     }
+    while replace_next_beside(&mut plan, desired, observed) {}
     plan
+}
+
+/// Lets one container that runs in namespaces of another which is replaced be replaced too: it would stay in
+/// those of the old one. Whether there was one.
+fn replace_next_beside(plan: &mut Plan, desired: &Desired, observed: &Observed) -> bool {
+    let replaced = |name: &Name| plan.actions.get(name) == Some(&Action::Replace);
+    let beside = desired.containers.iter().find(|container| {
+        let slot = plan.slots.get(&container.name).copied().unwrap_or_default();
+        let found = observed.get(&Instance::new(&container.name, slot));
+        let action = plan.actions.get(&container.name);
+        let stays = matches!(action, Some(Action::Keep | Action::Remount));
+        let config = &container.config;
+        let mut lenders = config.lends_from().into_iter();
+        stays && found.is_some_and(|found| found.unit == UnitState::Active) && lenders.any(replaced)
+    });
+    let Some(name) = beside.map(|container| &container.name) else {
+        return false;
+    };
+    let first = Instance::first(name);
+    for instance in [first.sibling(), first] {
+        if observed.contains_key(&instance) {
+            plan.going.insert(instance);
+        }
+    }
+    plan.slots.insert(name.clone(), Slot::First);
+    plan.actions.insert(name.clone(), Action::Replace);
+    true
 }
 
 /// What happens to one container.
@@ -233,8 +261,8 @@ fn is_mapped(desired: &Desired, container: &DesiredContainer, observed: &Observe
     if desired.why_hosts_user_namespace(container).is_some() {
         return false;
     }
-    if let Network::Of(holder) = container.network() {
-        let holder = desired.containers.iter().find(|one| one.name == *holder);
+    if let Some(holder) = container.config.shares_user_namespace_of() {
+        let holder = desired.of_name(holder);
         return holder.is_some_and(|holder| is_mapped(desired, holder, observed));
     }
     let plain = desired.hash(container);

@@ -3,6 +3,9 @@
 use super::super::fixture::desired_web;
 use super::*;
 
+#[path = "plan_sharing_tests.rs"]
+mod sharing;
+
 /// Where no task is done for good.
 fn plan(desired: &Desired, observed: &Observed) -> Plan {
     super::plan(desired, observed, &BTreeSet::new())

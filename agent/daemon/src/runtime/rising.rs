@@ -97,7 +97,7 @@ fn of_ids(
     }
     match ranges {
         Ok(ranges) => {
-            let range = ranges.get(&container.address_holder());
+            let range = ranges.get(&container.user_namespace());
             let range = range.ok_or(StepError::NoIds)?;
             Ok((plain.in_own_user_namespace(), Some(*range)))
         }
@@ -105,7 +105,7 @@ fn of_ids(
     }
 }
 
-/// The ids of all that are in a user namespace of their own, by whose network they have.
+/// The ids of all that are in a user namespace of their own, by whose namespace it is.
 fn ranges(
     places: &Places,
     plan: &Plan,
@@ -113,6 +113,6 @@ fn ranges(
 ) -> Result<BTreeMap<Instance, IdRange>, StepError> {
     let mapped = desired.containers.iter();
     let mapped = mapped.filter(|container| plan.mapped.contains(&container.name));
-    let holders = mapped.map(|container| container.address_holder());
+    let holders = mapped.map(|container| container.user_namespace());
     ids::give(places, &holders.collect())
 }

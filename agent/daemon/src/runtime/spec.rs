@@ -247,7 +247,6 @@ fn namespaces(
     let rights = &container.config.security.host;
     let own = [
         (LinuxNamespaceType::Pid, Some(HostRight::Pid)),
-        (LinuxNamespaceType::Ipc, Some(HostRight::Ipc)),
         (LinuxNamespaceType::Uts, None),
         (LinuxNamespaceType::Mount, None),
         (LinuxNamespaceType::Cgroup, None),
@@ -257,8 +256,14 @@ fn namespaces(
         .filter(|(_, right)| right.is_none_or(|right| !rights.contains(&right)))
         .map(|(kind, _)| LinuxNamespaceBuilder::default().typ(kind).build())
         .collect::<Result<Vec<_>, _>>()?;
+    let ipc = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::Ipc);
+    match container.shared_ipc() {
+        Some(holder) => all.push(ipc.path(places.ipcns_file(holder)).build()?),
+        None if rights.contains(&HostRight::Ipc) => {}
+        None => all.push(ipc.build()?),
+    }
     if given.ids.is_some() {
-        let path = places.userns_file(&container.address_holder());
+        let path = places.userns_file(&container.user_namespace());
         let user = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::User);
         all.push(user.path(path).build()?);
     }

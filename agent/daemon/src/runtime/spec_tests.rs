@@ -282,3 +282,33 @@ fn a_user_namespace_is_named_by_its_path_and_what_is_on_disk_is_mapped() {
     let groups = &spec["linux"]["sysctl"]["net.ipv4.ping_group_range"];
     assert_eq!(groups, "0 65535");
 }
+
+#[test]
+fn shared_ipc_is_named_by_its_path_in_the_specs_of_all_who_share_it() {
+    let mut container = desired_web().containers.remove(0);
+    for (whose, userns) in [("web", "web"), ("db", "db")] {
+        container.common.ipc = Some(Instance::first(&name(whose)));
+        container.common.userns = Some(Instance::first(&name(userns)));
+        let mut given = given();
+        given.ids = IdRange::from(524_288);
+        let spec = json(&container, &given);
+        let namespaces = namespaces_of(&spec);
+        for (kind, file) in [("ipc", "ipcns"), ("user", "userns")] {
+            let expected = format!("{kind} /run/orlop/containers/{whose}/{file}");
+            assert!(namespaces.contains(&expected), "{namespaces:?}");
+        }
+        assert!(namespaces.contains(&"network /run/netns/orlop-web".to_owned()));
+        let mounts = spec["mounts"].as_array().unwrap();
+        let shm: Vec<_> = mounts
+            .iter()
+            .filter(|mount| mount["destination"] == "/dev/shm")
+            .collect();
+        assert_eq!(shm.len(), 1);
+        assert_eq!(
+            shm[0]["source"],
+            format!("/run/orlop/containers/{whose}/shm")
+        );
+        let options = shm[0]["options"].as_array().unwrap();
+        assert!(!options.contains(&json!("idmap")), "{options:?}");
+    }
+}

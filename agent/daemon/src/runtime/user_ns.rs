@@ -7,12 +7,14 @@ use super::observe::mount_points;
 use super::places::Places;
 use super::{ids, net};
 use crate::id_range::IdRange;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A process in new namespaces, which does nothing. They go with it, unless they are kept.
@@ -37,9 +39,8 @@ impl Holder {
     /// belongs to it. A process of its own has to do it: the kernel lets none with threads enter a user
     /// namespace (unshare(2)).
     pub(super) fn new(map: &str, also: Option<Namespace>) -> Result<Self, StepError> {
-        let mut flags = CloneFlags::CLONE_NEWUSER;
-        flags.set(CloneFlags::CLONE_NEWNET, also == Some(Namespace::Net));
-        let holder = Self::start(flags).map_err(StepError::UserNamespace)?;
+        let flags = CloneFlags::CLONE_NEWUSER | also.map_or(CloneFlags::empty(), Namespace::flag);
+        let holder = Self::start(None, flags).map_err(StepError::UserNamespace)?;
         for file in ["uid_map", "gid_map"] {
             let path = holder.proc(file);
             // In one write, as the kernel wants it.
@@ -48,7 +49,12 @@ impl Holder {
         Ok(holder)
     }
 
-    fn start(flags: CloneFlags) -> io::Result<Self> {
+    /// Makes a namespace of `kind` that belongs to the user namespace `owner`.
+    fn within(owner: BorrowedFd<'_>, kind: Namespace) -> Result<Self, StepError> {
+        Self::start(Some(owner), kind.flag()).map_err(StepError::UserNamespace)
+    }
+
+    fn start(owner: Option<BorrowedFd<'_>>, flags: CloneFlags) -> io::Result<Self> {
         let (mut ready, tell) = io::pipe()?;
         let (wait, until) = io::pipe()?;
         // SAFETY: the child makes system calls only, on memory of its own stack. It takes no lock, which
@@ -56,7 +62,7 @@ impl Holder {
         match unsafe { fork() }? {
             ForkResult::Child => {
                 drop(until);
-                hold(flags, tell, wait)
+                hold(owner, flags, tell, wait)
             }
             ForkResult::Parent { child } => {
                 let holder = Self {
@@ -91,8 +97,15 @@ impl Holder {
 }
 
 /// What the child does, and nothing else: it is a copy of one thread of many.
-fn hold(flags: CloneFlags, mut tell: PipeWriter, mut wait: PipeReader) -> ! {
-    let errno = unshare(flags).map_or_else(|errno| errno as i32, |()| 0);
+fn hold(
+    owner: Option<BorrowedFd<'_>>,
+    flags: CloneFlags,
+    mut tell: PipeWriter,
+    mut wait: PipeReader,
+) -> ! {
+    let joined = owner.map_or(Ok(()), |owner| setns(owner, CloneFlags::CLONE_NEWUSER));
+    let made = joined.and_then(|()| unshare(flags));
+    let errno = made.map_or_else(|errno| errno as i32, |()| 0);
     let told = tell.write_all(&errno.to_ne_bytes());
     if told.is_ok() {
         // Until nobody has the other end any more.
@@ -113,23 +126,45 @@ pub(super) fn ensure(places: &Places, name: &Instance) -> Result<(), StepError> 
     }
 }
 
-/// Makes user and network namespace of `name`, in which nothing runs.
+/// Makes a namespace of `kind` that belongs to the user namespace kept at `owner`, or to the host's where there
+/// is none, and keeps it at `path`, which holds none.
+pub(super) fn create_within(
+    owner: Option<&Path>,
+    kind: Namespace,
+    path: &Path,
+) -> Result<(), StepError> {
+    let Some(owner) = owner else {
+        return net::create_namespace(kind, path);
+    };
+    let owner = File::open(owner).map_err(StepError::file("open", owner))?;
+    Holder::within(owner.as_fd(), kind)?.keep(kind, path)
+}
+
+/// The number of the namespace kept at `path`: no two that are there have the same.
+pub(super) fn number(path: &Path) -> Result<u64, StepError> {
+    let found = std::fs::metadata(path).map_err(StepError::file("find", path))?;
+    Ok(found.ino())
+}
+
+/// Makes user and network namespace of `name`, in which nothing runs. A user namespace that it has already stays:
+/// others may be in it.
 pub(super) fn create_both(
     places: &Places,
     name: &Instance,
     range: IdRange,
 ) -> Result<(), StepError> {
-    let path = places.userns_file(name);
-    net::remove_namespace(&path)?;
+    let (path, netns) = (places.userns_file(name), places.netns_file(name));
+    if mount_points()?.contains(&path) {
+        return create_within(Some(&path), Namespace::Net, &netns);
+    }
     let holder = Holder::new(&range.map(), Some(Namespace::Net))?;
     holder.keep(Namespace::User, &path)?;
-    holder.keep(Namespace::Net, &places.netns_file(name))
+    holder.keep(Namespace::Net, &netns)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn a_new_namespace_has_its_ids_and_goes_with_its_process() {
@@ -145,5 +180,20 @@ mod tests {
         let process = holder.proc("");
         drop(holder);
         assert!(!process.exists());
+    }
+
+    #[test]
+    fn a_namespace_made_later_belongs_to_the_user_namespace_that_is_named() {
+        let range = IdRange::all().next().unwrap();
+        let first = Holder::new(&range.map(), None).unwrap();
+        let later = Holder::within(first.open().unwrap().as_fd(), Namespace::Ipc).unwrap();
+        let number_of = |holder: &Holder, kind| number(&holder.proc(&format!("ns/{kind}")));
+        assert_eq!(
+            number_of(&later, "user").unwrap(),
+            number_of(&first, "user").unwrap()
+        );
+        let own = number(Path::new("/proc/self/ns/ipc")).unwrap();
+        assert_ne!(number_of(&later, "ipc").unwrap(), own);
+        assert_eq!(number_of(&first, "ipc").unwrap(), own);
     }
 }

@@ -18,8 +18,8 @@ impl Service<'_, '_> {
                     self.security_opt(&text, &place.at(line));
                 }
             }
-            "pid" => self.namespace("pid", value, place),
-            "ipc" => self.namespace("ipc", value, place),
+            "pid" => self.pid(value, place),
+            "ipc" => self.ipc(value, place),
             "userns_mode" if value.text() == Some("host") => {
                 self.read_text("userns", value, place, "host", |text| Some(text.into()))
             }
@@ -62,12 +62,30 @@ impl Service<'_, '_> {
         }
     }
 
-    fn namespace(&mut self, right: &str, value: &Node, place: &Place) {
+    fn pid(&mut self, value: &Node, place: &Place) {
         match value.text() {
-            Some("host") => self.out.push("host", Value::from(right), place),
-            Some("private" | "shareable") => {}
+            Some("host") => self.out.push("host", Value::from("pid"), place),
+            Some("private") => {}
             _ => {
-                let why = "it is shared with the host or with nobody";
+                let why = "process ids are shared with the host or with nobody";
+                self.builder.left_out(place, why);
+            }
+        }
+    }
+
+    /// Whoever is named by another one shares.
+    fn ipc(&mut self, value: &Node, place: &Place) {
+        let mode = value.text().unwrap_or_default();
+        match mode.split_once(':') {
+            Some(("service" | "container", other)) => {
+                let names = &self.builder.names.containers;
+                let other = names.given(other).unwrap_or(other);
+                self.out.set("ipc", format!("container:{other}"), place);
+            }
+            None if mode == "host" => self.out.push("host", Value::from("ipc"), place),
+            None if matches!(mode, "private" | "shareable") => {}
+            _ => {
+                let why = format!("there is no IPC mode `{mode}`");
                 self.builder.left_out(place, why);
             }
         }

@@ -1,6 +1,8 @@
 //! The keys of what a container may do.
 
-use super::super::forms::{CAPABILITY, HOST_RIGHT, JSON, LABEL, NETWORK_MODE, PATH, TEXT};
+use super::super::forms::{
+    CAPABILITY, HOST_RIGHT, IPC_MODE, JSON, LABEL, NETWORK_MODE, PATH, TEXT,
+};
 use crate::spec::{Key, Kind, Presence, Table};
 
 pub(super) const CAPABILITIES: Key = Key {
@@ -106,6 +108,14 @@ pub(super) const NETWORK: Key = Key {
     kind: Kind::Text(&NETWORK_MODE),
     presence: Presence::Optional("the networks of `networks`"),
     doc: "`none` for no network but its own loopback interface, or `container:NAME` for that container's: they reach each other on 127.0.0.1.",
+};
+
+pub(super) const IPC: Key = Key {
+    name: "ipc",
+    kind: Kind::Text(&IPC_MODE),
+    presence: Presence::Optional("its own"),
+    doc: "`container:NAME` for that container's System V IPC, POSIX message queues and `/dev/shm`; it is in that container's user namespace then. \
+          What is in shared memory stays while either of them is restarted, as long as both are set up.",
 };
 
 pub(super) const LABELS: Key = Key {

@@ -35,6 +35,10 @@ pub(super) fn report(
             "two instances would listen at the same ports of another container",
         ),
         (
+            security.ipc.is_some(),
+            "two instances would write to the same memory of another container",
+        ),
+        (
             networks.iter().any(fixed),
             "two instances cannot have the same address",
         ),

@@ -74,6 +74,7 @@ pub(super) fn security(cx: &mut Context, section: &Section<'_>) -> Security {
             Some("host") => UserNamespace::Host,
             _ => UserNamespace::Auto,
         },
+        ipc: None,
     }
 }
 

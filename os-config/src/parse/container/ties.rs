@@ -2,8 +2,9 @@
 
 use super::super::context::{Context, Tie, TieKind};
 use super::beside::STOP_FIRST;
+use super::ipc;
 use crate::forms::Problem;
-use crate::model::{Condition, Container, HostRight, Kind, Name, UserNamespace};
+use crate::model::{Condition, Container, HostRight, Kind, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reports every tie that cannot hold, and every circle once.
@@ -15,7 +16,7 @@ pub(super) fn report(cx: &mut Context, containers: &BTreeMap<Name, Container>) {
         if let Some(other) = containers.get(&tie.to)
             && let Some(problem) = impossible(tie, other)
                 .or_else(|| not_alone(tie, &ties))
-                .or_else(|| strange_namespace(tie, containers.get(&tie.from)?, other))
+                .or_else(|| ipc::strange_namespace(tie, containers))
         {
             cx.report(tie.span.clone(), problem);
         }
@@ -46,33 +47,27 @@ fn impossible(tie: &Tie, other: &Container) -> Option<Problem> {
             Problem::new(format!("`{to}` has no network of its own to share"))
                 .help("name the container that joins the networks"),
         ),
-        TieKind::After(_) | TieKind::Network | TieKind::Alone => None,
+        TieKind::Ipc if !ipc::has_own(other) => Some(
+            Problem::new(format!("`{to}` has no IPC of its own to share"))
+                .help("name the container that the others share theirs with"),
+        ),
+        TieKind::After(_) | TieKind::Network | TieKind::Ipc | TieKind::Alone => None,
     }
 }
 
-/// Why a container whose network is left to its past with each update cannot be so.
+/// Why a container whose network or IPC is left to its past with each update cannot be so.
 fn not_alone(tie: &Tie, ties: &[Tie]) -> Option<Problem> {
-    let shares = |other: &&Tie| matches!(other.how, TieKind::Network) && other.to == tie.from;
-    let sharing = ties.iter().find(shares)?;
+    let of_tie = ties.iter().filter(|other| other.to == tie.from);
+    let mut sharing = of_tie.filter_map(|other| match other.how {
+        TieKind::Network => Some((&other.from, "is in its network")),
+        TieKind::Ipc => Some((&other.from, "shares its IPC")),
+        TieKind::After(_) | TieKind::Alone => None,
+    });
+    let (from, how) = sharing.next()?;
     let message = format!(
-        "it cannot be updated start-first: `{}` is in its network, and would stay in that of the old instance",
-        sharing.from
+        "it cannot be updated start-first: `{from}` {how}, and would stay in that of the old instance"
     );
     matches!(tie.how, TieKind::Alone).then(|| Problem::new(message).help(STOP_FIRST))
-}
-
-/// Who shares a network shares the user namespace that it belongs to.
-fn strange_namespace(tie: &Tie, from: &Container, other: &Container) -> Option<Problem> {
-    let in_hosts = other.security.userns == UserNamespace::Host
-        || other.needs_hosts_user_namespace().is_some();
-    let wants_own = from.security.userns == UserNamespace::Own;
-    (tie.how == TieKind::Network && wants_own && in_hosts).then(|| {
-        let to = &tie.to;
-        Problem::new(format!(
-            "`{to}` is in the host's user namespace, and who shares its network too"
-        ))
-        .help("write `userns = \"auto\"`, or have a network of its own")
-    })
 }
 
 fn has_own_network(container: &Container) -> bool {

@@ -7,6 +7,7 @@
 //! | `/started` | nanoseconds since 1970 at its start: another number is another process |
 //! | `/file/PATH` | what is in the file `/PATH`, as text, or 500 and why it cannot be read |
 //! | `/try/WAY` | `WAY: done`, or 500 and why a way out of the container does not lead out: attempt.rs |
+//! | `/receive` | the oldest text in a message queue, or 500 and why there is none; `/try/send/TEXT` puts one there |
 //! | `/exit/STATUS` | none: it ends with this status |
 //! | `/orphan` | the process id of a child that was left behind and ends at once |
 //! | `/ticks` | how many times a tenth of a second has passed since its start |
@@ -19,6 +20,7 @@
 
 mod attempt;
 mod network;
+mod queue;
 mod talk;
 
 use clap::Parser;
@@ -333,6 +335,10 @@ impl App {
             }
             way if way.starts_with(TRY) => match attempt::attempt(&way[TRY.len()..]) {
                 Ok(done) => (OK, done),
+                Err(error) => (FAILED, format!("{error}\n")),
+            },
+            "/receive" => match queue::receive() {
+                Ok(text) => (OK, text),
                 Err(error) => (FAILED, format!("{error}\n")),
             },
             "/orphan" => match leave_orphan() {

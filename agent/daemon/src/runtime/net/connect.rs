@@ -2,6 +2,7 @@
 
 use super::super::absent::remove_file;
 use super::super::command::{find, run_well};
+use super::super::desired::DesiredContainer;
 use super::super::error::StepError;
 use super::super::instance::Instance;
 use super::super::observe::{mount_points, read_text};
@@ -30,24 +31,25 @@ const FILE_MODE: u32 = 0o600;
 /// has been done to its end. What another request left is removed first. Idempotent.
 pub(in super::super) async fn connect(
     places: &Places,
-    instance: &Instance,
+    container: &DesiredContainer,
     request: &Request,
 ) -> Result<(), StepError> {
-    let wanted = to_json(request, &places.network_request(instance))?;
-    if is_connected(places, instance, &wanted)? {
+    let wanted = to_json(request, &places.network_request(&container.instance()))?;
+    if is_connected(places, container, &wanted)? {
         return Ok(());
     }
-    set_up(places, instance, request).await
+    set_up(places, container, request).await
 }
 
 /// Makes the links of `instance` again that have been lost, in the namespace that its processes are in:
 /// that of process `pid` where it is not kept under its name any more. Open connections go on.
 pub(super) async fn connect_again(
     places: &Places,
-    instance: &Instance,
+    container: &DesiredContainer,
     request: &Request,
     pid: u32,
 ) -> Result<(), StepError> {
+    let instance = &container.instance();
     let path = places.netns_file(instance);
     let wanted = to_json(request, &places.network_request(instance))?;
     remove_file(&places.network_ready(instance))?;
@@ -58,24 +60,29 @@ pub(super) async fn connect_again(
         log::debug!("ignoring that not everything of {instance} was left to be removed: {error}");
     }
     write(&places.network_request(instance), &wanted)?;
-    make_links(places, instance, request, &wanted).await
+    make_links(places, container, request, &wanted).await
 }
 
 /// Makes namespaces and links of `instance`, in which nothing runs, from the beginning.
 pub(super) async fn set_up(
     places: &Places,
-    instance: &Instance,
+    container: &DesiredContainer,
     request: &Request,
 ) -> Result<(), StepError> {
+    let instance = &container.instance();
     let wanted = to_json(request, &places.network_request(instance))?;
     disconnect(places, instance).await?;
+    let (owner, netns) = (container.user_namespace(), places.netns_file(instance));
     match ids::of(places, instance)? {
-        Some(range) => user_ns::create_both(places, instance, range)?,
-        None => netns::create(&places.netns_file(instance))?,
+        Some(range) if owner == *instance => user_ns::create_both(places, instance, range)?,
+        Some(_) => {
+            user_ns::create_within(Some(&places.userns_file(&owner)), Namespace::Net, &netns)?;
+        }
+        None => netns::create(Namespace::Net, &netns)?,
     }
     // Before the set-up, so that a set-up cut short can be torn down.
     write(&places.network_request(instance), &wanted)?;
-    make_links(places, instance, request, &wanted).await
+    make_links(places, container, request, &wanted).await
 }
 
 /// netavark looks for a bridge before it makes one, and two of them that look at once both make it.
@@ -83,10 +90,11 @@ static BRIDGES: FirstAlone = FirstAlone::new();
 
 async fn make_links(
     places: &Places,
-    instance: &Instance,
+    container: &DesiredContainer,
     request: &Request,
     wanted: &[u8],
 ) -> Result<(), StepError> {
+    let instance = &container.instance();
     let are_there = || {
         let links = bridges::own_links()?;
         Ok(request.bridges().all(|bridge| links.contains(bridge)))
@@ -96,7 +104,7 @@ async fn make_links(
     request.cables().try_for_each(bridges::allow_hairpin)?;
     write(
         &places.network_ready(instance),
-        whose(places, instance)?.as_bytes(),
+        whose(places, container)?.as_bytes(),
     )
 }
 
@@ -112,19 +120,32 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), StepError> {
         .map_err(StepError::file("write", path))
 }
 
-/// The ids that the network belongs to; nothing where it is the host's root's.
-fn whose(places: &Places, instance: &Instance) -> Result<String, StepError> {
-    let range = ids::of(places, instance)?;
-    Ok(range.map(|range| range.to_string()).unwrap_or_default())
+/// The ids that the network belongs to, and which namespace of them where that is another container's;
+/// nothing where it is the host's root's.
+fn whose(places: &Places, container: &DesiredContainer) -> Result<String, StepError> {
+    let (instance, owner) = (container.instance(), container.user_namespace());
+    let Some(range) = ids::of(places, &instance)? else {
+        return Ok(String::new());
+    };
+    if owner == instance {
+        return Ok(range.to_string());
+    }
+    let number = user_ns::number(&places.userns_file(&owner))?;
+    Ok(format!("{range} {number}"))
 }
 
-fn is_connected(places: &Places, instance: &Instance, wanted: &[u8]) -> Result<bool, StepError> {
+fn is_connected(
+    places: &Places,
+    container: &DesiredContainer,
+    wanted: &[u8],
+) -> Result<bool, StepError> {
+    let instance = &container.instance();
     let found = read_text(&places.network_request(instance))?;
     let ready = read_text(&places.network_ready(instance))?;
     let mounts = mount_points()?;
-    let owner = whose(places, instance)?;
+    let owner = whose(places, container)?;
     Ok(ready.is_some_and(|text| text == owner)
-        && (owner.is_empty() || mounts.contains(&places.userns_file(instance)))
+        && (owner.is_empty() || mounts.contains(&places.userns_file(&container.user_namespace())))
         && found.is_some_and(|text| text.as_bytes() == wanted)
         && mounts.contains(&places.netns_file(instance)))
 }
@@ -139,7 +160,7 @@ pub(in super::super) async fn disconnect(
     if let Some(request) = read_text(&places.network_request(instance))? {
         // netavark wants a namespace, also where only its rules on the host are left.
         if !mount_points()?.contains(&path) {
-            netns::create(&path)?;
+            netns::create(Namespace::Net, &path)?;
         }
         if let Err(error) = netavark(places, instance, "teardown", request.as_bytes()).await {
             // A set-up that was cut short cannot be torn down without complaints, and one that

@@ -233,9 +233,9 @@ impl Guard {
         log::warn!(container = name.as_str(); "{name} has lost its network; connecting it again");
         let request = Request::new(container, addresses);
         match process {
-            Some(pid) => connect_again(places, instance, &request, pid).await,
+            Some(pid) => connect_again(places, container, &request, pid).await,
             // systemd may start it at any time, without the agent.
-            None => set_up(places, instance, &request).await,
+            None => set_up(places, container, &request).await,
         }
     }
 }

@@ -23,5 +23,6 @@ pub(super) use guard::{Guard, watch};
 pub(super) use lease::{Addresses, Leases};
 pub(super) use netavark::Request;
 pub(super) use netns::{
-    Namespace, keep_namespace, keep_new, remove as remove_namespace, unmount_all,
+    Namespace, create as create_namespace, keep_namespace, keep_new, remove as remove_namespace,
+    unmount_all,
 };

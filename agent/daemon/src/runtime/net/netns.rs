@@ -18,14 +18,26 @@ pub(in super::super) enum Namespace {
     Net,
     /// That of its ids.
     User,
+    /// That of its System V IPC and POSIX message queues.
+    Ipc,
 }
 
 impl Namespace {
+    /// What makes one; nothing for the ids.
+    pub(in super::super) fn flag(self) -> CloneFlags {
+        match self {
+            Self::Net => CloneFlags::CLONE_NEWNET,
+            Self::User => CloneFlags::empty(),
+            Self::Ipc => CloneFlags::CLONE_NEWIPC,
+        }
+    }
+
     /// That of a process, or of the thread that asks (`thread-self`).
     fn of(self, process: impl std::fmt::Display) -> String {
         let kind = match self {
             Self::Net => "net",
             Self::User => "user",
+            Self::Ipc => "ipc",
         };
         format!("/proc/{process}/ns/{kind}")
     }
@@ -34,20 +46,20 @@ impl Namespace {
 const OWN: &str = "thread-self";
 const DIR_MODE: u32 = 0o755;
 
-/// Makes a new network namespace and keeps it at `path`, which must not hold one. It lives until
+/// Makes a new namespace of the host's root and keeps it at `path`, which must not hold one. It lives until
 /// [`remove`] and the end of its last process. Blocks for some milliseconds.
-pub(super) fn create(path: &Path) -> Result<(), StepError> {
+pub(in super::super) fn create(kind: Namespace, path: &Path) -> Result<(), StepError> {
     make_mount_point(path)?;
     let target = path.to_owned();
     // A thread of its own: its namespace must not stay with a thread that does other work later.
     let made = std::thread::spawn(move || -> io::Result<()> {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        Ok(mount_bind(Namespace::Net.of(OWN), &target)?)
+        unshare(kind.flag())?;
+        Ok(mount_bind(kind.of(OWN), &target)?)
     });
     let made = made
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("the thread ended early")));
-    made.map_err(StepError::file("make a network namespace at", path))
+    made.map_err(StepError::file("make a namespace at", path))
 }
 
 /// Keeps a namespace of the process `pid` at `path` again, if it was kept there before: the file that it
