@@ -2,7 +2,7 @@
 
 use crate::cuts::Plan;
 use crate::disk::Disk;
-use crate::ext4::{Ext4, JournalCache};
+use crate::ext4::{DataCache, Ext4, JournalCache};
 use crate::run::{CheckedCut, check_all};
 use crate::synthetic::{Step, Synthetic, mount_file, run, text};
 use std::collections::BTreeSet;
@@ -110,6 +110,24 @@ fn a_generation_before_its_image_is_caught() {
         &[Generation, State, Objects, Record],
         "generation 2 is not complete",
     );
+}
+
+/// e2fsck reads it where the cut has left files to be removed: as zeros it would be taken for damaged.
+#[test]
+fn what_projects_are_counted_in_is_no_data_of_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    let bytes = 64 << 20;
+    File::create(&image).unwrap().set_len(bytes).unwrap();
+    run(
+        "mkfs.ext4",
+        &["-q", "-b", "4096", "-O", "project", text(&image)],
+    );
+    run("tune2fs", &["-Q", "prjquota", text(&image)]);
+    let disk = Disk::open(&image).unwrap();
+    let volume = Ext4::open(&disk, &(0..bytes), &mut JournalCache::new()).unwrap();
+    let data = volume.data_blocks(&mut DataCache::default()).unwrap();
+    assert_eq!(data.len(), 0, "{data:?}");
 }
 
 #[test]

@@ -215,7 +215,7 @@ impl Ext4<'_> {
         Ok(data)
     }
 
-    /// The blocks that are data of regular files in use, and nothing else.
+    /// The blocks that are data of regular files in use, and nothing else: neither those of the quotas, which e2fsck reads.
     pub(crate) fn data_blocks(&self, cache: &mut DataCache) -> Result<HashSet<u64>, Ext4Error> {
         let mut data = HashSet::new();
         for (block, first) in self.inode_blocks()? {
@@ -239,6 +239,7 @@ impl Ext4<'_> {
         let mut lasting = true;
         for inode in self.inodes_in(block, first) {
             let counts = inode.number >= FIRST_INODE
+                && inode.number != self.quota_inode
                 && inode.kind == Kind::File
                 && inode.is_in_use()
                 && inode.flags & EXTENTS != 0;

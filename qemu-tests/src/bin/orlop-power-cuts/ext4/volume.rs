@@ -21,6 +21,8 @@ const UNREAD: u32 = 0x10 | 0x8000 | 0x10000;
 const LONG: u32 = 0x80;
 /// `BG_INODE_UNINIT`: the group has no inodes yet.
 const NO_INODES: u16 = 1;
+/// Where the superblock has `s_prj_quota_inum` (kernel documentation, ext4, "The Super Block").
+const PROJECT_QUOTA_INODE: usize = 0x26c;
 /// The inode of the root folder.
 const ROOT: u32 = 2;
 
@@ -42,6 +44,8 @@ pub(crate) struct Ext4<'a> {
     per_group: u32,
     inode_bytes: u16,
     descriptor_bytes: u16,
+    /// The file that projects are counted in; 0 is none.
+    pub(super) quota_inode: u32,
     replay: Replay,
     /// What the initrd writes over a torn superblock before it mounts.
     mended: Option<Bytes>,
@@ -63,6 +67,7 @@ impl<'a> Ext4<'a> {
             per_group: 1,
             inode_bytes: 256,
             descriptor_bytes: 32,
+            quota_inode: 0,
             replay: Replay::default(),
             mended: None,
             tables: RefCell::default(),
@@ -126,6 +131,7 @@ impl<'a> Ext4<'a> {
         if !plausible {
             return Err(Ext4Error("the superblock is damaged".to_owned()));
         }
+        self.quota_inode = le32(sb, PROJECT_QUOTA_INODE);
         self.blocks = self.blocks.min(u64::from(le32(sb, 0x4)));
         Ok(incompatible & RECOVER != 0)
     }
