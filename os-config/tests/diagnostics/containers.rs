@@ -163,6 +163,10 @@ fn what_containers_cannot_share_is_said() {
         &two(&format!("{shares}\nhost = [\"ipc\"]"), ""),
         &two(shares, "host = [\"ipc\"]"),
         &two(
+            "network = \"container:db\"\nipc = \"container:db\"",
+            "kind = \"task\"\nrun = \"once\"",
+        ),
+        &two(
             &format!(
                 "{shares}\nshm_size = \"1 MiB\"\nsysctl = {{ \"kernel.shmmax\" = \"1\", \"net.core.somaxconn\" = \"1\" }}"
             ),

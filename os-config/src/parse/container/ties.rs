@@ -43,6 +43,12 @@ fn impossible(tie: &Tie, other: &Container) -> Option<Problem> {
                 "give it `kind = \"task\"`, or write `{to} = \"started\"`"
             )),
         ),
+        TieKind::Network | TieKind::Ipc if other.lifecycle.once => Some(
+            Problem::new(format!(
+                "`{to}` runs once, and lends nothing when the node comes up again"
+            ))
+            .help("name one that runs each time, or remove its `run`"),
+        ),
         TieKind::Network if !has_own_network(other) => Some(
             Problem::new(format!("`{to}` has no network of its own to share"))
                 .help("name the container that joins the networks"),
