@@ -114,7 +114,6 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, done: &BTreeSet<Name>
     }
     for container in &desired.containers {
         let name = &container.name;
-        let is_done = container.config.lifecycle.once && done.contains(name);
         let [first, second] = [Slot::First, Slot::Second].map(|slot| Instance::new(name, slot));
         let of = |instance: &Instance| observed.get(instance);
         let plain = desired.hash(container);
@@ -125,7 +124,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, done: &BTreeSet<Name>
             plain.clone()
         };
         let found = (of(&first), of(&second));
-        let course = match is_done {
+        let course = match is_done(container, done) {
             true => Course::of_one(Action::Keep, serving(&plain, found.0, found.1)),
             false => course(desired, container, (&want, &plain), found),
         };
@@ -140,13 +139,18 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, done: &BTreeSet<Name>
             plan.predecessors.insert(name.clone(), hash);
         }
     }
-    while replace_next_beside(&mut plan, desired, observed) {}
+    while replace_next_beside(&mut plan, desired, observed, done) {}
     plan
 }
 
 /// Lets one container that runs in namespaces of another which is replaced be replaced too: it would stay in
 /// those of the old one. Whether there was one.
-fn replace_next_beside(plan: &mut Plan, desired: &Desired, observed: &Observed) -> bool {
+fn replace_next_beside(
+    plan: &mut Plan,
+    desired: &Desired,
+    observed: &Observed,
+    done: &BTreeSet<Name>,
+) -> bool {
     let replaced = |name: &Name| plan.actions.get(name) == Some(&Action::Replace);
     let beside = desired.containers.iter().find(|container| {
         let slot = plan.slots.get(&container.name).copied().unwrap_or_default();
@@ -154,8 +158,10 @@ fn replace_next_beside(plan: &mut Plan, desired: &Desired, observed: &Observed) 
         let action = plan.actions.get(&container.name);
         let stays = matches!(action, Some(Action::Keep | Action::Remount));
         let config = &container.config;
+        let is_done = is_done(container, done);
         let mut lenders = config.lends_from().into_iter();
-        stays && found.is_some_and(|found| found.unit == UnitState::Active) && lenders.any(replaced)
+        let at_work = found.is_some_and(|found| found.unit == UnitState::Active) && !is_done;
+        stays && at_work && lenders.any(replaced)
     });
     let Some(name) = beside.map(|container| &container.name) else {
         return false;
@@ -169,6 +175,11 @@ fn replace_next_beside(plan: &mut Plan, desired: &Desired, observed: &Observed) 
     plan.slots.insert(name.clone(), Slot::First);
     plan.actions.insert(name.clone(), Action::Replace);
     true
+}
+
+/// Whether `container` is a task that is not run again.
+fn is_done(container: &DesiredContainer, done: &BTreeSet<Name>) -> bool {
+    container.config.lifecycle.once && done.contains(&container.name)
 }
 
 /// What happens to one container.

@@ -483,3 +483,36 @@ fn a_task_that_is_done_for_good_is_left_alone_whatever_is_found_of_it() {
     desired.containers[0].config.lifecycle.once = false;
     assert!(!super::plan(&desired, &Observed::new(), &done).is_empty());
 }
+
+#[test]
+fn a_task_that_is_done_for_good_is_not_run_again_when_whose_network_it_is_in_is_replaced() {
+    let mut desired = desired_web();
+    let mut task = desired.containers[0].clone();
+    task.name = Name::new("task").unwrap();
+    task.config.network = Some(orlop_config::NetworkMode::Container(web()));
+    task.config.lifecycle.kind = orlop_config::Kind::Task;
+    task.config.lifecycle.once = true;
+    desired.containers.push(task);
+    let replaced = Found {
+        unit: UnitState::Active,
+        spec: Some(SpecHash::found("of an earlier config")),
+        ..Found::default()
+    };
+    let of_task = desired.hash(&desired.containers[1]);
+    let ended = Found {
+        spec: Some(of_task.in_own_user_namespace()),
+        mounted: true,
+        ..replaced.clone()
+    };
+    let name = desired.containers[1].name.clone();
+    let observed = Observed::from([
+        (Instance::first(&web()), replaced),
+        (Instance::first(&name), ended),
+    ]);
+    let action = |done: &[&Name]| {
+        let done = done.iter().map(|name| (*name).clone()).collect();
+        super::plan(&desired, &observed, &done).actions[&name].clone()
+    };
+    assert_eq!(action(&[]), Action::Replace);
+    assert_eq!(action(&[&name]), Action::Keep);
+}
