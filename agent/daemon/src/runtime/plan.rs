@@ -353,3 +353,7 @@ impl fmt::Display for Action {
 #[cfg(test)]
 #[path = "plan_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "plan_done_tests.rs"]
+mod done_tests;
