@@ -24,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest: a window that opens within this second.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
-/// The wait after a switch that could not be begun, for want of room, say.
-const SWITCH_AGAIN: Duration = Duration::from_secs(600);
+/// The wait after a switch that could not be begun, because something else was just under way, say.
+const SWITCH_AGAIN: Duration = Duration::from_secs(5);
+/// The longest such wait, for want of room, say: each further one is twice as long.
+const SWITCH_AGAIN_LONGEST: Duration = Duration::from_secs(600);
 
 /// Looks for new images for as long as the node runs, where its config says so.
 pub(super) fn start(shared: &Arc<Shared>) {
@@ -56,6 +58,16 @@ struct Rounds {
     look: Option<(Duration, Instant)>,
     /// A switch that could not be begun is not tried again before this.
     not_before: Instant,
+    /// So many switches in a row could not be begun.
+    refused: u32,
+}
+
+/// The wait after so many switches in a row that could not be begun.
+fn switch_again(refused: u32) -> Duration {
+    let doubled = 2_u32.checked_pow(refused.saturating_sub(1));
+    let wait = doubled.and_then(|times| SWITCH_AGAIN.checked_mul(times));
+    wait.unwrap_or(SWITCH_AGAIN_LONGEST)
+        .min(SWITCH_AGAIN_LONGEST)
 }
 
 async fn run(shared: Arc<Shared>) {
@@ -63,6 +75,7 @@ async fn run(shared: Arc<Shared>) {
     let mut rounds = Rounds {
         look: None,
         not_before: Instant::now(),
+        refused: 0,
     };
     loop {
         let wake = rounds.turn(&shared).await;
@@ -138,7 +151,6 @@ impl Rounds {
         if !staged || !allowed || Instant::now() < self.not_before {
             return;
         }
-        self.not_before = Instant::now() + SWITCH_AGAIN;
         let (reply, answer) = oneshot::channel();
         let ask = Ask::Apply {
             mode: None,
@@ -148,8 +160,15 @@ impl Rounds {
             reply,
         };
         let started = asked(shared, ask, answer).await;
-        if started.is_ok() {
-            self.not_before = Instant::now();
+        self.refused = match &started {
+            Ok(_) => 0,
+            Err(fault) => {
+                log::warn!("cannot begin the switch to what was staged: {fault}");
+                self.refused.saturating_add(1)
+            }
+        };
+        if self.refused > 0 {
+            self.not_before = Instant::now() + switch_again(self.refused);
         }
         tell(shared, started.map(|_: Started| ()));
     }
@@ -222,4 +241,18 @@ async fn has_news(
     let held =
         state.is_some_and(|state| state.held.iter().any(|held| now.contains(&held.manifest)));
     Ok(!held && !known(generation) && !staged.is_some_and(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_that_could_not_be_begun_is_tried_again_soon_and_then_less_and_less_often() {
+        let waits: Vec<u64> = (1..=9)
+            .map(|refused| switch_again(refused).as_secs())
+            .collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(switch_again(u32::MAX), SWITCH_AGAIN_LONGEST);
+    }
 }
