@@ -6,7 +6,7 @@ mod rig;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
-use orlop_api::ContainerState;
+use orlop_api::{ContainerState, ContainerView};
 use rig::containers::{
     apply, config, container, file, outside, runs_of, views, wait_answer, wait_view,
 };
@@ -104,10 +104,7 @@ fn what_is_not_enabled_is_not_on_the_node_and_what_its_probe_stops_stays_stopped
         "{}",
         stopped.detail
     );
-    let disabled = views(&node)
-        .into_iter()
-        .find(|view| view.name == "later")
-        .unwrap();
+    let disabled = view_of(&node, "later");
     assert_eq!(disabled.state, ContainerState::Disabled);
     let said = node.orlop(&["container", "start", "later"]);
     assert_eq!(
@@ -131,10 +128,15 @@ fn what_is_not_enabled_is_not_on_the_node_and_what_its_probe_stops_stays_stopped
     assert!(outside(&node, "/state/volumes/kept").exists());
 }
 
+fn view_of(node: &Node<'_>, name: &str) -> ContainerView {
+    let mut all = views(node).into_iter();
+    all.find(|view| view.name == name)
+        .expect("it is in the config")
+}
+
 /// Mounts a memory file system at `path` as a program of the container would.
 fn mount_inside(node: &Node<'_>, name: &str, path: &str) {
-    let view = views(node).into_iter().find(|view| view.name == name);
-    let pid = view.and_then(|view| view.pid).expect("it runs");
+    let pid = view_of(node, name).pid.expect("it runs");
     let namespace =
         fs::File::open(outside(node, &format!("/proc/{pid}/ns/mnt"))).expect("its mounts");
     let mounted = std::thread::scope(|scope| {
@@ -171,12 +173,7 @@ fn mounts_reach_a_container_as_it_says_and_it_has_the_time_zone_and_resolver_tha
     wait_answer(&node, PORT, "/");
     wait_answer(&node, OTHER_PORT, "/");
     let rules = fs::read(outside(&node, "/usr/share/zoneinfo/Europe/Berlin")).unwrap();
-    let pid = views(&node)
-        .into_iter()
-        .find(|view| view.name == "follows")
-        .unwrap()
-        .pid
-        .unwrap();
+    let pid = view_of(&node, "follows").pid.unwrap();
     let inside = |path: &str| fs::read(outside(&node, &format!("/proc/{pid}/root{path}"))).unwrap();
     assert_eq!(inside("/etc/localtime"), rules);
     assert!(file(&node, PORT, "/etc/resolv.conf").contains("options ndots:2\n"));

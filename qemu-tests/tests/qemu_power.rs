@@ -7,7 +7,7 @@
 mod rig;
 
 use orlop_api::Phase;
-use rig::qemu::{QemuRig, Random, expect_either};
+use rig::qemu::{QemuRig, Random, SEED_VAR, expect_either, seed};
 use std::error::Error;
 use std::time::Duration;
 
@@ -18,8 +18,6 @@ const STAGE: Duration = Duration::from_secs(20);
 const APPLY: Duration = Duration::from_secs(40);
 /// The way to the trial by a live swap.
 const SWAP: Duration = Duration::from_secs(8);
-/// The environment variable that repeats a run of power cuts.
-const SEED_VAR: &str = "ORLOP_TEST_SEED";
 
 #[test]
 fn a_node_that_loses_its_power_during_updates_comes_back_good() {
@@ -35,10 +33,7 @@ fn a_node_that_loses_its_power_twenty_times_during_updates_always_comes_back_goo
 /// Cuts the power so many times: one half while an image is staged, the other while it is applied, by turns
 /// with a restart and live.
 fn lose_power(cuts: u64) -> Result<(), Box<dyn Error>> {
-    let seed = match std::env::var(SEED_VAR) {
-        Ok(text) => text.parse()?,
-        Err(_) => u64::from(std::process::id()),
-    };
+    let seed = seed();
     println!("{SEED_VAR}={seed}");
     let mut random = Random(seed);
     let rig = QemuRig::new();

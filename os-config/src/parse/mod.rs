@@ -17,7 +17,6 @@ use crate::model::{Api, Firewall, Gate, Host, NodeConfig, Update};
 use context::Context;
 use ipnet::{IpNet, Ipv4Net};
 use section::Section;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use toml::de::DeTable;
 
@@ -98,9 +97,14 @@ pub fn parse(file_name: &str, text: &str) -> Result<NodeConfig, Diagnostics> {
 
 fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
     let root = Section::root(cx, root);
-    let mut config = NodeConfig {
+    let host = node::host(cx, &root);
+    let (mut container, disabled) = container::containers(cx, &root);
+    for container in container.values_mut() {
+        follow_host(&mut container.process.timezone, &host);
+    }
+    let config = NodeConfig {
         schema: SCHEMA,
-        host: node::host(cx, &root),
+        host,
         os: node::os(cx, &root),
         update: update::update(cx, &root),
         gate: gate::gate(cx, &root),
@@ -115,13 +119,9 @@ fn node<'a>(cx: &mut Context, root: &'a DeTable<'a>) -> NodeConfig {
         secret: node::secrets(cx, &root),
         net: network::nets(cx, &root),
         volume: node::volumes(cx, &root),
-        container: BTreeMap::new(),
-        disabled: BTreeMap::new(),
+        container,
+        disabled,
     };
-    (config.container, config.disabled) = container::containers(cx, &root);
-    for container in config.container.values_mut() {
-        follow_host(&mut container.process.timezone, &config.host);
-    }
     cx.report_port_clashes();
     cx.report_subnet_clashes(default_subnet());
     network::report_attachments(cx, &config.net);

@@ -301,10 +301,14 @@ impl Node {
     }
 }
 
-/// `ORLOP_TEST_SEED`, or another one each time.
+/// The environment variable that repeats what a run chose at random.
+pub(crate) const SEED_VAR: &str = "ORLOP_TEST_SEED";
+
+/// That of [`SEED_VAR`], or another one each time.
 pub(crate) fn seed() -> u64 {
-    let given = std::env::var("ORLOP_TEST_SEED").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+    let given = std::env::var(SEED_VAR).ok();
+    let given = given.map(|text| text.parse().expect("the seed is a number"));
+    given.unwrap_or_else(|| {
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap();

@@ -88,12 +88,12 @@ impl Runtime {
     /// # Errors
     /// In step `Observe`, where systemd or the files cannot be asked.
     pub async fn plan(&self, desired: &Desired) -> Result<Plan, RuntimeError> {
-        let done = self.done().await?.into_keys().collect();
-        Ok(plan(
-            desired,
-            &self.observe(desired.generation).await?,
-            &done,
-        ))
+        self.plan_with(desired, &self.done().await?).await
+    }
+
+    async fn plan_with(&self, desired: &Desired, done: &AllDone) -> Result<Plan, RuntimeError> {
+        let observed = self.observe(desired.generation).await?;
+        Ok(plan(desired, &observed, done))
     }
 
     async fn done(&self) -> Result<AllDone, RuntimeError> {
@@ -155,7 +155,8 @@ impl Runtime {
         let wishes = blocking(move || wish::load_and_tidy(&places, generation))
             .await
             .map_err(RuntimeError::all(Step::Observe))?;
-        let plan = self.plan(desired).await?;
+        let done = self.done().await?;
+        let plan = self.plan_with(desired, &done).await?;
         let mut desired = desired.clone();
         desired.take_slots(&plan.slots);
         let members = members(&plan, &desired);
@@ -170,7 +171,6 @@ impl Runtime {
         let leased = blocking(move || lease(&places, &owned, &nets))
             .await
             .map_err(RuntimeError::all(Step::Lease))?;
-        let done = self.done().await?;
         let live = &self.inner.live;
         live.desire(&members, &leased, wishes);
         live.take_done(&done, desired.generation);
@@ -258,8 +258,7 @@ impl Runtime {
         live.set_monitors(|container, health, wake| {
             let prober = monitor::Prober {
                 live: Arc::clone(live),
-                systemd: executor.systemd.clone(),
-                places: executor.places.clone(),
+                executor: executor.clone(),
             };
             let (instance, runtime) = (container.instance(), container.config.runtime);
             monitor::spawn_probe(prober, instance, runtime, health.clone(), wake)

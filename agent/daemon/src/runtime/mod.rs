@@ -54,6 +54,7 @@ mod places;
 mod plan;
 mod probe;
 mod process;
+mod record;
 mod remove;
 mod rising;
 mod root_mount;

@@ -1,13 +1,14 @@
 //! The tasks that keep the picture fresh: one that listens to systemd, one for each probe.
 
 use super::containers::blocking;
+use super::error::{RuntimeError, Step};
 use super::execute::{Executor, oci_runtime};
 use super::health::HealthMachine;
 use super::instance::Instance;
 use super::live::Live;
 use super::logs;
 use super::once;
-use super::places::{Places, instance_of_unit, unit_name};
+use super::places::{instance_of_unit, unit_name};
 use super::probe::probe;
 use super::survive;
 use super::systemd::{Exit, Job, Systemd, UnitStatus};
@@ -151,8 +152,7 @@ pub(super) async fn watch(executor: Executor, live: Arc<Live>) {
 #[derive(Clone)]
 pub(super) struct Prober {
     pub(super) live: Arc<Live>,
-    pub(super) systemd: Systemd,
-    pub(super) places: Places,
+    pub(super) executor: Executor,
 }
 
 /// Probes `instance` as long as the task lives, and starts it again where its config says so. The start
@@ -164,12 +164,8 @@ pub(super) fn spawn_probe(
     health: Health,
     wake: Arc<Notify>,
 ) -> JoinHandle<()> {
-    let Prober {
-        live,
-        systemd,
-        places,
-    } = prober;
-    let state = places.runtime_state(runtime);
+    let Prober { live, executor } = prober;
+    let state = executor.places.runtime_state(runtime);
     tokio::spawn(async move {
         let mut current: Option<(u32, HealthMachine)> = None;
         loop {
@@ -196,10 +192,10 @@ pub(super) fn spawn_probe(
             if now_unhealthy && !comes {
                 match health.unhealthy {
                     Unhealthy::None => {}
-                    Unhealthy::Restart => start_again(&systemd, &instance, machine.detail()).await,
-                    Unhealthy::Stop => {
-                        halt(&systemd, &places, &live, &instance, machine.detail()).await
+                    Unhealthy::Restart => {
+                        start_again(&executor.systemd, &instance, machine.detail()).await;
                     }
+                    Unhealthy::Stop => halt(&executor, &live, &instance, machine.detail()).await,
                 }
             }
             let wait = machine.wait();
@@ -221,7 +217,7 @@ async fn start_again(systemd: &Systemd, instance: &Instance, why: &str) {
 }
 
 /// Stops what is not well, as an operator would: it stays stopped while this generation runs.
-async fn halt(systemd: &Systemd, places: &Places, live: &Live, instance: &Instance, why: &str) {
+async fn halt(executor: &Executor, live: &Live, instance: &Instance, why: &str) {
     let name = &instance.container;
     log::warn!(container = name.as_str(); "stopping {name}, which is unhealthy: {why}");
     let wish = Wish {
@@ -229,13 +225,14 @@ async fn halt(systemd: &Systemd, places: &Places, live: &Live, instance: &Instan
         at: clock::now().0,
         generation: live.generation(),
     };
-    let (places, owned, wished) = (places.clone(), name.clone(), wish.clone());
+    let (places, owned, wished) = (executor.places.clone(), name.clone(), wish.clone());
     let stopped = async {
-        blocking(move || wish::make(&places, &owned, &wished)).await?;
+        let made = blocking(move || wish::make(&places, &owned, &wished)).await;
+        made.map_err(RuntimeError::of(name, Step::Stop))?;
         live.set_wish(name, wish);
-        systemd.run_job(&unit_name(instance), Job::Stop).await
+        executor.halt(instance).await
     };
     if let Err(error) = stopped.await {
-        log::error!(container = name.as_str(); "cannot stop {name}: {error}");
+        log::error!(container = name.as_str(); "{}", error.chain());
     }
 }

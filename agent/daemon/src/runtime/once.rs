@@ -8,15 +8,10 @@ use super::absent::remove_file;
 use super::error::StepError;
 use super::observe::{names_in, read_text};
 use super::places::Places;
+use super::record;
 use orlop_config::Name;
-use orlop_initrd::atomic_write::atomic_write;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
-
-const DIR_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// A run that is the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,15 +43,7 @@ pub(super) fn load(places: &Places) -> Result<AllDone, StepError> {
 
 /// Returns when the record is on disk. Idempotent.
 pub(super) fn note(places: &Places, name: &Name, done: &Done) -> Result<(), StepError> {
-    let dir = places.all_done();
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(DIR_MODE)
-        .create(&dir);
-    made.map_err(StepError::file("create", &dir))?;
-    let path = places.done(name);
-    let text = serde_json::to_vec(done).expect("plain data serialises");
-    atomic_write(&path, &text, FILE_MODE).map_err(StepError::file("write", &path))
+    record::write(&places.all_done(), name.as_str(), done)
 }
 
 /// There is no record any more: it runs again. Idempotent.

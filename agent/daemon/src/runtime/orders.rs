@@ -239,7 +239,8 @@ impl Executor {
         }
     }
 
-    async fn halt(&self, instance: &Instance) -> Result<(), RuntimeError> {
+    /// Stops one instance, whatever would start it again.
+    pub(super) async fn halt(&self, instance: &Instance) -> Result<(), RuntimeError> {
         let (name, unit) = (&instance.container, unit_name(instance));
         let halt = async {
             // First, so that it does not start what is stopped.

@@ -2,6 +2,7 @@
 
 use super::desired::{Desired, DesiredContainer, SpecHash};
 use super::instance::{Instance, Slot};
+use super::once::AllDone;
 use orlop_config::{Name, Restart, UpdateOrder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -105,7 +106,7 @@ pub enum Layer {
 
 /// What to do to come from `observed` to `desired`. A container whose hash is the same and that is
 /// alive is never touched, nor is a task that is `done` once and for all.
-pub(super) fn plan(desired: &Desired, observed: &Observed, done: &BTreeSet<Name>) -> Plan {
+pub(super) fn plan(desired: &Desired, observed: &Observed, done: &AllDone) -> Plan {
     let mut plan = Plan::default();
     for instance in observed.keys() {
         plan.actions
@@ -149,7 +150,7 @@ fn replace_next_beside(
     plan: &mut Plan,
     desired: &Desired,
     observed: &Observed,
-    done: &BTreeSet<Name>,
+    done: &AllDone,
 ) -> bool {
     let replaced = |name: &Name| plan.actions.get(name) == Some(&Action::Replace);
     let beside = desired.containers.iter().find(|container| {
@@ -178,8 +179,8 @@ fn replace_next_beside(
 }
 
 /// Whether `container` is a task that is not run again.
-fn is_done(container: &DesiredContainer, done: &BTreeSet<Name>) -> bool {
-    container.config.lifecycle.once && done.contains(&container.name)
+fn is_done(container: &DesiredContainer, done: &AllDone) -> bool {
+    container.config.lifecycle.once && done.contains_key(&container.name)
 }
 
 /// What happens to one container.

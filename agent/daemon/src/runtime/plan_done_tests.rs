@@ -1,6 +1,7 @@
 //! What becomes of tasks that run once.
 
 use super::super::fixture::{desired_web, name};
+use super::super::once::Done;
 use super::*;
 
 #[test]
@@ -9,7 +10,7 @@ fn a_task_that_is_done_for_good_is_left_alone_whatever_is_found_of_it() {
     let lifecycle = &mut desired.containers[0].config.lifecycle;
     lifecycle.kind = orlop_config::Kind::Task;
     lifecycle.once = true;
-    let done = BTreeSet::from([name("web")]);
+    let done = AllDone::from([(name("web"), Done::default())]);
     let other = Found {
         unit: UnitState::Active,
         spec: Some(SpecHash::found("of an earlier config")),
@@ -21,7 +22,7 @@ fn a_task_that_is_done_for_good_is_left_alone_whatever_is_found_of_it() {
     ] {
         let left = plan(&desired, &observed, &done);
         assert!(left.is_empty(), "{left}");
-        assert!(!plan(&desired, &observed, &BTreeSet::new()).is_empty());
+        assert!(!plan(&desired, &observed, &AllDone::new()).is_empty());
     }
     // The record of a task of that name means nothing to one that runs at each start.
     desired.containers[0].config.lifecycle.once = false;
@@ -54,7 +55,10 @@ fn a_task_that_is_done_for_good_is_not_run_again_when_whose_network_it_is_in_is_
         (Instance::first(&task), ended),
     ]);
     let action = |done: &[&Name]| {
-        let done = done.iter().map(|name| (*name).clone()).collect();
+        let done = done
+            .iter()
+            .map(|name| ((*name).clone(), Done::default()))
+            .collect();
         plan(&desired, &observed, &done).actions[&task].clone()
     };
     assert_eq!(action(&[]), Action::Replace);

@@ -8,7 +8,7 @@ mod sharing;
 
 /// Where no task is done for good.
 fn plan(desired: &Desired, observed: &Observed) -> Plan {
-    super::plan(desired, observed, &BTreeSet::new())
+    super::plan(desired, observed, &AllDone::new())
 }
 
 fn web() -> Name {

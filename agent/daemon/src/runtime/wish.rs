@@ -3,18 +3,12 @@
 
 use super::absent::remove_file;
 use super::error::StepError;
-use super::observe::read_text;
+use super::observe::{names_in, read_text};
 use super::places::Places;
+use super::record;
 use orlop_config::Name;
-use orlop_initrd::atomic_write::atomic_write;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
-
-const DIR_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// A container is to be stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,17 +42,8 @@ pub(super) fn load_and_tidy(places: &Places, generation: u64) -> Result<Wishes, 
 /// Every wish there is: those that hold under `generation`, and the others. One that cannot be understood
 /// is none: its container is started.
 fn read(places: &Places, generation: u64) -> Result<(Wishes, Wishes), StepError> {
-    let dir = places.wishes();
-    let entries = match std::fs::read_dir(&dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Default::default()),
-        entries => entries.map_err(StepError::file("list", &dir))?,
-    };
     let mut wishes = Wishes::new();
-    for entry in entries {
-        let entry = entry.map_err(StepError::file("list", &dir))?;
-        let Some(name) = entry.file_name().to_str().and_then(Name::new) else {
-            continue;
-        };
+    for name in names_in(&places.wishes(), Name::new)? {
         let text = read_text(&places.wish(&name))?.unwrap_or_default();
         match serde_json::from_str(&text) {
             Ok(wish) => drop(wishes.insert(name, wish)),
@@ -74,15 +59,7 @@ fn read(places: &Places, generation: u64) -> Result<(Wishes, Wishes), StepError>
 
 /// Returns when the wish is in `/run`. Idempotent.
 pub(super) fn make(places: &Places, name: &Name, wish: &Wish) -> Result<(), StepError> {
-    let dir = places.wishes();
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(DIR_MODE)
-        .create(&dir);
-    made.map_err(StepError::file("create", &dir))?;
-    let path = places.wish(name);
-    let text = serde_json::to_vec(wish).expect("plain data serialises");
-    atomic_write(&path, &text, FILE_MODE).map_err(StepError::file("write", &path))
+    record::write(&places.wishes(), name.as_str(), wish)
 }
 
 /// There is no wish any more. Idempotent.

@@ -125,14 +125,17 @@ impl Service<'_, '_> {
         self.out.push("ports", port, place);
     }
 
+    /// That `key` is what another service has, which may be named otherwise in the TOML.
+    pub(super) fn share(&mut self, key: &str, other: &str, place: &Place) {
+        let names = &self.builder.names.containers;
+        let other = names.given(other).unwrap_or(other);
+        self.out.set(key, format!("container:{other}"), place);
+    }
+
     fn network_mode(&mut self, value: &Node, place: &Place) {
         let mode = value.text().unwrap_or_default();
         match mode.split_once(':') {
-            Some(("service" | "container", other)) => {
-                let names = &self.builder.names.containers;
-                let other = names.given(other).unwrap_or(other);
-                self.out.set("network", format!("container:{other}"), place);
-            }
+            Some(("service" | "container", other)) => self.share("network", other, place),
             None if mode == "host" => self.out.push("host", "network", place),
             None if mode == "none" => self.out.set("network", "none", place),
             None if mode == "bridge" => {}

@@ -77,11 +77,7 @@ impl Service<'_, '_> {
     fn ipc(&mut self, value: &Node, place: &Place) {
         let mode = value.text().unwrap_or_default();
         match mode.split_once(':') {
-            Some(("service" | "container", other)) => {
-                let names = &self.builder.names.containers;
-                let other = names.given(other).unwrap_or(other);
-                self.out.set("ipc", format!("container:{other}"), place);
-            }
+            Some(("service" | "container", other)) => self.share("ipc", other, place),
             None if mode == "host" => self.out.push("host", Value::from("ipc"), place),
             None if matches!(mode, "private" | "shareable") => {}
             _ => {
