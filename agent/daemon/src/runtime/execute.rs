@@ -77,15 +77,10 @@ impl Executor {
         let (owners, others): (Vec<_>, Vec<_>) = rising
             .iter()
             .partition(|one| one.container.owns_user_namespace());
-        let preparing = async {
-            let mut prepared = Vec::new();
-            for some in [&owners, &others] {
-                prepared.extend(all_of(some.iter().map(|one| self.prepare(one)).collect()).await);
-            }
-            prepared
-        };
-        // At the same time: both wait for programs that make links and rules.
-        let (ruled, prepared) = tokio::join!(self.put_rules(plan, members, &given), preparing);
+        let mut prepared = Vec::new();
+        for some in [&owners, &others] {
+            prepared.extend(all_of(some.iter().map(|one| self.prepare(one)).collect()).await);
+        }
         for (rising, result) in owners.into_iter().chain(others).zip(prepared) {
             match result {
                 Ok(()) if !rising.container.after().is_empty() => {
@@ -97,11 +92,7 @@ impl Executor {
             }
         }
         self.limit_volumes(desired, &mut ready, &mut outcomes).await;
-        let settled = match ruled {
-            Ok(()) => self.guard.settle().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = settled {
+        if let Err(error) = self.settle(plan, members, &given).await {
             log::error!(
                 "cannot make rules and names of the networks: {}",
                 chain(&error)
@@ -131,14 +122,14 @@ impl Executor {
         outcomes
     }
 
-    async fn put_rules(
+    async fn settle(
         &self,
         plan: &Plan,
         members: &[Member],
         given: &BTreeMap<Instance, Addresses>,
     ) -> Result<(), StepError> {
         self.note_serving(plan)?;
-        self.guard.put_rules(members, given).await
+        self.guard.settle(members, given).await
     }
 
     /// Removes what was to take another's place and could not even be started.

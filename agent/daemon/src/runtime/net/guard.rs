@@ -110,8 +110,10 @@ impl Guard {
         Ok(())
     }
 
-    /// Makes the rules those of `members`, whose links need not be made yet. Idempotent.
-    pub(in super::super) async fn put_rules(
+    /// Makes rules and names those of `members`, and removes links that nobody needs. Called when all
+    /// of its links are made, before what is new is started: who connects to a port before that is refused, and
+    /// not led to where nobody is, which costs a second of waiting. Idempotent.
+    pub(in super::super) async fn settle(
         &self,
         members: &[Member],
         given: &BTreeMap<Instance, Addresses>,
@@ -128,19 +130,14 @@ impl Guard {
                 Some((instance, (member.clone(), addresses)))
             })
             .collect();
-        self.tables.put(TABLE, wanted.rules()).await
-    }
-
-    /// Makes the names those of the members that rules were put for, and removes links that nobody needs.
-    /// Called when all of their links are made, before what is new is started. Idempotent.
-    pub(in super::super) async fn settle(&self) -> Result<(), StepError> {
-        if !self.is_in_charge() {
-            return Ok(());
-        }
-        let wanted = self.wanted.lock().await;
         let (bridges, cables) = wanted.links();
         bridges::sweep(&bridges.keys().chain(cables.keys()).cloned().collect())?;
-        self.tend_names(&wanted).await.map(drop)
+        // At the same time: each waits for programs.
+        let (put, tended) = tokio::join!(
+            self.tables.put(TABLE, wanted.rules()),
+            self.tend_names(&wanted)
+        );
+        put.and(tended).map(drop)
     }
 
     /// Lets names and ports lead to `instance` from now on, and not to its sibling: the ports in one step.
